@@ -1,0 +1,286 @@
+//! What happened, for logs and metrics. Typed and cheap; nothing in core formats or writes a log line.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::machine::{Closure, Refusal};
+use crate::policy::{ChildIndex, Fallback, Why};
+use crate::wire::{Fault, Stage};
+
+/// A verdict as people read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// No objection.
+    Continue,
+    /// No objection, and nothing more of this needs to be shown.
+    Accept,
+    /// Refused for good, with the reply text when the milter gave one.
+    Reject(Option<Arc<[u8]>>),
+    /// Refused for now, with the reply text when the milter gave one.
+    TemporaryFailure(Option<Arc<[u8]>>),
+    /// Taken and thrown away.
+    Discard,
+}
+
+impl Verdict {
+    /// Whether mail with this verdict goes on.
+    #[must_use]
+    pub const fn delivers(&self) -> bool {
+        matches!(self, Self::Continue | Self::Accept)
+    }
+
+    /// The name without the text.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Accept => "accept",
+            Self::Reject(_) => "reject",
+            Self::TemporaryFailure(_) => "temporary-failure",
+            Self::Discard => "discard",
+        }
+    }
+
+    /// The reply text of the milter, without its final NUL.
+    #[must_use]
+    pub fn text(&self) -> Option<&[u8]> {
+        match self {
+            Self::Reject(text) | Self::TemporaryFailure(text) => text.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<Fallback> for Verdict {
+    fn from(fallback: Fallback) -> Self {
+        match fallback {
+            Fallback::Accept => Self::Accept,
+            Fallback::TemporaryFailure => Self::TemporaryFailure(None),
+            Fallback::Reject => Self::Reject(None),
+            Fallback::Discard => Self::Discard,
+        }
+    }
+}
+
+/// The timers of a session, by what runs out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TimerName {
+    /// `milter.connection_timeout`.
+    Connection,
+    /// `milter.writing_timeout`.
+    Writing,
+    /// `milter.reading_timeout`.
+    Reading,
+    /// `milter.end_of_message_timeout`.
+    EndOfMessage,
+    /// The MTA has sent nothing at all.
+    MtaGreeting,
+    /// The MTA is silent.
+    MtaIdle,
+    /// The MTA does not read.
+    MtaWriting,
+}
+
+impl fmt::Display for TimerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "connection_timeout",
+            Self::Writing => "writing_timeout",
+            Self::Reading => "reading_timeout",
+            Self::EndOfMessage => "end_of_message_timeout",
+            Self::MtaGreeting => "no negotiation",
+            Self::MtaIdle => "no command",
+            Self::MtaWriting => "does not read its replies",
+        })
+    }
+}
+
+/// Why a connection is of no use any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// No connection could be had.
+    #[error("cannot connect: {0}")]
+    Connect(Refusal),
+    /// A time limit ran out.
+    #[error("{timer} after {} ms", limit.as_millis())]
+    Timeout {
+        /// Which one.
+        timer: TimerName,
+        /// How long it was.
+        limit: Duration,
+    },
+    /// The peer broke the protocol.
+    #[error("protocol error: {0}")]
+    Protocol(Box<Fault>),
+    /// The connection ended while something was owed.
+    #[error("{0}")]
+    Closed(Closure),
+}
+
+/// How one child's part in a message ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It decided.
+    Decided(Verdict),
+    /// It failed, and this was answered instead.
+    Failed(Fallback),
+    /// A condition stopped it.
+    Stopped,
+    /// The outcome was certain before it had to decide.
+    Aborted,
+    /// It was not in the message: it had accepted or left the session before.
+    Absent,
+}
+
+/// What one child did with one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildReport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How its part ended.
+    pub outcome: Outcome,
+    /// At which stage.
+    pub stage: Stage,
+    /// How long the session waited for this child in the message.
+    pub elapsed: Duration,
+    /// How many edits of it were applied.
+    pub edits: usize,
+    /// Its verdicts and edits were noted and not applied.
+    pub evaluation: bool,
+}
+
+/// How a message ended for the MTA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageEnd {
+    /// The joint answer.
+    Answered(Verdict),
+    /// The MTA took the message back.
+    Aborted,
+    /// The MTA closed the connection.
+    Disconnected,
+    /// A limit of ours was hit; the answer was a temporary failure.
+    OverLimit(LimitName),
+}
+
+/// The limits that a message can hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitName {
+    /// [`crate::limits::Limits::recipients`].
+    Recipients,
+    /// [`crate::limits::Limits::envelope_bytes`].
+    EnvelopeBytes,
+    /// [`crate::limits::Limits::headers`].
+    Headers,
+    /// [`crate::limits::Limits::header_bytes`].
+    HeaderBytes,
+    /// [`crate::limits::Limits::body_bytes`].
+    BodyBytes,
+    /// [`crate::limits::Limits::macro_bytes`].
+    MacroBytes,
+}
+
+impl fmt::Display for LimitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Recipients => "too many recipients",
+            Self::EnvelopeBytes => "envelope too long",
+            Self::Headers => "too many headers",
+            Self::HeaderBytes => "headers too long",
+            Self::BodyBytes => "body too long for memory",
+            Self::MacroBytes => "macros too long",
+        })
+    }
+}
+
+/// One message, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageReport {
+    /// The queue id (macro `i`), empty when the MTA never told it.
+    pub queue_id: Arc<[u8]>,
+    /// The sender as the MTA gave it.
+    pub sender: Arc<[u8]>,
+    /// How many recipients were accepted and refused.
+    pub recipients: (usize, usize),
+    /// Body bytes received.
+    pub body_bytes: u64,
+    /// The stage at which the message ended.
+    pub stage: Stage,
+    /// How it ended.
+    pub end: MessageEnd,
+    /// The child whose verdict it was, when it was one child's.
+    pub decided_by: Option<Arc<str>>,
+    /// From MAIL to the end.
+    pub elapsed: Duration,
+    /// What each child did, in chain order.
+    pub children: Vec<ChildReport>,
+}
+
+/// Something worth telling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The MTA has negotiated.
+    Negotiated {
+        /// The version that both speak.
+        version: u32,
+        /// How many children take part.
+        children: usize,
+    },
+    /// A child failed and its fallback is used from now on.
+    ChildFailed {
+        /// Which child.
+        child: ChildIndex,
+        /// Its name.
+        name: Arc<str>,
+        /// While doing what.
+        stage: Stage,
+        /// What happened.
+        failure: Failure,
+        /// What is answered instead.
+        fallback: Fallback,
+        /// The child is in evaluation mode, so that nothing is answered instead.
+        evaluation: bool,
+    },
+    /// A condition stopped a child.
+    ChildStopped {
+        /// Which child.
+        child: ChildIndex,
+        /// Its name.
+        name: Arc<str>,
+        /// At which stage.
+        stage: Stage,
+        /// By which condition.
+        why: Why,
+    },
+    /// An answer to the MTA at a stage before the content that refused, discarded or accepted everything.
+    Answered {
+        /// At which stage.
+        stage: Stage,
+        /// What was answered.
+        verdict: Verdict,
+        /// The child whose verdict it was.
+        by: Option<Arc<str>>,
+        /// The recipient in question, at RCPT.
+        recipient: Option<Arc<[u8]>>,
+    },
+    /// An edit was not applied.
+    EditIgnored {
+        /// Whose.
+        name: Arc<str>,
+        /// Which reply it was.
+        edit: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A message is over.
+    Message(Box<MessageReport>),
+    /// The MTA's end failed; the session is over.
+    MtaFailed {
+        /// At which stage.
+        stage: Stage,
+        /// What happened.
+        failure: Failure,
+    },
+}

@@ -1,0 +1,56 @@
+//! The bounds of one session. Past any of them the message ends in a temporary failure, never in a fallback.
+
+use core::time::Duration;
+
+/// The bounds of one session, each with its default and reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest frame taken from a peer, in bytes after the length field. Default 1 MiB + 64 KiB: above the largest
+    /// payload that any known MTA or milter negotiates (1 MiB - 1), and above Postfix's `header_size_limit`.
+    pub frame: usize,
+    /// Most recipients of one message. Default 50,000: Postfix allows 1,000 per message, some list servers raise it.
+    pub recipients: usize,
+    /// Most bytes of envelope: sender, recipients and their arguments. Default 8 MiB.
+    pub envelope_bytes: usize,
+    /// Most headers of one message. Default 50,000.
+    pub headers: usize,
+    /// Most bytes of headers, names and values. Default 16 MiB.
+    pub header_bytes: usize,
+    /// Most body bytes held in memory by one session, replaced bodies included. Default 128 MiB: more than twice the
+    /// usual largest message of 50 MiB. What streams through is not held and does not count.
+    pub body_bytes: usize,
+    /// Most edits by one child to one message. Default 50,000.
+    pub edits: usize,
+    /// Most bytes of macros in one session. Default 256 KiB.
+    pub macro_bytes: usize,
+    /// How far reading from the MTA may run ahead of the slowest child that is fed live, in bytes. Default 256 KiB.
+    pub read_ahead: usize,
+    /// How long the MTA may be silent between two commands. Default 7210 s, libmilter's.
+    pub mta_idle: Duration,
+    /// How long the MTA may take none of the bytes that wait for it. Default 300 s, Sendmail's longest limit.
+    pub mta_writing: Duration,
+    /// How long the MTA may take to begin with a negotiation. Default 300 s.
+    pub mta_greeting: Duration,
+    /// How often PROGRESS is sent while end of message is pending. Default 5 s: half of Sendmail's 10 s per reply.
+    pub progress: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame: (1 << 20) + (1 << 16),
+            recipients: 50_000,
+            envelope_bytes: 8 << 20,
+            headers: 50_000,
+            header_bytes: 16 << 20,
+            body_bytes: 128 << 20,
+            edits: 50_000,
+            macro_bytes: 256 << 10,
+            read_ahead: 256 << 10,
+            mta_idle: Duration::from_secs(7210),
+            mta_writing: Duration::from_secs(300),
+            mta_greeting: Duration::from_secs(300),
+            progress: Duration::from_secs(5),
+        }
+    }
+}

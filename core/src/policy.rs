@@ -1,0 +1,234 @@
+//! Who runs, and what holds for it: what the configuration decides and the chain obeys.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::machine::{Answer, Question};
+use crate::wire::{ConnectInfo, Stage};
+
+pub use crate::limits::Limits;
+
+/// A child's place in the chain, 0 for the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChildIndex(pub u16);
+
+/// Where a child listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// A unix socket at this path. Bytes, because a path need not be UTF-8.
+    Unix(Arc<[u8]>),
+    /// The TCP addresses of a host, in the order to try them.
+    Tcp(Arc<[SocketAddr]>),
+}
+
+/// What is answered for a child that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Fallback {
+    /// The mail goes on as if the child were not there.
+    #[default]
+    Accept,
+    /// The client is told to try again later.
+    TemporaryFailure,
+    /// The mail is refused.
+    Reject,
+    /// The mail is taken and thrown away.
+    Discard,
+}
+
+impl fmt::Display for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accept => "accept",
+            Self::TemporaryFailure => "temporary-failure",
+            Self::Reject => "reject",
+            Self::Discard => "discard",
+        })
+    }
+}
+
+/// How long a child may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From asking for a connection to having it.
+    pub connection: Duration,
+    /// Without progress while bytes for the child wait to be written.
+    pub writing: Duration,
+    /// From the last byte of a command to its reply, for every command but end of message.
+    pub reading: Duration,
+    /// From end of message to the final reply; starts anew with each PROGRESS.
+    pub end_of_message: Duration,
+}
+
+impl Default for Timeouts {
+    /// The defaults of milter manager: three seconds below Sendmail's limits of 300 and 10 seconds.
+    fn default() -> Self {
+        Self {
+            connection: Duration::from_secs(297),
+            writing: Duration::from_secs(7),
+            reading: Duration::from_secs(7),
+            end_of_message: Duration::from_secs(297),
+        }
+    }
+}
+
+/// One child milter as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildSettings {
+    /// The name in the configuration and in the log.
+    pub name: Arc<str>,
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// What is answered when it fails.
+    pub fallback: Fallback,
+    /// Its verdicts and edits are noted and not applied.
+    pub evaluation_mode: bool,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+}
+
+/// The wall clock and the load, which a policy may ask for. Given to a session from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Environment {
+    /// Seconds since 1970-01-01 UTC.
+    pub unix_seconds: i64,
+    /// Sessions running in this process, this one included.
+    pub sessions: u32,
+}
+
+/// How a child's part in the session or message stands, as other children's conditions may read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChildState {
+    /// It takes part and has not decided.
+    Running,
+    /// It accepted, or ended the message without objection.
+    Accepted,
+    /// It rejected.
+    Rejected,
+    /// It asked to try later.
+    TemporarilyFailed,
+    /// It discarded.
+    Discarded,
+    /// A condition stopped it.
+    Stopped,
+    /// It failed or left the session.
+    Gone,
+}
+
+/// What a condition may look at. Everything is borrowed from the session.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Looks a macro up, by its name without braces, over all stages received so far.
+    pub macros: &'a crate::wire::Macros,
+    /// The SMTP client, once known.
+    pub client: Option<&'a ConnectInfo>,
+    /// The argument of HELO or EHLO.
+    pub helo: Option<&'a [u8]>,
+    /// The sender with its angle brackets.
+    pub sender: Option<&'a [u8]>,
+    /// The recipient that is about to be shown.
+    pub recipient: Option<&'a [u8]>,
+    /// The header that is about to be shown: name, value.
+    pub header: Option<(&'a [u8], &'a [u8])>,
+    /// The body chunk that is about to be shown.
+    pub body: Option<&'a [u8]>,
+    /// The state of every child, in chain order.
+    pub children: &'a [ChildState],
+    /// Wall clock and load.
+    pub environment: Environment,
+}
+
+/// Answers to what a policy has asked with [`Decision::Need`] for the same child and stage.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(pub Vec<(Question, Answer)>);
+
+impl Answers {
+    /// The answer to `question`, when it was asked already.
+    #[must_use]
+    pub fn find(&self, question: &Question) -> Option<&Answer> {
+        self.0.iter().find(|(asked, _)| asked == question).map(|(_, answer)| answer)
+    }
+}
+
+/// What comes with letting a child run: applied only with [`Decision::Run`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Macros set for this child and this stage: name without braces, value.
+    pub macros: Vec<(Bytes, Bytes)>,
+}
+
+/// Why a child is stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// The condition's name.
+    pub condition: Arc<str>,
+    /// Where it stands in the configuration, as `file:line`.
+    pub place: Arc<str>,
+}
+
+/// What a policy says about showing a stage to a child.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Show it.
+    Run(Effects),
+    /// Stop the child here.
+    Stop(Why),
+    /// An answer is needed first; the same question is decided again with the same facts once it is there.
+    Need(Question),
+}
+
+/// An immutable snapshot of what the configuration says. A session keeps the one that it started with.
+///
+/// Implementations do no input or output, read no clock, and take a bounded number of steps.
+pub trait Policy: Send + Sync + fmt::Debug {
+    /// The children in chain order, without the disabled ones.
+    fn children(&self) -> &[ChildSettings];
+
+    /// The limits that hold for each session.
+    fn limits(&self) -> &Limits;
+
+    /// What is answered when there are no children at all.
+    fn fallback(&self) -> Fallback;
+
+    /// Whether [`decide`](Self::decide) has anything to say about `child` at `stage`. Asked once per session.
+    fn watches(&self, child: ChildIndex, stage: Stage) -> bool {
+        let _ = (child, stage);
+        false
+    }
+
+    /// Whether `child` is shown what comes at `stage`.
+    fn decide(&self, child: ChildIndex, stage: Stage, facts: &Facts<'_>, answers: &Answers) -> Decision {
+        let _ = (child, stage, facts, answers);
+        Decision::Run(Effects::default())
+    }
+}
+
+/// A policy of fixed children without conditions.
+#[derive(Debug, Clone, Default)]
+pub struct StaticPolicy {
+    /// The children in chain order.
+    pub children: Box<[ChildSettings]>,
+    /// The limits of each session.
+    pub limits: Limits,
+    /// What is answered without children.
+    pub fallback: Fallback,
+}
+
+impl Policy for StaticPolicy {
+    fn children(&self) -> &[ChildSettings] {
+        &self.children
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn fallback(&self) -> Fallback {
+        self.fallback
+    }
+}

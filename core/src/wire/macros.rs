@@ -1,0 +1,121 @@
+//! Macros as the MTA sent them, by the command that they came for.
+
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::command::frame;
+use super::facts::{Stage, letter};
+
+/// The macros of a session. A new set for a command replaces its old one; values stay for the rest of the message
+/// (MAIL and later) or of the connection (CONNECT, HELO).
+#[derive(Debug, Clone, Default)]
+pub struct Macros {
+    sets: Vec<Set>,
+}
+
+#[derive(Debug, Clone)]
+struct Set {
+    letter: u8,
+    pairs: Bytes,
+}
+
+/// Command letters in the order in which libmilter looks macros up and forgets them.
+const ORDER: [u8; 10] = *b"CHMRTLNBEU";
+
+fn rank(letter: u8) -> usize {
+    ORDER.iter().position(|known| *known == letter).unwrap_or(ORDER.len())
+}
+
+impl Macros {
+    /// Replaces the set for the command `letter`. The bytes are copied, unless they are the same as before, which
+    /// with Postfix is so for every header and body chunk.
+    pub fn set(&mut self, letter: u8, pairs: &[u8]) {
+        match self.sets.iter_mut().find(|set| set.letter == letter) {
+            Some(set) if set.pairs == pairs => {}
+            Some(set) => set.pairs = Bytes::copy_from_slice(pairs),
+            None => self.sets.push(Set { letter, pairs: Bytes::copy_from_slice(pairs) }),
+        }
+    }
+
+    /// The set for the command `letter` as name and value strings, `None` when none was sent.
+    #[must_use]
+    pub fn get(&self, letter: u8) -> Option<&Bytes> {
+        self.sets.iter().find(|set| set.letter == letter).map(|set| &set.pairs)
+    }
+
+    /// The value of a macro by its name without braces; a later stage's value hides an earlier one's.
+    #[must_use]
+    pub fn value(&self, name: &[u8]) -> Option<&[u8]> {
+        let mut found: Option<(usize, &[u8])> = None;
+        for set in &self.sets {
+            let rank = rank(set.letter);
+            if found.is_none_or(|(best, _)| rank >= best)
+                && let Some((_, value)) = pairs(&set.pairs).find(|(known, _)| bare(known) == name)
+            {
+                found = Some((rank, value));
+            }
+        }
+        found.map(|(_, value)| value)
+    }
+
+    /// Forgets the sets for `stage` and all later ones.
+    pub fn forget_from(&mut self, stage: Stage) {
+        let first = rank(stage.letter());
+        self.sets.retain(|set| rank(set.letter) < first);
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.sets.iter().map(|set| set.pairs.len()).sum()
+    }
+}
+
+/// The name and value pairs of a macro set.
+pub fn pairs(mut set: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    core::iter::from_fn(move || {
+        let name_end = memchr::memchr(0, set)?;
+        let value_end = name_end + 1 + memchr::memchr(0, &set[name_end + 1..])?;
+        let pair = (&set[..name_end], &set[name_end + 1..value_end]);
+        set = &set[value_end + 1..];
+        Some(pair)
+    })
+}
+
+/// A macro name without its braces.
+#[must_use]
+pub fn bare(name: &[u8]) -> &[u8] {
+    name.strip_prefix(b"{").and_then(|inner| inner.strip_suffix(b"}")).unwrap_or(name)
+}
+
+/// Appends a MACRO frame for the command `stage_letter` to `out`: those of `set` that `wanted` lists (all without a
+/// list), then `extra`, which replace macros of the same name.
+pub fn encode_macros(out: &mut BytesMut, stage_letter: u8, set: &[u8], wanted: Option<&[u8]>, extra: &[(Bytes, Bytes)]) {
+    frame(out, letter::MACRO, |out| {
+        out.put_u8(stage_letter);
+        if wanted.is_none() && extra.is_empty() {
+            out.put_slice(set);
+            return;
+        }
+        let is_wanted =
+            |name: &[u8]| wanted.is_none_or(|list| super::negotiation::names(list).any(|known| known == name));
+        for (name, value) in pairs(set) {
+            let bare_name = bare(name);
+            if is_wanted(bare_name) && !extra.iter().any(|(set_name, _)| set_name == bare_name) {
+                super::command::put_string(out, name);
+                super::command::put_string(out, value);
+            }
+        }
+        for (name, value) in extra.iter().filter(|(name, _)| is_wanted(name)) {
+            if name.len() == 1 {
+                super::command::put_string(out, name);
+            } else {
+                out.put_u8(b'{');
+                out.put_slice(name);
+                out.put_slice(b"}\0");
+            }
+            super::command::put_string(out, value);
+        }
+    });
+}

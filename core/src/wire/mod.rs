@@ -1,0 +1,26 @@
+//! The milter protocol on the wire: frames, commands, replies, negotiation, macros.
+//!
+//! ```text
+//!   u32 length (of letter and payload, at least 1) | u8 letter | payload
+//! ```
+//!
+//! [`Decoder`] cuts bytes into [`Frame`]s; [`Command::decode`] and [`Reply::decode`] read them in the two directions.
+//! [`facts`] is the table of everything that the protocol says about letters, stages and bits.
+
+mod command;
+mod error;
+pub mod facts;
+mod foreign;
+mod frame;
+mod macros;
+mod negotiation;
+mod payload;
+mod reply;
+
+pub use command::{ClientAddress, Command, ConnectInfo, first_string, head};
+pub use error::{Culprit, Fault, Letter, WireError};
+pub use facts::{Actions, CHUNK_SIZE, HEAD, Protocol, Stage, VERSION_MAX, VERSION_MIN};
+pub use frame::{Decoder, Frame};
+pub use macros::{Macros, bare, encode_macros, pairs};
+pub use negotiation::{Negotiation, names};
+pub use reply::{Edit, Final, Reply};

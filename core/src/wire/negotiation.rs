@@ -1,0 +1,70 @@
+//! The `O` frame, which both sides send.
+
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::command::{frame, put_string};
+use super::error::WireError;
+use super::facts::{Actions, Protocol, Stage};
+use super::payload::Payload;
+
+/// An offer of the MTA, or the answer of a milter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Negotiation {
+    /// The protocol version.
+    pub version: u32,
+    /// What the milter may do.
+    pub actions: Actions,
+    /// How the conversation goes.
+    pub protocol: Protocol,
+    /// In an answer: the macros that the milter wants at a stage, by names separated with spaces.
+    pub macro_lists: Vec<(Stage, Bytes)>,
+}
+
+impl Negotiation {
+    /// The macro list for `stage`, if one was given and is not empty (Postfix: an empty list means the default).
+    #[must_use]
+    pub fn macro_list(&self, stage: Stage) -> Option<&[u8]> {
+        let list = self.macro_lists.iter().rev().find(|(listed, _)| *listed == stage)?;
+        list.1.iter().any(|byte| *byte != b' ').then_some(&list.1[..])
+    }
+
+    /// Reads a payload. Macro lists for unknown stages are skipped, as Postfix does.
+    pub(super) fn decode(mut payload: Payload) -> Result<Self, WireError> {
+        let version = payload.u32("a version")?;
+        let actions = Actions(payload.u32("actions")?);
+        let protocol = Protocol(payload.u32("protocol flags")?);
+        let mut macro_lists = Vec::new();
+        while !payload.is_empty() {
+            let number = payload.u32("the number of a macro list")?;
+            let names = payload.string("a NUL behind a macro list")?;
+            if let Some(stage) = Stage::of_macro_list(number) {
+                macro_lists.push((stage, Bytes::copy_from_slice(&names)));
+            }
+        }
+        Ok(Self { version, actions, protocol, macro_lists })
+    }
+
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        out.put_u32(self.version);
+        out.put_u32(self.actions.0);
+        out.put_u32(self.protocol.0);
+        for (stage, names) in &self.macro_lists {
+            if let Some(number) = stage.fact().macro_list {
+                out.put_u32(number);
+                put_string(out, names);
+            }
+        }
+    }
+
+    /// Appends the whole frame to `out`.
+    pub fn encode_frame(&self, out: &mut BytesMut) {
+        frame(out, b'O', |out| self.encode(out));
+    }
+}
+
+/// The names of a macro list, without braces and without repetitions of spaces.
+pub fn names(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| *byte == b' ').filter(|name| !name.is_empty()).map(super::macros::bare)
+}
