@@ -1,0 +1,81 @@
+//! A child milter inside the test process: scripted, and a witness of what reached it.
+
+use std::io::Write;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use crate::wire::{ALL_ACTIONS, Address, Frame};
+
+/// What a child answers to a command that is owed an answer.
+pub type Script = dyn Fn(&Frame) -> Vec<Frame> + Send + Sync;
+
+/// A child that listens until the test process ends.
+#[derive(Debug)]
+pub struct ChildSide {
+    socket: PathBuf,
+    seen: Arc<Mutex<Vec<Frame>>>,
+}
+
+impl ChildSide {
+    /// Listens on a unix socket and answers everything with `c`.
+    ///
+    /// # Panics
+    /// When the socket cannot be made.
+    #[must_use]
+    pub fn agreeing(socket: &Path) -> Self {
+        Self::scripted(socket, |_| vec![Frame::new(b'c', [])])
+    }
+
+    /// The same with other answers. The script is asked for every command but `O`, `D`, `A`, `Q` and `K`.
+    ///
+    /// # Panics
+    /// When the socket cannot be made.
+    #[must_use]
+    pub fn scripted(socket: &Path, script: impl Fn(&Frame) -> Vec<Frame> + Send + Sync + 'static) -> Self {
+        let listener = UnixListener::bind(socket).expect("a socket can be made");
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let script: Arc<Script> = Arc::new(script);
+        let child = Self { socket: socket.to_owned(), seen: Arc::clone(&seen) };
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (seen, script) = (Arc::clone(&seen), Arc::clone(&script));
+                thread::spawn(move || serve(stream, &seen, &*script));
+            }
+        });
+        child
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        Address::Unix(self.socket.clone())
+    }
+
+    /// All frames of all its connections, in the order they came.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Frame> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn serve(mut stream: UnixStream, seen: &Mutex<Vec<Frame>>, script: &Script) {
+    while let Ok(Some(frame)) = Frame::read(&mut stream) {
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push(frame.clone());
+        let answers = match frame.letter {
+            b'O' => {
+                let [version, actions, _] = frame.negotiated().unwrap_or([6, 0, 0]);
+                vec![Frame::negotiation(version.min(6), actions & ALL_ACTIONS, 0)]
+            }
+            b'D' | b'A' | b'K' => Vec::new(),
+            b'Q' => return,
+            _ => script(&frame),
+        };
+        for answer in answers {
+            if stream.write_all(&answer.bytes()).is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The same dialogue on two routes, made comparable.
+//!
+//! What differs between any two runs is replaced by its name in capitals, and nothing else:
+//!
+//! | what | where |
+//! |---|---|
+//! | queue id | replies and `Received`, `DKIM-Filter` |
+//! | the recipients' domain, which tells tests apart | everywhere |
+//! | the date | `Received` fields that the MTA made, after the last `;` |
+//! | time and value of a signature (`t=`, `b=`) | `DKIM-Signature` |
+//!
+//! Client ports appear nowhere in Postfix' `Received`.
+
+use crate::post::Chain;
+use crate::sink::Delivered;
+use crate::smtp::{Exchange, Reply};
+
+/// What clients and recipients have seen of a few messages.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// Every SMTP reply in order.
+    pub replies: Vec<String>,
+    /// Every delivered message, sorted.
+    pub delivered: Vec<String>,
+}
+
+impl Seen {
+    /// What came of these messages; waits until as many have arrived as were queued, but for `kept` of them, which the MTA
+    /// keeps or throws away.
+    #[must_use]
+    pub fn of(chain: &Chain, exchanges: &[Exchange], kept: usize) -> Self {
+        let replies: Vec<&Reply> = exchanges
+            .iter()
+            .flat_map(|exchange| {
+                [&exchange.mail]
+                    .into_iter()
+                    .chain(&exchange.recipients)
+                    .chain(&exchange.data)
+                    .chain(&exchange.end)
+            })
+            .collect();
+        let queue_ids: Vec<String> = replies.iter().filter_map(|reply| reply.queue_id()).collect();
+        let normal = |text: &str| {
+            let text = text.replace(chain.domain(), "DOMAIN");
+            queue_ids.iter().fold(text, |text, id| text.replace(id.as_str(), "QUEUE-ID"))
+        };
+        let mut delivered: Vec<String> = chain
+            .deliveries(queue_ids.len() - kept)
+            .iter()
+            .map(|message| normal(&without_times(message)))
+            .collect();
+        delivered.sort();
+        Self { replies: replies.iter().map(|reply| normal(&reply.text())).collect(), delivered }
+    }
+}
+
+/// The message as text, one character per byte, with dates and signatures named instead of given.
+fn without_times(message: &Delivered) -> String {
+    let mut text = format!("from {} to {}\n", message.sender, message.recipients.join(" "));
+    for (name, value) in message.headers() {
+        let value = match name.to_ascii_lowercase().as_str() {
+            "received" if value.contains("(Postfix)") => {
+                value.rsplit_once(';').map_or(value.clone(), |(rest, _)| format!("{rest}; DATE"))
+            }
+            "dkim-signature" => value
+                .split(';')
+                .map(|tag| match tag.trim().split_once('=') {
+                    Some((tag @ ("t" | "b"), _)) => format!(" {tag}=SIGNED"),
+                    _ => tag.to_owned(),
+                })
+                .collect::<Vec<_>>()
+                .join(";"),
+            _ => value,
+        };
+        text.push_str(&format!("{name}:{value}\n"));
+    }
+    text.push('\n');
+    text.extend(message.body().iter().copied().map(char::from));
+    text
+}

@@ -1,0 +1,39 @@
+//! Black-box suites for Millstream's programs: what is tested is what an administrator runs.
+//!
+//! Nothing here uses the crates under test. The milter wire helper ([`wire`], [`mta_side`], [`child_side`]) is a second,
+//! independent reading of the protocol; mail goes through a real MTA to a sink of our own, so that every delivered byte
+//! can be looked at.
+//!
+//! | suite | what it runs |
+//! |---|---|
+//! | `tests/real_mail` | Postfix, opendkim and python3-milter children, with and without the manager between them |
+//! | `tests/hostile` | raw sockets against the manager: garbage, silence, floods |
+//!
+//! Everything a test starts is ended by the [`guardian`] at the latest, however the test process ends.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test helper reports by panicking"
+)]
+
+pub mod child_side;
+pub mod children;
+pub mod compare;
+pub mod dkim;
+pub mod guardian;
+pub mod lane;
+pub mod manager;
+pub mod manager_log;
+pub mod message;
+pub mod mta;
+pub mod mta_side;
+pub mod post;
+pub mod postfix;
+pub mod process;
+pub mod require;
+pub mod scratch;
+pub mod sink;
+pub mod smtp;
+pub mod until;
+pub mod wire;

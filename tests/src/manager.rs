@@ -1,0 +1,144 @@
+//! The manager under test: `milter-manager` itself, started as an administrator starts it.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use crate::process::Process;
+
+/// A running `milter-manager`, killed when this is dropped.
+#[derive(Debug)]
+pub struct Manager {
+    process: Process,
+    folder: PathBuf,
+}
+
+impl Manager {
+    /// Starts it with `FOLDER/milter-manager.conf` holding `configuration` and everything logged to standard output.
+    /// The caller waits for its socket or port.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(folder: &Path, configuration: &str) -> Self {
+        Self::start_with(folder, configuration, Command::new(program()))
+    }
+
+    /// The same where `command` ends in the program, such as `prlimit --nofile=40 PROGRAM`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_with(folder: &Path, configuration: &str, mut command: Command) -> Self {
+        fs::create_dir_all(folder).expect("a folder can be made");
+        fs::write(folder.join("milter-manager.conf"), complete(configuration))
+            .expect("the configuration can be written");
+        command.arg("--no-daemon").arg("-c").arg(folder);
+        // Nothing of the caller's may decide what is tested.
+        command.env_remove("MILTER_MANAGER_CONFIG_DIR");
+        let process = Process::start("milter-manager", &mut command, &folder.join("manager.output"));
+        Self { process, folder: folder.to_owned() }
+    }
+
+    /// Writes another configuration; it counts from [`reload`](Self::reload) on.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn configure(&self, configuration: &str) {
+        self.configure_exactly(&complete(configuration));
+    }
+
+    /// Writes a file as it is, valid or not.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn configure_exactly(&self, text: &str) {
+        fs::write(self.folder.join("milter-manager.conf"), text).expect("the configuration can be written");
+    }
+
+    /// Sends SIGHUP.
+    pub fn reload(&self) {
+        self.process.signal("HUP");
+    }
+
+    /// Sends SIGTERM.
+    pub fn stop(&self) {
+        self.process.signal("TERM");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it is still running after `limit`.
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        self.process.wait(limit)
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+/// The settings that every test wants, then the test's own.
+fn complete(configuration: &str) -> String {
+    format!(
+        "# Written by the test suite.\n\
+         security.effective_user = \"root\"\n\
+         log.use_syslog = false\n\
+         log.level = \"default|info\"\n\
+         {configuration}"
+    )
+}
+
+/// The program under test: `MILTER_MANAGER` when set; else this workspace's, brought up to date by cargo when cargo runs
+/// the tests, so that never an older one is tested.
+///
+/// # Panics
+/// When there is none and none can be built.
+#[must_use]
+pub fn program() -> &'static Path {
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+        if let Some(named) = env::var_os("MILTER_MANAGER") {
+            return PathBuf::from(named);
+        }
+        // TARGET/PROFILE/deps/TEST
+        let test = env::current_exe().expect("a running program has a file");
+        let profile = test.ancestors().nth(2).expect("tests are in a target folder");
+        let program = profile.join("milter-manager");
+        let cargo = env::var_os("CARGO");
+        if cargo.is_some() || !program.is_file() {
+            build(&cargo.unwrap_or_else(|| "cargo".into()), profile);
+        }
+        assert!(program.is_file(), "{} is not there", program.display());
+        program
+    });
+    &PROGRAM
+}
+
+fn build(cargo: &std::ffi::OsStr, profile: &Path) {
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--bin", "milter-manager"]);
+    if profile.ends_with("release") {
+        command.arg("--release");
+    }
+    if let Some(target) = profile.parent() {
+        command.arg("--target-dir").arg(target);
+    }
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let built = command.output().expect("cargo can be run");
+    assert!(
+        built.status.success(),
+        "milter-manager does not build:\n{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+}

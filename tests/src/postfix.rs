@@ -1,0 +1,207 @@
+//! A private Postfix: its own configuration, queue, log and loopback ports, nothing shared with the system's.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+
+use crate::guardian;
+use crate::lane::Lanes;
+use crate::mta::{Entry, LANES, Mta};
+use crate::require::program_path;
+use crate::until::{PATIENCE, until};
+
+/// The services of `master.cf` that carry mail from the SMTP server to the sink. None is chrooted.
+const SERVICES: &str = "\
+cleanup   unix       n - n - 0    cleanup
+qmgr      unix       n - n 300 1  qmgr
+rewrite   unix       - - n - -    trivial-rewrite
+bounce    unix       - - n - 0    bounce
+defer     unix       - - n - 0    bounce
+trace     unix       - - n - 0    bounce
+verify    unix       - - n - 1    verify
+flush     unix       n - n 1000? 0 flush
+proxymap  unix       - - n - -    proxymap
+proxywrite unix      - - n - 1    proxymap
+smtp      unix       - - n - -    smtp
+relay     unix       - - n - -    smtp
+showq     unix       n - n - -    showq
+error     unix       - - n - -    error
+retry     unix       - - n - -    error
+discard   unix       - - n - -    discard
+anvil     unix       - - n - 1    anvil
+scache    unix       - - n - 1    scache
+postlog   unix-dgram n - n - 1    postlogd
+";
+
+/// The running instance. It is ended by the [`guardian`] when the test process ends.
+#[derive(Debug)]
+pub struct Postfix {
+    folder: PathBuf,
+    base_port: u16,
+}
+
+impl Postfix {
+    /// Starts an instance below `folder`, whose lanes lead to milters below `lanes` and whose mail ends at `sink`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(folder: &Path, lanes: &Path, sink: SocketAddr) -> Self {
+        let postfix = Self { folder: folder.to_owned(), base_port: free_ports() };
+        for name in ["etc", "queue", "data", "log"] {
+            fs::create_dir_all(postfix.folder.join(name)).expect("a folder can be made");
+        }
+        let (user, group) = owner("postfix");
+        chown(postfix.folder.join("data"), Some(user), Some(group)).expect("root may give a folder away");
+        fs::write(postfix.folder.join("etc/main.cf"), postfix.main_cf(sink)).expect("main.cf can be written");
+        fs::write(postfix.folder.join("etc/master.cf"), postfix.master_cf(lanes))
+            .expect("master.cf can be written");
+        postfix.run();
+        postfix
+    }
+
+    fn run(&self) {
+        let started = Command::new(program_path("postfix"))
+            .arg("-c")
+            .arg(self.folder.join("etc"))
+            .arg("start")
+            .stdin(Stdio::null())
+            .output()
+            .expect("postfix can be run");
+        assert!(
+            started.status.success(),
+            "postfix does not start:\n{}{}\n{}",
+            String::from_utf8_lossy(&started.stdout),
+            String::from_utf8_lossy(&started.stderr),
+            self.log()
+        );
+        let pid_file = self.folder.join("queue/pid/master.pid");
+        let master = until(PATIENCE, "Postfix' process id", || {
+            fs::read_to_string(&pid_file).ok()?.trim().parse::<u32>().ok()
+        });
+        guardian::watch(master);
+    }
+
+    fn main_cf(&self, sink: SocketAddr) -> String {
+        let folder = self.folder.display();
+        format!(
+            "compatibility_level = 3.6\n\
+             queue_directory = {folder}/queue\n\
+             data_directory = {folder}/data\n\
+             maillog_file = {folder}/log/mail.log\n\
+             maillog_file_prefixes = {folder}/log\n\
+             myhostname = mx.test\n\
+             mydestination =\n\
+             alias_maps =\n\
+             alias_database =\n\
+             inet_interfaces = 127.0.0.1\n\
+             inet_protocols = ipv4\n\
+             mynetworks = 127.0.0.0/8\n\
+             smtpd_relay_restrictions = permit_mynetworks, reject\n\
+             smtpd_peername_lookup = no\n\
+             local_header_rewrite_clients =\n\
+             append_dot_mydomain = no\n\
+             enable_long_queue_ids = yes\n\
+             notify_classes =\n\
+             relayhost = [127.0.0.1]:{sink_port}\n\
+             smtp_dns_support_level = disabled\n\
+             smtp_line_length_limit = 0\n\
+             disable_mime_output_conversion = yes\n\
+             message_size_limit = 64000000\n\
+             mailbox_size_limit = 0\n\
+             in_flow_delay = 0\n\
+             smtpd_error_sleep_time = 0\n\
+             smtpd_soft_error_limit = 1000\n\
+             smtpd_hard_error_limit = 1000\n\
+             smtpd_client_connection_count_limit = 0\n\
+             milter_protocol = 6\n\
+             milter_default_action = tempfail\n",
+            sink_port = sink.port()
+        )
+    }
+
+    fn master_cf(&self, lanes: &Path) -> String {
+        let mut text = SERVICES.to_owned();
+        for lane in 0..LANES {
+            for entry in Entry::ALL {
+                let folder = Lanes::folder_of(lanes, lane);
+                let milters: Vec<_> = entry
+                    .sockets()
+                    .into_iter()
+                    .map(|socket| format!("unix:{}", folder.join(socket).display()))
+                    .collect();
+                writeln!(
+                    text,
+                    "{} inet n - n - - smtpd -o smtpd_milters={}",
+                    self.address(lane, entry),
+                    milters.join(",")
+                )
+                .expect("text takes text");
+            }
+        }
+        text
+    }
+
+    /// Whether a queue file is in one of these queues.
+    fn is_in(&self, queue_id: &str, queues: &[&str]) -> bool {
+        queues.iter().any(|queue| {
+            let queue = self.folder.join("queue").join(queue);
+            // Some queues are split by the first characters of the id, and `incoming` never is.
+            queue.join(queue_id).exists()
+                || queue.join(queue_id.get(..1).unwrap_or_default()).join(queue_id).exists()
+        })
+    }
+}
+
+impl Mta for Postfix {
+    fn address(&self, lane: usize, entry: Entry) -> SocketAddr {
+        let offset = match entry {
+            Entry::Manager => 0,
+            Entry::Direct(children) => children,
+        };
+        let port = usize::from(self.base_port) + lane * Entry::ALL.len() + offset;
+        SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("the ports were free")))
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.folder.join("log/mail.log")).unwrap_or_default()).into_owned()
+    }
+
+    fn is_queued(&self, queue_id: &str) -> bool {
+        self.is_in(queue_id, &["incoming", "active", "deferred", "hold"])
+    }
+
+    fn is_held(&self, queue_id: &str) -> bool {
+        self.is_in(queue_id, &["hold"])
+    }
+}
+
+/// The first of as many free neighbouring ports as all lanes need, below those that the system gives to clients.
+fn free_ports() -> u16 {
+    let count = u16::try_from(LANES * Entry::ALL.len()).expect("a few dozen");
+    let tries = 100;
+    let start = u16::try_from(process::id() % 97).expect("less than 97");
+    (0..tries)
+        .map(|attempt| 20_000 + ((start + attempt) % tries) * count)
+        .find(|&base| {
+            let taken: Result<Vec<_>, _> =
+                (base..base + count).map(|port| TcpListener::bind(("127.0.0.1", port))).collect();
+            taken.is_ok()
+        })
+        .expect("there are free ports")
+}
+
+/// User and group id of an account.
+fn owner(account: &str) -> (u32, u32) {
+    fs::read_to_string("/etc/passwd")
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| {
+            let mut fields = line.strip_prefix(account)?.strip_prefix(':')?.split(':').skip(1);
+            Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+        })
+        .unwrap_or_else(|| panic!("there is no account {account}"))
+}

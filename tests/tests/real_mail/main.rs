@@ -1,0 +1,30 @@
+//! Real mail through real servers: Postfix in front, opendkim and python3-milter children behind.
+//!
+//! A case that makes sense without the manager is run on both routes: `direct`, with the children in `smtpd_milters`,
+//! shows what Postfix itself makes of them and that the case is right; `managed` has the manager in between.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests report by panicking")]
+
+/// Makes two tests of each case, one for each route.
+macro_rules! on_both_routes {
+    ($($case:ident),+ $(,)?) => {
+        mod direct {
+            use millstream_tests::post::Route;
+            $(#[test] fn $case() { super::$case(Route::Direct); })+
+        }
+        mod managed {
+            use millstream_tests::post::Route;
+            $(#[test] fn $case() { super::$case(Route::Managed); })+
+        }
+    };
+}
+
+mod content;
+mod disposal;
+mod edits;
+mod evaluation;
+mod failure;
+mod lifecycle;
+mod refusal;
+mod same_answer;
+mod session;
+mod signature;
