@@ -1,0 +1,270 @@
+//! The listeners, and when not to accept.
+//!
+//! One loop accepts for all and gives each connection to the loop with the fewest sessions. With every loop polling the
+//! listeners instead, each connection would wake all of them, the spread would be luck, and a pause would have to be
+//! agreed on; a session costs one wake-up this way, and only when it goes to another loop.
+//!
+//! ```text
+//!   Open --no place free and a client waits--> Full ---a session ended---------------> Open
+//!   Open --accept failed for good----------> Failed ---a session ended, or a while--> Open, told when accept works
+//! ```
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use millstream_core::machine::{IoError, IoKind};
+use millstream_core::service::{Notice, PauseReason};
+use millstream_core::time::Instant;
+use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Registry, Token};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use crate::admission::Admission;
+use crate::error::classify;
+use crate::server::Listener;
+use crate::socket::Socket;
+
+/// How many connections are accepted before the loop's own sessions have their turn.
+const ACCEPTS: usize = 16;
+
+/// A bound listener, watched by the poller.
+enum Source {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+}
+
+/// Why nothing is accepted.
+enum Pause {
+    /// As many sessions as are allowed.
+    Full,
+    /// `accept` failed; it is tried again at this time.
+    Failed(Instant),
+}
+
+/// The listeners of a server, on its first loop.
+pub(crate) struct Acceptor {
+    /// Each with what the poller said: a connection may be waiting.
+    sources: Vec<(Source, bool)>,
+    pause: Option<Pause>,
+    /// The program knows that `accept` fails.
+    failing: bool,
+    /// Which listener is looked at first, so that a busy one cannot starve the others.
+    first: usize,
+    suspend: Duration,
+}
+
+/// The token of the listener `index`; counted down from the top, where no connection gets to.
+const fn token(index: usize) -> Token {
+    Token(usize::MAX - 1 - index)
+}
+
+impl Acceptor {
+    /// Takes the listeners over and watches them.
+    pub(crate) fn new(listeners: Vec<Listener>, registry: &Registry, suspend: Duration) -> io::Result<Self> {
+        let mut sources = Vec::with_capacity(listeners.len());
+        for (index, listener) in listeners.into_iter().enumerate() {
+            let mut source = Source::new(listener)?;
+            source.register(registry, token(index))?;
+            sources.push((source, false));
+        }
+        Ok(Self { sources, pause: None, failing: false, first: 0, suspend })
+    }
+
+    /// Notes that connections may be waiting. Says whether the token is one of a listener.
+    pub(crate) fn note(&mut self, reported: Token) -> bool {
+        let Some(index) = (usize::MAX - 1).checked_sub(reported.0) else { return false };
+        match self.sources.get_mut(index) {
+            Some((_, ready)) => {
+                *ready = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// When to look again although nothing has happened.
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        match self.pause {
+            Some(Pause::Failed(until)) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Whether there may be more to accept at once.
+    pub(crate) fn has_more(&self) -> bool {
+        self.pause.is_none() && self.sources.iter().any(|(_, ready)| *ready)
+    }
+
+    /// Accepts a bounded number of connections into `accepted`; each has a place in `admission`.
+    pub(crate) fn turn(
+        &mut self,
+        now: Instant,
+        registry: &Registry,
+        admission: &Admission,
+        accepted: &mut Vec<Socket>,
+        notify: &dyn Fn(Notice),
+    ) {
+        if let Some(pause) = &self.pause {
+            let again = match pause {
+                Pause::Full => !admission.is_waiting(),
+                Pause::Failed(until) => !admission.is_waiting() || *until <= now,
+            };
+            if !again {
+                return;
+            }
+            self.resume(registry, notify);
+        }
+        for _ in 0..ACCEPTS {
+            let Some(index) = self.next_ready() else { return };
+            if !admission.enter() {
+                if !self.sources[index].0.has_waiting() {
+                    self.sources[index].1 = false;
+                } else if admission.wait() {
+                    self.pause(Pause::Full, registry);
+                    notify(Notice::ListenerPaused(PauseReason::MaxConnections(admission.limit())));
+                    return;
+                }
+                continue;
+            }
+            let result = self.sources[index].0.accept();
+            if let Ok(socket) = result {
+                self.works(notify);
+                accepted.push(socket);
+                continue;
+            }
+            // Nobody but this acceptor waits for places.
+            let _ = admission.leave();
+            match result.map_or_else(|error| After::of(&error), |_| After::Again) {
+                After::Again => {}
+                After::Empty => {
+                    self.works(notify);
+                    self.sources[index].1 = false;
+                }
+                After::Pause(error) => {
+                    admission.wait_for_end();
+                    self.pause(Pause::Failed(now + self.suspend), registry);
+                    if !self.failing {
+                        self.failing = true;
+                        notify(Notice::ListenerPaused(PauseReason::AcceptFailed(error)));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A listener at which connections may be waiting, each in its turn.
+    fn next_ready(&mut self) -> Option<usize> {
+        let count = self.sources.len();
+        let mut order = (0..count).map(|n| (self.first + n) % count);
+        let found = order.find(|&index| self.sources[index].1)?;
+        self.first = found + 1;
+        Some(found)
+    }
+
+    fn pause(&mut self, pause: Pause, registry: &Registry) {
+        self.pause = Some(pause);
+        for (source, ready) in &mut self.sources {
+            *ready = false;
+            source.deregister(registry);
+        }
+    }
+
+    /// Watches the listeners again; what waits is reported at once.
+    fn resume(&mut self, registry: &Registry, notify: &dyn Fn(Notice)) {
+        let full = matches!(self.pause.take(), Some(Pause::Full));
+        for (index, (source, ready)) in self.sources.iter_mut().enumerate() {
+            // When it cannot be watched, it is at least looked at.
+            *ready = source.register(registry, token(index)).is_err();
+        }
+        if full && !self.failing {
+            notify(Notice::ListenerResumed);
+        }
+    }
+
+    fn works(&mut self, notify: &dyn Fn(Notice)) {
+        if self.failing {
+            self.failing = false;
+            notify(Notice::ListenerResumed);
+        }
+    }
+}
+
+/// What to do after `accept` has failed.
+enum After {
+    /// The listener's queue is empty.
+    Empty,
+    /// That connection is gone; the next one may be fine.
+    Again,
+    /// The next one would fail too.
+    Pause(IoError),
+}
+
+impl After {
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => return Self::Empty,
+            io::ErrorKind::Interrupted => return Self::Again,
+            _ => {}
+        }
+        let error = classify(error);
+        match error.kind {
+            // accept(2) hands over errors of the connection that was to be accepted.
+            IoKind::Reset | IoKind::Unreachable | IoKind::Denied | IoKind::TimedOut => Self::Again,
+            _ => Self::Pause(error),
+        }
+    }
+}
+
+impl Source {
+    fn new(listener: Listener) -> io::Result<Self> {
+        match listener {
+            Listener::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                fcntl_setfd(&listener, FdFlags::CLOEXEC)?;
+                Ok(Self::Unix(UnixListener::from_std(listener)))
+            }
+            Listener::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                fcntl_setfd(&listener, FdFlags::CLOEXEC)?;
+                Ok(Self::Tcp(TcpListener::from_std(listener)))
+            }
+        }
+    }
+
+    fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match self {
+            Self::Unix(listener) => registry.register(listener, token, Interest::READABLE),
+            Self::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+        }
+    }
+
+    fn deregister(&mut self, registry: &Registry) {
+        // It can only fail when it was not registered.
+        let _ = match self {
+            Self::Unix(listener) => registry.deregister(listener),
+            Self::Tcp(listener) => registry.deregister(listener),
+        };
+    }
+
+    fn accept(&self) -> io::Result<Socket> {
+        let socket = match self {
+            Self::Unix(listener) => Socket::Unix(listener.accept()?.0),
+            Self::Tcp(listener) => Socket::Tcp(listener.accept()?.0),
+        };
+        socket.prepare();
+        Ok(socket)
+    }
+
+    /// Whether a client waits, without accepting it.
+    fn has_waiting(&self) -> bool {
+        let fd = match self {
+            Self::Unix(listener) => listener.as_fd(),
+            Self::Tcp(listener) => listener.as_fd(),
+        };
+        let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        !matches!(poll(&mut polled, Some(&Timespec::default())), Ok(0))
+    }
+}

@@ -1,0 +1,269 @@
+//! One machine with its connections.
+
+use millstream_core::machine::{Closure, Input, Machine, Output, Peer};
+use millstream_core::pool::Request;
+use millstream_core::service::Service;
+use millstream_core::time::Instant;
+use mio::event::Event;
+use std::io;
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::link::{Link, Phase, Wire};
+use crate::mailbox::Key;
+use crate::socket::Socket;
+
+/// How long a connection that is given back may take to write what is queued for it.
+const RELEASE_FLUSH: Duration = Duration::from_secs(5);
+
+/// How many reads and writes a session may make before the other sessions of the loop have their turn: up to about
+/// 1 MiB read, which takes well below a millisecond.
+const STEPS: u32 = 16;
+
+/// How many reads and writes are left in a turn.
+pub(crate) struct Budget(u32);
+
+impl Budget {
+    pub(crate) const fn spend(&mut self) {
+        self.0 = self.0.saturating_sub(1);
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What a session is after its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It waits for something.
+    Idle,
+    /// It has more to do at once.
+    More,
+    /// The machine is done and all connections are closed.
+    Over,
+}
+
+/// One machine with its connections.
+pub(crate) struct Session<S: Service> {
+    pub(crate) key: Key,
+    pub(crate) machine: S::Machine,
+    /// The MTA first; a handful, so that looking for one is quick.
+    pub(crate) links: Vec<Link>,
+    /// When the machine wants to be called.
+    wait: Option<Instant>,
+    /// The alarm that is set in the loop's timers.
+    pub(crate) alarm: Option<Instant>,
+    /// It is in the loop's list of sessions with something to do.
+    pub(crate) queued: bool,
+    finished: bool,
+    spilled: bool,
+}
+
+impl<S: Service> Session<S> {
+    /// A session for a connection that was accepted.
+    pub(crate) fn new(key: Key, machine: S::Machine, wire: Wire) -> Self {
+        let links = vec![Link { peer: Peer::MTA, phase: Phase::Open, wire: Some(wire) }];
+        Self { key, machine, links, wait: None, alarm: None, queued: false, finished: false, spilled: false }
+    }
+
+    /// Registers the connection of a session that is about to be made.
+    pub(crate) fn register(socket: Socket, key: Key, cx: &mut Context<S>) -> io::Result<Wire> {
+        Wire::new(socket, key.index, Peer::MTA, true, cx)
+    }
+
+    /// Notes what the poller reported about a connection. The turn comes later.
+    pub(crate) fn note(&mut self, peer: Peer, event: &Event) {
+        let links = self.links.iter_mut().filter(|link| link.peer == peer);
+        for wire in links.filter_map(|link| link.wire.as_mut()) {
+            wire.note(event);
+        }
+    }
+
+    /// Gives the machine something that did not come from its connections. One that is done wants nothing more.
+    pub(crate) fn tell(&mut self, input: Input, cx: &mut Context<S>) {
+        if !self.finished {
+            self.input(input, cx);
+        }
+    }
+
+    /// Gives the machine an input and does what it asks for.
+    pub(crate) fn input(&mut self, input: Input, cx: &mut Context<S>) {
+        self.machine.handle(cx.clock.now(), input);
+        self.drain(cx);
+    }
+
+    /// Connects, writes, reads and fires timers until nothing is left to do or others have to have their turn.
+    pub(crate) fn turn(&mut self, cx: &mut Context<S>) -> Turn {
+        let mut budget = Budget(STEPS);
+        loop {
+            let mut progress = self.advance(cx);
+            progress |= self.write_links(cx, &mut budget);
+            progress |= self.read_links(cx, &mut budget);
+            if self.finished && self.links.is_empty() {
+                return Turn::Over;
+            }
+            if !progress {
+                // Timers come last: a reply that is here already must not time out.
+                if self.wait.is_none_or(|at| at > cx.clock.now()) {
+                    return Turn::Idle;
+                }
+                budget.spend();
+                self.input(Input::Tick, cx);
+            }
+            if budget.is_empty() {
+                return Turn::More;
+            }
+        }
+    }
+
+    /// When the session must be called although nothing has happened.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.links.iter().filter_map(Link::deadline).chain(self.wait).min()
+    }
+
+    /// Closes everything that is left.
+    pub(crate) fn close_all(&mut self, cx: &mut Context<S>) {
+        while !self.links.is_empty() {
+            self.remove(self.links.len() - 1, cx);
+        }
+        if self.spilled {
+            cx.spill.forget(self.key.id);
+        }
+    }
+
+    /// Ends a connection that the machine still has and tells it why.
+    pub(crate) fn closed(&mut self, at: usize, why: Closure, cx: &mut Context<S>) {
+        let peer = self.links[at].peer;
+        self.remove(at, cx);
+        self.input(Input::Closed { peer, why }, cx);
+    }
+
+    /// The place of a connection that the machine has and has not closed.
+    pub(crate) fn find_open(&self, peer: Peer) -> Option<usize> {
+        self.links.iter().position(|link| link.peer == peer && matches!(link.phase, Phase::Open))
+    }
+
+    /// Closes a connection without a word to the machine.
+    pub(crate) fn remove(&mut self, at: usize, cx: &mut Context<S>) {
+        if let Some(wire) = self.links.remove(at).wire {
+            wire.close(cx);
+        }
+    }
+
+    /// Moves connections on that are not open: being connected, to be told about, or out of time.
+    fn advance(&mut self, cx: &mut Context<S>) -> bool {
+        let mut progress = false;
+        let mut at = 0;
+        while let Some(link) = self.links.get(at) {
+            let peer = link.peer;
+            match link.phase {
+                Phase::Open => at += 1,
+                Phase::Flushing(by) => {
+                    if by <= cx.clock.now() {
+                        self.remove(at, cx);
+                    } else {
+                        at += 1;
+                    }
+                }
+                Phase::Waiting(..) | Phase::Connecting(_) => {
+                    if !self.advance_connect(at, cx) {
+                        at += 1;
+                    }
+                }
+                Phase::Connected => {
+                    progress = true;
+                    self.links[at].phase = Phase::Open;
+                    self.input(Input::Ready { peer, negotiated: None }, cx);
+                }
+                Phase::Refused(why) => {
+                    progress = true;
+                    self.remove(at, cx);
+                    self.input(Input::Refused { peer, why }, cx);
+                }
+            }
+        }
+        progress
+    }
+
+    /// Reads once from each link and writes what comes of it.
+    fn read_links(&mut self, cx: &mut Context<S>, budget: &mut Budget) -> bool {
+        let mut progress = false;
+        let mut at = 0;
+        while at < self.links.len() && !budget.is_empty() {
+            if self.read_link(at, cx) {
+                progress = true;
+                budget.spend();
+                self.write_links(cx, budget);
+            }
+            at += 1;
+        }
+        progress
+    }
+
+    /// Does what the machine asks for, until it waits.
+    fn drain(&mut self, cx: &mut Context<S>) {
+        loop {
+            match self.machine.poll_output() {
+                Output::Acquire { peer, endpoint, offer: _ } => {
+                    self.acquire(peer, Request::new(endpoint), cx);
+                }
+                Output::Release { peer, negotiated: _ } => {
+                    let by = cx.clock.now() + RELEASE_FLUSH;
+                    self.close(peer, Some(by), cx);
+                }
+                Output::Close { peer, flush_by } => self.close(peer, flush_by, cx),
+                Output::LookUp { query, question } => {
+                    let reply = cx.mailbox.reply(self.key, query);
+                    cx.service.look_up(question, reply);
+                }
+                Output::SpillAppend { file, data } => {
+                    self.spilled = true;
+                    cx.spill.append(self.key, file, data, &cx.mailbox);
+                }
+                Output::SpillRead { file, offset, length } => {
+                    cx.spill.read(self.key, file, offset, length, &cx.mailbox);
+                }
+                Output::SpillDrop { file } => cx.spill.discard(self.key, file),
+                Output::Event(event) => cx.service.event(self.key.id, event),
+                Output::Finished => {
+                    self.finish(cx);
+                    return;
+                }
+                Output::Wait(at) => {
+                    self.wait = at;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The machine closes a connection, or gives up one that it waits for.
+    fn close(&mut self, peer: Peer, flush_by: Option<Instant>, cx: &mut Context<S>) {
+        let mut at = self.links.len();
+        while at > 0 {
+            at -= 1;
+            let link = &mut self.links[at];
+            if link.peer != peer {
+                continue;
+            }
+            match (&link.phase, flush_by) {
+                (Phase::Open | Phase::Flushing(_), Some(by)) => link.phase = Phase::Flushing(by),
+                _ => self.remove(at, cx),
+            }
+        }
+    }
+
+    /// The machine is done: only what it wanted flushed is left.
+    fn finish(&mut self, cx: &mut Context<S>) {
+        self.finished = true;
+        self.wait = None;
+        let mut at = self.links.len();
+        while at > 0 {
+            at -= 1;
+            if !matches!(self.links[at].phase, Phase::Flushing(_)) {
+                self.remove(at, cx);
+            }
+        }
+    }
+}
