@@ -22,9 +22,15 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod chain;
+pub mod client;
+mod conversation;
 pub mod event;
+pub mod filter;
 pub mod limits;
 pub mod machine;
+pub mod message;
+mod outbox;
 pub mod policy;
 pub mod pool;
 pub mod service;

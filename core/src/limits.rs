@@ -19,7 +19,8 @@ pub struct Limits {
     /// Most body bytes held in memory by one session, replaced bodies included. Default 128 MiB: more than twice the
     /// usual largest message of 50 MiB. What streams through is not held and does not count.
     pub body_bytes: usize,
-    /// Most edits by one child to one message. Default 50,000.
+    /// Most edits by one child to one message, body pieces aside. Default 10,000: finding a header costs time in
+    /// proportion to the headers, so this bounds what a child can make us do.
     pub edits: usize,
     /// Most bytes of macros in one session. Default 256 KiB.
     pub macro_bytes: usize,
@@ -44,7 +45,7 @@ impl Default for Limits {
             headers: 50_000,
             header_bytes: 16 << 20,
             body_bytes: 128 << 20,
-            edits: 50_000,
+            edits: 10_000,
             macro_bytes: 256 << 10,
             read_ahead: 256 << 10,
             mta_idle: Duration::from_secs(7210),

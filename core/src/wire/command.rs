@@ -69,7 +69,7 @@ pub enum Command {
     },
     /// `N`
     EndOfHeaders,
-    /// `B`
+    /// `B`. Never send an empty one: libmilter closes the connection.
     Body(Bytes),
     /// `E`, with a last piece of body that is usually empty.
     EndOfMessage(Bytes),
@@ -121,19 +121,20 @@ impl Command {
     /// Reads a command from its letter and payload.
     ///
     /// Lenient where real MTAs differ: an address that does not parse is kept as text, bytes behind the strings of
-    /// CONNECT are ignored as libmilter does, a missing final NUL of the last string is not.
+    /// CONNECT and the numbers of an offer are ignored, both as libmilter does. The strings share `payload`.
     ///
     /// # Errors
     ///
-    /// Unknown letters, strings without their NUL, and bytes where none may be.
+    /// Unknown letters, strings without their NUL, bytes where none may be, a header without a name, an address family
+    /// that does not exist.
     pub fn decode(letter: u8, payload: Bytes) -> Result<Self, WireError> {
         let mut payload = Payload::new(letter, payload);
         Ok(match letter {
-            b'O' => Self::Negotiate(Negotiation::decode(payload)?),
+            b'O' => Self::Negotiate(Negotiation::decode_offer(payload)?),
             letter::MACRO => {
                 let stage = payload.byte("the letter of its command")?;
                 let pairs = payload.strings("a NUL behind the last value")?;
-                if memchr::memchr_iter(0, &pairs).count() % 2 != 0 {
+                if !memchr::memchr_iter(0, &pairs).count().is_multiple_of(2) {
                     return Err(WireError::Truncated { letter, missing: "a value behind the last name" });
                 }
                 Self::Macros { letter: stage, pairs }
@@ -162,7 +163,7 @@ impl Command {
         })
     }
 
-    /// Appends the whole frame to `out`.
+    /// Appends the whole frame to `out`. A string with a NUL inside ends there, as it does for every receiver.
     pub fn encode(&self, out: &mut BytesMut) {
         frame(out, self.letter(), |out| match self {
             Self::Negotiate(negotiation) => negotiation.encode(out),
@@ -201,8 +202,9 @@ pub fn head(letter: u8, payload: usize) -> [u8; HEAD] {
     [a, b, c, d, letter]
 }
 
+/// Appends `text` up to its first NUL, so that no text can smuggle in a second string, and the NUL.
 pub(super) fn put_string(out: &mut BytesMut, text: &[u8]) {
-    out.put_slice(text);
+    out.put_slice(first_string(text));
     out.put_u8(0);
 }
 

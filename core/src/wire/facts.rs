@@ -61,6 +61,7 @@ pub struct CommandFact {
 }
 
 /// Every command that belongs to a stage, in the order of [`Stage`].
+#[rustfmt::skip] // A table.
 pub const STAGES: [CommandFact; 11] = [
     fact(Stage::Negotiate, b'O', "negotiate", 2, None, None, None),
     fact(Stage::Connect, b'C', "connect", 2, Some(Protocol::NO_CONNECT), Some(Protocol::NR_CONNECT), Some(0)),
@@ -304,7 +305,8 @@ bits! {
 }
 
 impl Protocol {
-    /// The bits that exist in protocol version `version`.
+    /// The bits that exist in protocol version `version`: the events that it has, NR_HEADERS from the start (Postfix
+    /// offers it when it is configured to), everything else since version 6.
     #[must_use]
     pub const fn of_version(version: u32) -> Self {
         match version {

@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::command::frame;
+use super::command::{first_string, frame, put_string};
 use super::facts::{Stage, letter};
+use super::negotiation::names;
 
 /// The macros of a session. A new set for a command replaces its old one; values stay for the rest of the message
 /// (MAIL and later) or of the connection (CONNECT, HELO).
@@ -21,7 +22,7 @@ struct Set {
 }
 
 /// Command letters in the order in which libmilter looks macros up and forgets them.
-const ORDER: [u8; 10] = *b"CHMRTLNBEU";
+const ORDER: [u8; 11] = *b"OCHMRTLNBEU";
 
 fn rank(letter: u8) -> usize {
     ORDER.iter().position(|known| *known == letter).unwrap_or(ORDER.len())
@@ -44,9 +45,10 @@ impl Macros {
         self.sets.iter().find(|set| set.letter == letter).map(|set| &set.pairs)
     }
 
-    /// The value of a macro by its name without braces; a later stage's value hides an earlier one's.
+    /// The value of a macro by its name, with or without braces; a later stage's value hides an earlier one's.
     #[must_use]
     pub fn value(&self, name: &[u8]) -> Option<&[u8]> {
+        let name = bare(name);
         let mut found: Option<(usize, &[u8])> = None;
         for set in &self.sets {
             let rank = rank(set.letter);
@@ -59,7 +61,10 @@ impl Macros {
         found.map(|(_, value)| value)
     }
 
-    /// Forgets the sets for `stage` and all later ones.
+    /// Forgets the sets for `stage` and all later ones, and those of commands that have no stage.
+    ///
+    /// A set comes before its command. So when a command comes that begins something anew, as libmilter does for
+    /// CONNECT, HELO, MAIL and RCPT, forget from the stage behind it.
     pub fn forget_from(&mut self, stage: Stage) {
         let first = rank(stage.letter());
         self.sets.retain(|set| rank(set.letter) < first);
@@ -90,32 +95,44 @@ pub fn bare(name: &[u8]) -> &[u8] {
 }
 
 /// Appends a MACRO frame for the command `stage_letter` to `out`: those of `set` that `wanted` lists (all without a
-/// list), then `extra`, which replace macros of the same name.
-pub fn encode_macros(out: &mut BytesMut, stage_letter: u8, set: &[u8], wanted: Option<&[u8]>, extra: &[(Bytes, Bytes)]) {
+/// list), then `extra`, by names without braces, which replace macros of the same name and are subject to `wanted` too.
+pub fn encode_macros(
+    out: &mut BytesMut,
+    stage_letter: u8,
+    set: &[u8],
+    wanted: Option<&[u8]>,
+    extra: &[(Bytes, Bytes)],
+) {
     frame(out, letter::MACRO, |out| {
         out.put_u8(stage_letter);
         if wanted.is_none() && extra.is_empty() {
             out.put_slice(set);
             return;
         }
+        // Sorted: list and set come from two peers and may both be long.
+        let wanted = wanted.map(|list| {
+            let mut wanted: Vec<&[u8]> = names(list).collect();
+            wanted.sort_unstable();
+            wanted
+        });
         let is_wanted =
-            |name: &[u8]| wanted.is_none_or(|list| super::negotiation::names(list).any(|known| known == name));
+            |name: &[u8]| wanted.as_ref().is_none_or(|wanted| wanted.binary_search(&name).is_ok());
         for (name, value) in pairs(set) {
             let bare_name = bare(name);
             if is_wanted(bare_name) && !extra.iter().any(|(set_name, _)| set_name == bare_name) {
-                super::command::put_string(out, name);
-                super::command::put_string(out, value);
+                put_string(out, name);
+                put_string(out, value);
             }
         }
         for (name, value) in extra.iter().filter(|(name, _)| is_wanted(name)) {
             if name.len() == 1 {
-                super::command::put_string(out, name);
+                put_string(out, name);
             } else {
                 out.put_u8(b'{');
-                out.put_slice(name);
+                out.put_slice(first_string(name));
                 out.put_slice(b"}\0");
             }
-            super::command::put_string(out, value);
+            put_string(out, value);
         }
     });
 }

@@ -8,6 +8,7 @@
 //! [`facts`] is the table of everything that the protocol says about letters, stages and bits.
 
 mod command;
+mod decoder;
 mod error;
 pub mod facts;
 mod foreign;
@@ -18,9 +19,10 @@ mod payload;
 mod reply;
 
 pub use command::{ClientAddress, Command, ConnectInfo, first_string, head};
+pub use decoder::Decoder;
 pub use error::{Culprit, Fault, Letter, WireError};
 pub use facts::{Actions, CHUNK_SIZE, HEAD, Protocol, Stage, VERSION_MAX, VERSION_MIN};
-pub use frame::{Decoder, Frame};
+pub use frame::Frame;
 pub use macros::{Macros, bare, encode_macros, pairs};
 pub use negotiation::{Negotiation, names};
 pub use reply::{Edit, Final, Reply};

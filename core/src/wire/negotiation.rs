@@ -18,7 +18,7 @@ pub struct Negotiation {
     pub actions: Actions,
     /// How the conversation goes.
     pub protocol: Protocol,
-    /// In an answer: the macros that the milter wants at a stage, by names separated with spaces.
+    /// In an answer: the macros that the milter wants at a stage, by names separated with spaces. Once per stage.
     pub macro_lists: Vec<(Stage, Bytes)>,
 }
 
@@ -26,24 +26,41 @@ impl Negotiation {
     /// The macro list for `stage`, if one was given and is not empty (Postfix: an empty list means the default).
     #[must_use]
     pub fn macro_list(&self, stage: Stage) -> Option<&[u8]> {
-        let list = self.macro_lists.iter().rev().find(|(listed, _)| *listed == stage)?;
+        let list = self.macro_lists.iter().find(|(listed, _)| *listed == stage)?;
         list.1.iter().any(|byte| *byte != b' ').then_some(&list.1[..])
     }
 
-    /// Reads a payload. Macro lists for unknown stages are skipped, as Postfix does.
-    pub(super) fn decode(mut payload: Payload) -> Result<Self, WireError> {
-        let version = payload.u32("a version")?;
-        let actions = Actions(payload.u32("actions")?);
-        let protocol = Protocol(payload.u32("protocol flags")?);
-        let mut macro_lists = Vec::new();
+    /// Reads an offer. Offers have no macro lists; what stands behind the numbers is ignored, as libmilter does.
+    pub(super) fn decode_offer(mut payload: Payload) -> Result<Self, WireError> {
+        Self::decode_numbers(&mut payload)
+    }
+
+    /// Reads an answer. Macro lists for unknown stages are skipped, as Postfix does; of two for one stage the later
+    /// one counts, so that an answer holds no more lists than there are stages.
+    pub(super) fn decode_answer(mut payload: Payload) -> Result<Self, WireError> {
+        let mut answer = Self::decode_numbers(&mut payload)?;
+        let lists = &mut answer.macro_lists;
         while !payload.is_empty() {
             let number = payload.u32("the number of a macro list")?;
             let names = payload.string("a NUL behind a macro list")?;
             if let Some(stage) = Stage::of_macro_list(number) {
-                macro_lists.push((stage, Bytes::copy_from_slice(&names)));
+                lists.retain(|(listed, _)| *listed != stage);
+                lists.push((stage, names));
             }
         }
-        Ok(Self { version, actions, protocol, macro_lists })
+        for (_, names) in lists {
+            *names = Bytes::copy_from_slice(names);
+        }
+        Ok(answer)
+    }
+
+    fn decode_numbers(payload: &mut Payload) -> Result<Self, WireError> {
+        Ok(Self {
+            version: payload.u32("a version")?,
+            actions: Actions(payload.u32("actions")?),
+            protocol: Protocol(payload.u32("protocol flags")?),
+            macro_lists: Vec::new(),
+        })
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut) {

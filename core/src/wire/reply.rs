@@ -114,7 +114,8 @@ impl Reply {
         }
     }
 
-    /// Reads a reply from its letter and payload. `y` and `q` may lack their NUL, as Postfix allows.
+    /// Reads a reply from its letter and payload. `y` and `q` may lack their NUL, as Postfix allows. The strings share
+    /// `payload`, macro lists do not.
     ///
     /// # Errors
     ///
@@ -123,7 +124,7 @@ impl Reply {
     pub fn decode(letter: u8, payload: Bytes) -> Result<Self, WireError> {
         let mut payload = Payload::new(letter, payload);
         Ok(match letter {
-            b'O' => Self::Negotiate(Negotiation::decode(payload)?),
+            b'O' => Self::Negotiate(Negotiation::decode_answer(payload)?),
             b'c' => payload.empty(Self::Final(Final::Continue))?,
             b'a' => payload.empty(Self::Final(Final::Accept))?,
             b'd' => payload.empty(Self::Final(Final::Discard))?,
@@ -165,7 +166,7 @@ impl Reply {
         })
     }
 
-    /// Appends the whole frame to `out`.
+    /// Appends the whole frame to `out`. A string with a NUL inside ends there, as it does for every receiver.
     pub fn encode(&self, out: &mut BytesMut) {
         frame(out, self.letter(), |out| match self {
             Self::Negotiate(negotiation) => negotiation.encode(out),
@@ -178,7 +179,9 @@ impl Reply {
 
 fn encode_edit(edit: &Edit, out: &mut BytesMut) {
     match edit {
-        Edit::AddRecipient(text) | Edit::DeleteRecipient(text) | Edit::Quarantine(text) => put_string(out, text),
+        Edit::AddRecipient(text) | Edit::DeleteRecipient(text) | Edit::Quarantine(text) => {
+            put_string(out, text);
+        }
         Edit::AddRecipientPar(address, arguments) | Edit::ChangeFrom(address, arguments) => {
             put_string(out, address);
             if let Some(arguments) = arguments {
@@ -224,11 +227,12 @@ fn text_with_optional_nul(letter: u8, payload: Payload) -> Result<Bytes, WireErr
     }
 }
 
-/// Checks what Postfix checks: a 4xx or 5xx code, then a space or `-` or nothing, and an enhanced code of its class.
+/// Checks what Postfix checks: a 4xx or 5xx code, then a space or `-`, then no enhanced code of another class. Postfix
+/// drops the milter's connection otherwise, so what is passed on to it must hold.
 fn reply_text(text: Bytes) -> Result<Bytes, WireError> {
-    let code_is_good =
-        matches!(text.first(), Some(b'4' | b'5')) && text.get(1..3).is_some_and(|rest| rest.iter().all(u8::is_ascii_digit));
-    let separator_is_good = matches!(text.get(3), None | Some(b' ' | b'-'));
+    let code_is_good = matches!(text.first(), Some(b'4' | b'5'))
+        && text.get(1..3).is_some_and(|rest| rest.iter().all(u8::is_ascii_digit));
+    let separator_is_good = matches!(text.get(3), Some(b' ' | b'-'));
     let class_is_good = match text.get(4) {
         Some(digit) if digit.is_ascii_digit() => Some(digit) == text.first(),
         _ => true,

@@ -1,0 +1,287 @@
+//! One child of a session: its connection, and its part in the command and the message in hand.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::client::Client;
+use crate::event::{Outcome, TimerName, Verdict};
+use crate::machine::{Peer, QueryId};
+use crate::message::ViewId;
+use crate::policy::{Answers, ChildIndex, ChildSettings, Fallback, Policy};
+use crate::time::Instant;
+use crate::wire::facts::{STAGES, Stage};
+use crate::wire::{Actions, Edit, Protocol};
+
+/// A child of a session.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) peer: Peer,
+    pub(super) link: Link,
+    pub(super) step: Step,
+    pub(super) part: Part,
+    pub(super) evaluation: bool,
+    /// A bit for each stage at which the policy has something to say.
+    watched: u16,
+    /// The look-up that the policy waits for, and the answers so far.
+    pub(super) asking: Option<QueryId>,
+    pub(super) answers: Answers,
+    pub(super) timer: Option<Timer>,
+    /// Since when a reply is awaited, and how long it was awaited before in this message.
+    busy_since: Option<Instant>,
+    elapsed: Duration,
+}
+
+/// A running timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Timer {
+    pub(super) name: TimerName,
+    pub(super) limit: Duration,
+    pub(super) deadline: Instant,
+}
+
+/// The connection to a child.
+///
+/// ```text
+///   Connecting --> Negotiating --> Up --> Closing --> Gone
+///        |              |           |
+///        +--------------+-----------+---- failure ---> Gone(Failed)
+/// ```
+#[derive(Debug)]
+pub(super) enum Link {
+    /// Not asked for yet.
+    None,
+    /// Asked for.
+    Connecting,
+    /// The offer was sent.
+    Negotiating(Box<Client>),
+    /// It takes part.
+    Up(Box<Client>),
+    /// It has left the session; what is queued for it is still written.
+    Closing(Box<Client>, Gone),
+    /// There is no connection.
+    Gone(Gone),
+}
+
+/// Why a child is not in the session any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// It accepted the connection, the session is over, or the connection was refused.
+    Left,
+    /// A condition stopped it.
+    Stopped,
+    /// It failed, and this is answered instead.
+    Failed(Fallback),
+}
+
+/// How far a child is with the command in hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It has not been shown the command.
+    Todo,
+    /// Its reply is awaited.
+    Waiting,
+    /// It has no objection, or none that counts.
+    Passed,
+    /// Its verdict ends the matter, if no child before it has one.
+    Decided(Verdict),
+}
+
+/// A child's part in the message in hand.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// None: there is no message, or it was not in the session when the message began.
+    Out,
+    /// It is being shown the message.
+    In(Box<Cursor>),
+    /// It has finished, or was finished.
+    Done(Outcome, Stage, usize),
+}
+
+/// How far along the message's timeline a child is.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    /// What it is shown, once its gate was open.
+    pub(super) view: Option<ViewId>,
+    pub(super) next_header: usize,
+    pub(super) past_headers: bool,
+    pub(super) next_chunk: usize,
+    pub(super) skips_headers: bool,
+    pub(super) skips_body: bool,
+    /// The last stage that it was shown.
+    pub(super) stage: Option<Stage>,
+    /// What it asked for at end of message.
+    pub(super) edits: Vec<Edit>,
+    pub(super) edit_bytes: usize,
+    pub(super) edit_count: usize,
+}
+
+impl Child {
+    pub(super) fn new(policy: &dyn Policy, index: ChildIndex) -> Self {
+        let watched = STAGES.iter().filter(|fact| policy.watches(index, fact.stage));
+        Self {
+            peer: Peer::child(index, 0),
+            link: Link::None,
+            step: Step::Passed,
+            part: Part::Out,
+            evaluation: policy.children()[usize::from(index.0)].evaluation_mode,
+            watched: watched.fold(0, |bits, fact| bits | 1 << fact.stage as u16),
+            asking: None,
+            answers: Answers::default(),
+            timer: None,
+            busy_since: None,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    pub(super) const fn is_watched(&self, stage: Stage) -> bool {
+        self.watched & 1 << stage as u16 != 0
+    }
+
+    /// The conversation, while bytes may still go to the child.
+    pub(super) fn client(&self) -> Option<&Client> {
+        match &self.link {
+            Link::Negotiating(client) | Link::Up(client) | Link::Closing(client, _) => Some(client),
+            Link::None | Link::Connecting | Link::Gone(_) => None,
+        }
+    }
+
+    pub(super) fn client_mut(&mut self) -> Option<&mut Client> {
+        match &mut self.link {
+            Link::Negotiating(client) | Link::Up(client) | Link::Closing(client, _) => Some(client),
+            Link::None | Link::Connecting | Link::Gone(_) => None,
+        }
+    }
+
+    /// The conversation with a child that takes part.
+    pub(super) fn up(&self) -> Option<&Client> {
+        match &self.link {
+            Link::Up(client) => Some(client),
+            _ => None,
+        }
+    }
+
+    pub(super) fn up_mut(&mut self) -> Option<&mut Client> {
+        match &mut self.link {
+            Link::Up(client) => Some(client),
+            _ => None,
+        }
+    }
+
+    /// Whether it has to be waited for before anything can be said about it.
+    pub(super) const fn is_coming(&self) -> bool {
+        matches!(self.link, Link::None | Link::Connecting | Link::Negotiating(_))
+    }
+
+    /// The fallback that is answered for it, when it failed.
+    pub(super) const fn fallback(&self) -> Option<Fallback> {
+        match self.link {
+            Link::Gone(Gone::Failed(fallback)) => Some(fallback),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn cursor(&self) -> Option<&Cursor> {
+        match &self.part {
+            Part::In(cursor) => Some(cursor),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn cursor_mut(&mut self) -> Option<&mut Cursor> {
+        match &mut self.part {
+            Part::In(cursor) => Some(cursor),
+            _ => None,
+        }
+    }
+
+    /// The verdict on the message with which it ends the matter for all.
+    pub(super) fn decisive(&self) -> Option<Verdict> {
+        match &self.part {
+            _ if self.evaluation => None,
+            Part::Done(Outcome::Decided(verdict), ..) if !verdict.delivers() => Some(verdict.clone()),
+            Part::Done(Outcome::Failed(fallback), ..) if *fallback != Fallback::Accept => {
+                Some((*fallback).into())
+            }
+            _ => None,
+        }
+    }
+
+    /// What it may write into the message that the children behind it are shown.
+    pub(super) fn writes(&self) -> Actions {
+        let rights = Actions::ADD_HEADERS.with(Actions::CHANGE_HEADERS).with(Actions::CHANGE_BODY);
+        match self.up() {
+            Some(client) if !self.evaluation => client.negotiated().actions.and(rights),
+            _ => Actions::NONE,
+        }
+    }
+
+    /// What of the message it is shown, as the rights that could change that.
+    pub(super) fn reads(&self) -> Actions {
+        let Some(client) = self.up() else { return Actions::NONE };
+        let protocol = client.negotiated().protocol;
+        let headers = match protocol.has(Protocol::NO_HEADERS) && !self.is_watched(Stage::Header) {
+            true => Actions::NONE,
+            false => Actions::ADD_HEADERS.with(Actions::CHANGE_HEADERS),
+        };
+        let body = match protocol.has(Protocol::NO_BODY) && !self.is_watched(Stage::Body) {
+            true => Actions::NONE,
+            false => Actions::CHANGE_BODY,
+        };
+        headers.with(body)
+    }
+
+    pub(super) fn wrote(&mut self, n: usize) {
+        let Some(client) = self.client_mut() else { return };
+        client.wrote(n);
+        let empty = client.unwritten() == 0;
+        self.timer = None;
+        if empty && let Link::Closing(_, why) = self.link {
+            self.link = Link::Gone(why);
+        }
+    }
+
+    /// Whether nothing waits to be written to it.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.client().is_none_or(|client| client.unwritten() == 0)
+    }
+
+    /// Sets the timer for what is awaited now. A timer for the same thing runs on.
+    pub(super) fn retime(&mut self, settings: &ChildSettings, now: Instant) {
+        let timeouts = &settings.timeouts;
+        let wanted = match &self.link {
+            Link::Connecting => Some((TimerName::Connection, timeouts.connection)),
+            Link::Negotiating(client) | Link::Up(client) => match client.awaits() {
+                _ if client.unwritten() > 0 => Some((TimerName::Writing, timeouts.writing)),
+                Some(Stage::EndOfMessage) => Some((TimerName::EndOfMessage, timeouts.end_of_message)),
+                Some(_) => Some((TimerName::Reading, timeouts.reading)),
+                None => None,
+            },
+            Link::None | Link::Closing(..) | Link::Gone(_) => None,
+        };
+        self.timer = match (wanted, self.timer) {
+            (None, _) => None,
+            (Some((name, _)), Some(timer)) if timer.name == name => Some(timer),
+            (Some((name, limit)), _) => Some(Timer { name, limit, deadline: now + limit }),
+        };
+        let busy = self.up().is_some_and(Client::is_busy);
+        match (busy, self.busy_since) {
+            (true, None) => self.busy_since = Some(now),
+            (false, Some(since)) => {
+                self.elapsed += now.since(since);
+                self.busy_since = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// How long the session has waited for it since this was last asked.
+    pub(super) fn take_elapsed(&mut self, now: Instant) -> Duration {
+        let running = self.busy_since.as_mut().map_or(Duration::ZERO, |since| {
+            let running = now.since(*since);
+            *since = now;
+            running
+        });
+        core::mem::take(&mut self.elapsed) + running
+    }
+}

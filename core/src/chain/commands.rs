@@ -1,0 +1,317 @@
+//! Commands of the MTA, and the joint answer to those that it waits for.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use super::child::{Child, Gone, Link, Part, Step};
+use super::policy::Consulted;
+use super::transaction::Transaction;
+use super::{Decided, InHand, Session};
+use crate::event::{Event, Failure, LimitName, MessageEnd, Outcome, Verdict};
+use crate::filter::FromMta;
+use crate::policy::Fallback;
+use crate::wire::{ClientAddress, Command, ConnectInfo, Final, Protocol, Stage, first_string};
+
+impl Session {
+    /// Takes the next command of the MTA, if one is here and may be taken. Returns whether anything was done.
+    pub(super) fn next_command(&mut self) -> bool {
+        if self.command.is_some() || !self.has_room() {
+            return false;
+        }
+        match self.filter.poll_command() {
+            Ok(None) => false,
+            Ok(Some(FromMta::Body(frame))) => {
+                self.body_came(frame);
+                true
+            }
+            Ok(Some(FromMta::Command(command, payload))) => {
+                self.command_came(command, &payload);
+                true
+            }
+            Err(fault) => {
+                self.mta_failed(Failure::Protocol(Box::new(fault)));
+                false
+            }
+        }
+    }
+
+    fn command_came(&mut self, command: Command, payload: &[u8]) {
+        match command {
+            Command::Negotiate(offer) => self.offered(offer),
+            Command::Macros { letter, pairs } => self.macros_came(letter, &pairs),
+            Command::Connect(info) => {
+                self.client = Some(Box::new(owned(&info)));
+                self.begin(Stage::Connect, payload);
+            }
+            Command::Helo(name) => {
+                self.end_transaction(MessageEnd::Aborted, Stage::Mail);
+                self.helo = Some(Bytes::copy_from_slice(&name));
+                self.begin(Stage::Helo, payload);
+            }
+            Command::Mail(_) => {
+                self.end_transaction(MessageEnd::Aborted, Stage::Rcpt);
+                self.begin_transaction(payload);
+                self.begin(Stage::Mail, payload);
+            }
+            Command::Rcpt(_) => self.recipient_came(payload),
+            Command::Data | Command::Unknown(_) => {
+                let stage = command.stage().unwrap_or(Stage::Unknown);
+                self.reach(stage);
+                self.begin(stage, payload);
+            }
+            Command::Header { name, value } => self.header_came(&name, &value),
+            Command::EndOfHeaders => self.end_of_headers_came(),
+            Command::Body(_) => {}
+            Command::EndOfMessage(data) => self.end_of_message_came(data),
+            Command::Abort => self.end_transaction(MessageEnd::Aborted, Stage::Mail),
+            Command::Quit => self.finish(),
+            Command::QuitNc => self.begin_again(),
+        }
+    }
+
+    fn macros_came(&mut self, letter: u8, pairs: &[u8]) {
+        if self.macros.bytes() + pairs.len() <= self.policy.limits().macro_bytes {
+            self.macros.set(letter, pairs);
+        } else {
+            self.over_limit(LimitName::MacroBytes);
+        }
+    }
+
+    fn begin_transaction(&mut self, payload: &[u8]) {
+        let sender = Bytes::copy_from_slice(first_string(payload));
+        let leading_space = self.answer.protocol.has(Protocol::HEADER_LEADING_SPACE);
+        let mut transaction = Box::new(Transaction::new(sender, self.now(), leading_space));
+        transaction.envelope_bytes = payload.len();
+        transaction.decided.clone_from(&self.refused);
+        self.transaction = Some(transaction);
+        let now = self.now();
+        for child in &mut self.children {
+            child.take_elapsed(now);
+            child.part = match (&child.link, child.fallback()) {
+                (Link::Up(_), _) => Part::In(Box::default()),
+                (_, Some(fallback)) => Part::Done(Outcome::Failed(fallback), Stage::Mail, 0),
+                _ => Part::Out,
+            };
+        }
+    }
+
+    fn recipient_came(&mut self, payload: &[u8]) {
+        let limits = *self.policy.limits();
+        if let Some(transaction) = &mut self.transaction {
+            transaction.stage = Stage::Rcpt;
+            transaction.envelope_bytes += payload.len();
+            let count = transaction.recipients_accepted + transaction.recipients_refused;
+            if count >= limits.recipients {
+                self.over_limit(LimitName::Recipients);
+            } else if transaction.envelope_bytes > limits.envelope_bytes {
+                self.over_limit(LimitName::EnvelopeBytes);
+            }
+        }
+        self.begin(Stage::Rcpt, payload);
+    }
+
+    fn reach(&mut self, stage: Stage) {
+        if let Some(transaction) = &mut self.transaction
+            && stage == Stage::Data
+        {
+            transaction.stage = stage;
+        }
+    }
+
+    /// Takes a command in hand.
+    fn begin(&mut self, stage: Stage, payload: &[u8]) {
+        self.command = Some(InHand { stage, payload: Bytes::copy_from_slice(payload) });
+        for child in &mut self.children {
+            child.step = Step::Todo;
+        }
+    }
+
+    /// Shows the command in hand to the children whose gate is open, and answers the MTA once its answer is certain.
+    pub(super) fn advance_command(&mut self) {
+        let Some(stage) = self.command.as_ref().map(|command| command.stage) else { return };
+        if stage == Stage::EndOfMessage {
+            return;
+        }
+        if let Some(decided) = self.decided_before(stage) {
+            return self.answer(stage, &decided);
+        }
+        for index in 0..self.children.len() {
+            if self.children[index].step == Step::Todo && self.may_step(index, stage) {
+                self.show(index, stage);
+            }
+        }
+        if let Some(decided) = self.joint_step(stage) {
+            self.answer(stage, &decided);
+        }
+    }
+
+    /// What was decided about the connection or the message before this command came.
+    fn decided_before(&self, stage: Stage) -> Option<Decided> {
+        let in_message = matches!(stage, Stage::Mail | Stage::Rcpt | Stage::Data);
+        let message = self
+            .transaction
+            .as_ref()
+            .filter(|_| in_message)
+            .and_then(|transaction| transaction.decided.clone());
+        let decided = self.refused.clone().or(message)?;
+        match decided.verdict {
+            // There is nothing to throw away yet.
+            Verdict::Discard if !in_message => Some(Decided { verdict: Verdict::Continue, by: None }),
+            _ => Some(decided),
+        }
+    }
+
+    /// Shows the command in hand to one child, unless it has to wait or has no part in it.
+    fn show(&mut self, index: usize, stage: Stage) {
+        let child = &self.children[index];
+        if child.is_coming() {
+            return;
+        }
+        let Some(client) = child.up() else {
+            self.children[index].step = fallback_step(child, stage);
+            return;
+        };
+        let in_message = matches!(stage, Stage::Rcpt | Stage::Data) && !matches!(child.part, Part::In(_));
+        let hidden = stage == Stage::Rcpt
+            && self.recipient_is_rejected()
+            && !client.negotiated().protocol.has(Protocol::REJECTED_RECIPIENTS);
+        if in_message || hidden {
+            self.children[index].step = Step::Passed;
+            return;
+        }
+        if client.awaits().is_some() {
+            // A reply to something that was taken back is still to come.
+            return;
+        }
+        let extra = match self.consult(index, stage) {
+            Consulted::Waits => return,
+            Consulted::Stopped => {
+                self.children[index].step = Step::Passed;
+                return;
+            }
+            Consulted::Runs(extra) => extra,
+        };
+        self.send_macros(index, stage.letter(), &extra);
+        let Some(command) = &self.command else { return };
+        let child = &mut self.children[index];
+        if let Some(cursor) = child.cursor_mut() {
+            cursor.stage = Some(stage);
+        }
+        let Some(client) = child.up_mut() else { return };
+        let waits = client.wants(stage) && client.command(stage, &command.payload);
+        child.step = if waits { Step::Waiting } else { Step::Passed };
+    }
+
+    /// Sends a child the macros for the command `letter`, if it will be sent that command.
+    pub(super) fn send_macros(&mut self, index: usize, letter: u8, extra: &[(Bytes, Bytes)]) {
+        let set = self.macros.get(letter);
+        let Some(client) = self.children[index].up_mut() else { return };
+        let wanted = Stage::of_letter(letter).is_none_or(|stage| client.wants(stage));
+        if wanted && (set.is_some() || !extra.is_empty()) {
+            client.macros(letter, set.map_or(&[], |set| set), extra);
+        }
+    }
+
+    /// Postfix shows recipients that it has refused itself to those who ask for them.
+    fn recipient_is_rejected(&self) -> bool {
+        self.answer.protocol.has(Protocol::REJECTED_RECIPIENTS)
+            && self.macros.value(b"rcpt_mailer") == Some(b"error")
+    }
+
+    /// The answer to the command in hand, as soon as the children's steps in chain order allow only one.
+    fn joint_step(&self, stage: Stage) -> Option<Decided> {
+        for (index, child) in self.children.iter().enumerate() {
+            match &child.step {
+                Step::Todo | Step::Waiting => return None,
+                Step::Decided(verdict) => return Some(Decided { verdict: verdict.clone(), by: Some(index) }),
+                Step::Passed => {}
+            }
+        }
+        let nobody_left = match stage {
+            Stage::Connect | Stage::Helo => self.children.iter().all(|child| child.up().is_none()),
+            Stage::Mail | Stage::Rcpt | Stage::Data => {
+                self.children.iter().all(|child| !matches!(child.part, Part::In(_)))
+            }
+            _ => false,
+        };
+        let verdict = if nobody_left { Verdict::Accept } else { Verdict::Continue };
+        Some(Decided { verdict, by: None })
+    }
+
+    /// Answers the command in hand and draws the consequences.
+    fn answer(&mut self, stage: Stage, decided: &Decided) {
+        let Some(command) = self.command.take() else { return };
+        self.reply(Final::from(&decided.verdict));
+        // A recipient that the MTA has refused stays refused whatever is answered.
+        let rejected_before = stage == Stage::Rcpt && self.recipient_is_rejected();
+        if let Some(transaction) = &mut self.transaction
+            && stage == Stage::Rcpt
+        {
+            match decided.verdict.delivers() && !rejected_before {
+                true => transaction.recipients_accepted += 1,
+                false => transaction.recipients_refused += 1,
+            }
+        }
+        if decided.verdict.delivers() {
+            return;
+        }
+        let recipient = (stage == Stage::Rcpt).then(|| Arc::from(first_string(&command.payload)));
+        let by = decided.by.map(|index| self.name(index));
+        self.event(Event::Answered { stage, verdict: decided.verdict.clone(), by, recipient });
+        for child in &mut self.children {
+            if child.step == Step::Waiting
+                && let Some(client) = child.up_mut()
+            {
+                client.give_up();
+            }
+        }
+        match stage {
+            Stage::Connect | Stage::Helo => {
+                self.refused = Some(decided.clone());
+                for index in 0..self.children.len() {
+                    self.quit_child(index, Gone::Left);
+                }
+            }
+            Stage::Unknown => {}
+            Stage::Rcpt if decided.verdict != Verdict::Discard => {}
+            _ => self.decide(decided.clone()),
+        }
+    }
+
+    /// A final reply to the MTA, where one is owed.
+    pub(super) fn reply(&mut self, reply: Final) {
+        if self.filter.owed().is_some() && self.filter.reply(reply).is_err() {
+            debug_assert!(false, "a verdict that the stage does not have");
+            self.finish();
+        }
+    }
+
+    pub(super) fn name(&self, index: usize) -> Arc<str> {
+        self.policy.children()[index].name.clone()
+    }
+}
+
+/// The step of a child that is not connected: its fallback, where it has failed and that counts at this stage.
+pub(super) fn fallback_step(child: &Child, stage: Stage) -> Step {
+    let counts = !matches!(stage, Stage::Connect | Stage::Helo | Stage::Unknown);
+    match child.fallback() {
+        _ if child.evaluation => Step::Passed,
+        None | Some(Fallback::Accept) => Step::Passed,
+        Some(Fallback::Discard) if !counts => Step::Passed,
+        Some(fallback) => Step::Decided(fallback.into()),
+    }
+}
+
+/// What CONNECT said, copied so that it does not pin the buffer that it was read into.
+fn owned(info: &ConnectInfo) -> ConnectInfo {
+    let address = match &info.address {
+        ClientAddress::Unix(path) => ClientAddress::Unix(Bytes::copy_from_slice(path)),
+        ClientAddress::OddIp { family, port, text } => {
+            ClientAddress::OddIp { family: *family, port: *port, text: Bytes::copy_from_slice(text) }
+        }
+        other => other.clone(),
+    };
+    ConnectInfo { host: Bytes::copy_from_slice(&info.host), address }
+}

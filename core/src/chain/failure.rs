@@ -1,0 +1,135 @@
+//! Failures of children and of the MTA, and the timers that find them.
+
+use super::child::{Gone, Link, Part, Step, Timer};
+use super::commands::fallback_step;
+use super::{Life, Session};
+use crate::event::{Event, Failure, Outcome, TimerName};
+use crate::machine::Output;
+use crate::policy::ChildIndex;
+use crate::time::Instant;
+use crate::wire::Stage;
+
+impl Session {
+    /// A child is of no use any more: its fallback is its verdict from now on.
+    pub(super) fn fail_child(&mut self, index: usize, failure: Failure) {
+        let settings = &self.policy.children()[index];
+        let (name, fallback) = (settings.name.clone(), settings.fallback);
+        let stage = self.stage_of(index);
+        let child = &mut self.children[index];
+        let refused = matches!(failure, Failure::Connect(_) | Failure::Closed(_));
+        child.link = Link::Gone(Gone::Failed(fallback));
+        child.timer = None;
+        child.asking = None;
+        if !refused {
+            self.outputs.push_back(Output::Close { peer: child.peer, flush_by: None });
+        }
+        if matches!(child.part, Part::In(_)) {
+            child.part = Part::Done(Outcome::Failed(fallback), stage, 0);
+        }
+        if let Some(command) = &self.command
+            && matches!(child.step, Step::Todo | Step::Waiting)
+        {
+            child.step = fallback_step(child, command.stage);
+        }
+        let evaluation = child.evaluation;
+        let child = ChildIndex(index as u16);
+        self.event(Event::ChildFailed { child, name, stage, failure, fallback, evaluation });
+        self.abort_behind(index);
+    }
+
+    /// What a child is doing, for messages to people.
+    fn stage_of(&self, index: usize) -> Stage {
+        let child = &self.children[index];
+        if child.is_coming() {
+            return Stage::Negotiate;
+        }
+        let awaited = child.up().and_then(crate::client::Client::awaits);
+        let shown = child.cursor().and_then(|cursor| cursor.stage);
+        awaited.or(shown).unwrap_or_else(|| self.stage())
+    }
+
+    /// The MTA's end is of no use any more: the session is over.
+    pub(super) fn mta_failed(&mut self, failure: Failure) {
+        let stage = self.stage();
+        self.event(Event::MtaFailed { stage, failure });
+        self.finish();
+        self.filter.close();
+    }
+
+    /// Sets every timer for what is awaited now.
+    pub(super) fn retime(&mut self) {
+        let now = self.now();
+        for (child, settings) in self.children.iter_mut().zip(self.policy.children()) {
+            child.retime(settings, now);
+        }
+        self.retime_mta();
+    }
+
+    /// The MTA is waited for while it owes a command or does not read.
+    pub(super) fn retime_mta(&mut self) {
+        let now = self.now();
+        let limits = self.policy.limits();
+        let wanted = if self.life != Life::Running {
+            None
+        } else if self.filter.unwritten() > 0 {
+            Some((TimerName::MtaWriting, limits.mta_writing))
+        } else if self.filter.owed().is_some() || self.command.is_some() {
+            None
+        } else if self.filter.is_greeting() {
+            Some((TimerName::MtaGreeting, limits.mta_greeting))
+        } else {
+            Some((TimerName::MtaIdle, limits.mta_idle))
+        };
+        self.mta_timer = match (wanted, self.mta_timer) {
+            (Some((name, _)), Some((running, deadline))) if name == running => Some((name, deadline)),
+            (wanted, _) => wanted.map(|(name, limit)| (name, now + limit)),
+        };
+    }
+
+    /// When something has to happen although no input comes.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let closing = match self.life {
+            Life::Closing(deadline) => Some(deadline),
+            _ => None,
+        };
+        let children = self.children.iter().filter_map(|child| Some(child.timer?.deadline));
+        let mta = self.mta_timer.map(|(_, deadline)| deadline);
+        let all = children.chain(mta).chain(self.progress_at).chain(closing);
+        all.map(|deadline| self.clock.fires_at(deadline)).min()
+    }
+
+    /// Fires what is due. Returns whether anything was.
+    pub(super) fn fire_timers(&mut self) -> bool {
+        let mut fired = false;
+        if self.life != Life::Running {
+            return fired;
+        }
+        for index in 0..self.children.len() {
+            if let Some(Timer { name, limit, deadline }) = self.children[index].timer
+                && self.clock.is_due(deadline)
+            {
+                self.fail_child(index, Failure::Timeout { timer: name, limit });
+                fired = true;
+            }
+        }
+        if self.progress_at.is_some_and(|deadline| self.clock.is_due(deadline)) {
+            self.progress_at = Some(self.now() + self.policy.limits().progress);
+            // Nothing is lost when the MTA's end does not take it now.
+            let _ = self.filter.progress();
+            fired = true;
+        }
+        if let Some((name, deadline)) = self.mta_timer
+            && self.clock.is_due(deadline)
+        {
+            let limits = self.policy.limits();
+            let limit = match name {
+                TimerName::MtaGreeting => limits.mta_greeting,
+                TimerName::MtaWriting => limits.mta_writing,
+                _ => limits.mta_idle,
+            };
+            self.mta_failed(Failure::Timeout { timer: name, limit });
+            fired = true;
+        }
+        fired
+    }
+}

@@ -1,0 +1,253 @@
+//! The content of a message: onto its timeline at the speed of the MTA, to each child at its own.
+
+use bytes::Bytes;
+
+use super::child::Part;
+use super::policy::Consulted;
+use super::verdict::Joint;
+use super::{InHand, Session};
+use crate::event::{LimitName, Outcome};
+use crate::wire::{Final, Frame, Stage};
+
+/// A child is fed while less than this waits to be written to it, in bytes.
+const CHILD_WINDOW: usize = 128 << 10;
+
+impl Session {
+    /// A header came. Nothing is answered where silence was negotiated; else it goes on.
+    pub(super) fn header_came(&mut self, name: &[u8], value: &[u8]) {
+        self.reply(Final::Continue);
+        let limits = *self.policy.limits();
+        let Some(transaction) = &mut self.transaction else { return };
+        transaction.stage = Stage::Header;
+        if transaction.decided.is_some() {
+            return;
+        }
+        transaction.content.receive_header(name, value);
+        if transaction.content.received_headers() > limits.headers {
+            self.over_limit(LimitName::Headers);
+        } else if transaction.content.header_bytes() > limits.header_bytes {
+            self.over_limit(LimitName::HeaderBytes);
+        }
+    }
+
+    pub(super) fn end_of_headers_came(&mut self) {
+        self.reply(Final::Continue);
+        if let Some(transaction) = &mut self.transaction {
+            transaction.stage = Stage::EndOfHeaders;
+            transaction.headers_done = true;
+            transaction.saw_end_of_headers = true;
+        }
+    }
+
+    pub(super) fn body_came(&mut self, frame: Frame) {
+        self.reply(Final::Continue);
+        self.add_body(frame);
+    }
+
+    fn add_body(&mut self, frame: Frame) {
+        let limit = self.policy.limits().body_bytes;
+        let Some(transaction) = &mut self.transaction else { return };
+        transaction.stage = Stage::Body;
+        transaction.headers_done = true;
+        transaction.body_received += frame.payload_len() as u64;
+        if transaction.decided.is_some() {
+            return;
+        }
+        transaction.content.receive_body(frame);
+        if transaction.content.body_bytes() > limit {
+            self.over_limit(LimitName::BodyBytes);
+        }
+    }
+
+    pub(super) fn end_of_message_came(&mut self, data: Bytes) {
+        if !data.is_empty() {
+            self.add_body(Frame::new(Stage::Body.letter(), data));
+        }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.stage = Stage::EndOfMessage;
+            transaction.headers_done = true;
+            transaction.body_done = true;
+        }
+        self.command = Some(InHand { stage: Stage::EndOfMessage, payload: Bytes::new() });
+        self.progress_at = Some(self.now() + self.policy.limits().progress);
+    }
+
+    /// Whether more content may be taken from the MTA: not while what is fed live has not caught up. Where a child
+    /// waits for another's changes the message has to be stored anyway.
+    pub(super) fn has_room(&self) -> bool {
+        let Some(transaction) = &self.transaction else { return true };
+        let stored = transaction.content.body_bytes() < self.policy.limits().read_ahead;
+        stored
+            || transaction.decided.is_some()
+            || self.children.iter().any(|child| child.cursor().is_some_and(|cursor| cursor.view.is_none()))
+    }
+
+    /// Feeds every child as far as its gate is open, and answers the end of message once that is possible.
+    pub(super) fn advance_content(&mut self) {
+        let Some(transaction) = &self.transaction else { return };
+        if transaction.stage.is_content() && transaction.decided.is_none() {
+            for index in 0..self.children.len() {
+                self.feed(index);
+            }
+            self.release_body();
+        }
+        if let Joint::Certain(decided) = self.joint_verdict() {
+            if !decided.verdict.delivers() {
+                self.decide(decided.clone());
+            }
+            if self.command.as_ref().is_some_and(|command| command.stage == Stage::EndOfMessage) {
+                self.answer_end_of_message(&decided);
+            }
+        }
+    }
+
+    /// Shows a child what comes next for it, until it has to reply, has caught up, or its gate is closed.
+    fn feed(&mut self, index: usize) {
+        loop {
+            let child = &self.children[index];
+            let (Some(client), Some(cursor)) = (child.up(), child.cursor()) else { return };
+            if client.awaits().is_some() || client.unwritten() > CHILD_WINDOW || child.asking.is_some() {
+                return;
+            }
+            if cursor.view.is_none() {
+                if !self.view_is_final(index) {
+                    return;
+                }
+                let view = self.transaction.as_ref().map(|transaction| transaction.content.latest_view());
+                if let Some(cursor) = self.children[index].cursor_mut() {
+                    cursor.view = view;
+                }
+            }
+            let Some(stage) = self.next_for(index) else { return };
+            if let Some(cursor) = self.children[index].cursor_mut() {
+                cursor.stage = Some(stage);
+            }
+            if !self.show_content(index, stage) {
+                return;
+            }
+        }
+    }
+
+    /// What comes next for a child, `None` when it is not here yet or may not be shown yet.
+    fn next_for(&mut self, index: usize) -> Option<Stage> {
+        let may_end = self.may_end(index);
+        let transaction = self.transaction.as_ref()?;
+        let cursor = self.children[index].cursor_mut()?;
+        let view = cursor.view?;
+        if transaction.content.header(view, cursor.next_header).is_some() {
+            return Some(Stage::Header);
+        }
+        if !transaction.headers_done {
+            return None;
+        }
+        if !core::mem::replace(&mut cursor.past_headers, true) && transaction.saw_end_of_headers {
+            return Some(Stage::EndOfHeaders);
+        }
+        if transaction.content.chunk(view, cursor.next_chunk).is_some() {
+            return Some(Stage::Body);
+        }
+        (transaction.body_done && may_end).then_some(Stage::EndOfMessage)
+    }
+
+    /// Shows one piece of content to a child. Returns whether its cursor has moved on.
+    fn show_content(&mut self, index: usize, stage: Stage) -> bool {
+        let extra = match self.consult(index, stage) {
+            Consulted::Waits => {
+                // The end of headers is passed over when it is looked at; it has to be looked at again.
+                if let Some(cursor) = self.children[index].cursor_mut() {
+                    cursor.past_headers &= stage != Stage::EndOfHeaders;
+                }
+                return false;
+            }
+            Consulted::Stopped => return false,
+            Consulted::Runs(extra) => extra,
+        };
+        let Some(cursor) = self.children[index].cursor() else { return false };
+        let skipped =
+            cursor.skips_headers && stage == Stage::Header || cursor.skips_body && stage == Stage::Body;
+        if !skipped {
+            self.send_macros(index, stage.letter(), &extra);
+            self.send_content(index, stage);
+        }
+        match (stage, self.children[index].cursor_mut()) {
+            (Stage::Header, Some(cursor)) => cursor.next_header += 1,
+            (Stage::Body, Some(cursor)) => cursor.next_chunk += 1,
+            _ => {}
+        }
+        true
+    }
+
+    fn send_content(&mut self, index: usize, stage: Stage) {
+        let Some(transaction) = &self.transaction else { return };
+        let child = &mut self.children[index];
+        let Part::In(cursor) = &child.part else { return };
+        let (next_header, next_chunk, view) = (cursor.next_header, cursor.next_chunk, cursor.view);
+        let (Some(client), Some(view)) = (child.up_mut(), view) else { return };
+        if !client.wants(stage) {
+            return;
+        }
+        match stage {
+            Stage::Header => {
+                if let Some((name, value)) = transaction.content.header(view, next_header) {
+                    let spaced =
+                        client.negotiated().protocol.has(crate::wire::Protocol::HEADER_LEADING_SPACE);
+                    client.header(name, transaction.content.to_child_value(value, spaced));
+                }
+            }
+            Stage::Body => {
+                if let Some(frame) = transaction.content.chunk(view, next_chunk) {
+                    client.body(frame);
+                }
+            }
+            stage => {
+                client.command(stage, &[]);
+            }
+        }
+    }
+
+    /// Lets go of the body chunks that nobody needs any more.
+    fn release_body(&mut self) {
+        let Some(transaction) = &mut self.transaction else { return };
+        let mut first_needed = usize::MAX;
+        for child in &self.children {
+            let (Some(client), Some(cursor)) = (child.up(), child.cursor()) else { continue };
+            let reads = (client.wants(Stage::Body) || child.is_watched(Stage::Body)) && !cursor.skips_body;
+            match cursor.view {
+                _ if !reads => {}
+                None => first_needed = 0,
+                Some(view) if transaction.content.shows_received_body(view) => {
+                    first_needed = first_needed.min(cursor.next_chunk);
+                }
+                Some(_) => {}
+            }
+        }
+        transaction.content.release_received_body(first_needed);
+    }
+
+    /// Something of this message is past a limit of ours: whatever the children say, it is a temporary failure.
+    pub(super) fn over_limit(&mut self, limit: LimitName) {
+        let Some(transaction) = &mut self.transaction else { return };
+        if transaction.over.is_none() {
+            transaction.over = Some(limit);
+            let verdict = crate::event::Verdict::TemporaryFailure(None);
+            self.decide(super::Decided { verdict, by: None });
+        }
+    }
+
+    /// The outcome of the message is certain and is not delivery: the children are let go, what is stored is freed, the
+    /// rest is only drained.
+    pub(super) fn decide(&mut self, decided: super::Decided) {
+        let Some(transaction) = &mut self.transaction else { return };
+        if transaction.decided.is_some() {
+            return;
+        }
+        transaction.decided = Some(decided);
+        transaction.content.release_all();
+        for index in 0..self.children.len() {
+            if let Some(cursor) = self.children[index].cursor() {
+                let stage = cursor.stage.unwrap_or(Stage::Mail);
+                self.leave_message(index, Outcome::Aborted, stage);
+            }
+        }
+    }
+}

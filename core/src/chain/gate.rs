@@ -1,0 +1,50 @@
+//! Ordering as a policy: which child may go how far. Nothing else in the chain knows about order.
+//!
+//! | what | a child waits for |
+//! |---|---|
+//! | CONNECT, HELO, MAIL, DATA, UNKNOWN | nobody: an ABORT takes MAIL and DATA back |
+//! | RCPT | every enforcing child before it, which must have no objection: a recipient cannot be taken back |
+//! | content | the children before it that may still change what it is shown |
+//! | end of message | every enforcing child before it, which must deliver: autolearning, greylists and archives must not see refused mail |
+//!
+//! A child in evaluation mode is waited for by nobody, and waits for nobody's verdict.
+
+use super::Session;
+use super::child::{Child, Part, Step};
+use crate::event::{Outcome, Verdict};
+use crate::policy::Fallback;
+use crate::wire::Stage;
+
+impl Session {
+    /// Whether the child number `index` may be shown the command in hand.
+    pub(super) fn may_step(&self, index: usize, stage: Stage) -> bool {
+        stage != Stage::Rcpt || self.enforcing_before(index).all(|child| child.step == Step::Passed)
+    }
+
+    /// Whether what the child number `index` is shown can no longer change.
+    pub(super) fn view_is_final(&self, index: usize) -> bool {
+        let reads = self.children[index].reads();
+        !self.children[..index]
+            .iter()
+            .any(|child| matches!(child.part, Part::In(_)) && child.writes().has_any(reads))
+    }
+
+    /// Whether the child number `index` may be told the end of the message.
+    pub(super) fn may_end(&self, index: usize) -> bool {
+        self.children[index].evaluation || self.enforcing_before(index).all(delivers)
+    }
+
+    fn enforcing_before(&self, index: usize) -> impl Iterator<Item = &Child> {
+        self.children[..index].iter().filter(|child| !child.evaluation)
+    }
+}
+
+fn delivers(child: &Child) -> bool {
+    match &child.part {
+        Part::In(_) => false,
+        Part::Out | Part::Done(Outcome::Stopped | Outcome::Absent, ..) => true,
+        Part::Done(Outcome::Decided(verdict), ..) => Verdict::delivers(verdict),
+        Part::Done(Outcome::Failed(fallback), ..) => *fallback == Fallback::Accept,
+        Part::Done(Outcome::Aborted, ..) => false,
+    }
+}

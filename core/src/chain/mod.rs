@@ -1,0 +1,339 @@
+//! The session: one MTA in front, N children behind, one joint answer.
+//!
+//! ```text
+//!                 +---------------------------- Session -----------------------------+
+//!    MTA <-----> Filter --- command in hand --- steps of each child ---> Client <-----> child
+//!                 |         message timeline --- cursor of each child --> Client <-----> child
+//!                 +------------------------------------------------------------------+
+//! ```
+//!
+//! Two kinds of work:
+//!
+//! * **Commands that the MTA waits for** (CONNECT, HELO, MAIL, RCPT, DATA, UNKNOWN). One is in hand at a time. Each child
+//!   has a [`Step`](child::Step) for it; the answer is settled as soon as the children's answers, looked at in chain
+//!   order, allow only one ([`commands`]).
+//! * **Content** (headers, end of headers, body). It is put on the message's timeline at the speed of the MTA and
+//!   nothing is answered; each child has a cursor and is fed as far as its gate lets it ([`feed`]). The verdict comes
+//!   with end of message ([`verdict`]).
+//!
+//! Which child may go how far is decided in [`gate`] alone.
+
+mod child;
+mod commands;
+mod failure;
+mod feed;
+mod gate;
+mod negotiate;
+mod policy;
+mod replies;
+mod report;
+mod transaction;
+mod verdict;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::event::{Event, Failure, TimerName, Verdict};
+use crate::filter::Filter;
+use crate::machine::{Closure, Input, Machine, Output, Peer};
+use crate::policy::{ChildIndex, Environment, Policy};
+use crate::time::{Clock, Instant};
+use crate::wire::{ConnectInfo, Macros, Negotiation, Stage};
+
+use child::{Child, Link};
+use transaction::Transaction;
+
+/// How many frames of the MTA are looked at in one call; the rest follows in the next.
+const FRAMES_PER_CALL: usize = 256;
+
+/// One MTA connection and the children behind it.
+#[derive(Debug)]
+pub struct Session {
+    policy: Arc<dyn Policy>,
+    environment: Environment,
+    clock: Clock,
+    filter: Filter,
+    children: Box<[Child]>,
+    /// What the MTA offered.
+    offered: Negotiation,
+    /// What is offered to the children.
+    offer: Negotiation,
+    /// What the MTA was answered.
+    answer: Negotiation,
+    macros: Macros,
+    client: Option<Box<ConnectInfo>>,
+    helo: Option<Bytes>,
+    /// A verdict on the whole connection, with which everything is answered from now on.
+    refused: Option<Decided>,
+    /// The command that the MTA waits for.
+    command: Option<InHand>,
+    transaction: Option<Box<Transaction>>,
+    mta_timer: Option<(TimerName, Instant)>,
+    progress_at: Option<Instant>,
+    outputs: VecDeque<Output>,
+    next_query: u32,
+    /// Frames of the MTA wait although nothing is missing to look at them.
+    more: bool,
+    life: Life,
+    /// What was last told with [`Output::Wait`].
+    waits_until: Option<Instant>,
+}
+
+/// A command that the MTA waits for, or that its children have not all seen.
+#[derive(Debug)]
+struct InHand {
+    stage: Stage,
+    payload: Bytes,
+}
+
+/// A verdict, and the child whose it is.
+#[derive(Debug, Clone)]
+struct Decided {
+    verdict: Verdict,
+    by: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Running,
+    /// What is queued is still written until this time.
+    Closing(Instant),
+    Finished,
+}
+
+impl Session {
+    /// A session for a connection that was just accepted. It keeps `policy` until its end.
+    #[must_use]
+    pub fn new(policy: Arc<dyn Policy>, environment: Environment) -> Self {
+        let count = policy.children().len();
+        let children = (0..count).map(|index| Child::new(&*policy, ChildIndex(index as u16))).collect();
+        let filter = Filter::new(policy.limits().frame);
+        Self {
+            policy,
+            environment,
+            clock: Clock::default(),
+            filter,
+            children,
+            offered: Negotiation::default(),
+            offer: Negotiation::default(),
+            answer: Negotiation::default(),
+            macros: Macros::default(),
+            client: None,
+            helo: None,
+            refused: None,
+            command: None,
+            transaction: None,
+            mta_timer: None,
+            progress_at: None,
+            outputs: VecDeque::new(),
+            next_query: 0,
+            more: false,
+            life: Life::Running,
+            waits_until: None,
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// The child at the other end of `peer`, unless that connection is an old one.
+    fn child_of(&self, peer: Peer) -> Option<usize> {
+        let index = usize::from(peer.child_index()?.0);
+        (self.children.get(index)?.peer == peer).then_some(index)
+    }
+
+    fn apply(&mut self, input: Input) {
+        match input {
+            Input::Tick
+            | Input::SpillAppended { .. }
+            | Input::SpillRead { .. }
+            | Input::SpillFailed { .. } => {}
+            Input::Received { peer: Peer::MTA, data } => {
+                self.filter.receive(data);
+                self.mta_timer = None;
+            }
+            Input::Received { peer, data } => {
+                if let Some(index) = self.child_of(peer) {
+                    self.child_received(index, data);
+                }
+            }
+            Input::Wrote { peer: Peer::MTA, n } => {
+                self.filter.wrote(n);
+                self.mta_timer = None;
+            }
+            Input::Wrote { peer, n } => {
+                if let Some(index) = self.child_of(peer) {
+                    self.children[index].wrote(n);
+                }
+            }
+            Input::Closed { peer: Peer::MTA, why } => self.mta_closed(why),
+            Input::Closed { peer, why } => {
+                if let Some(index) = self.child_of(peer) {
+                    self.child_closed(index, why);
+                }
+            }
+            Input::Ready { peer, negotiated } => {
+                if let Some(index) = self.child_of(peer) {
+                    self.child_ready(index, negotiated);
+                }
+            }
+            Input::Refused { peer, why } => {
+                if let Some(index) = self.child_of(peer)
+                    && matches!(self.children[index].link, Link::Connecting)
+                {
+                    self.fail_child(index, Failure::Connect(why));
+                }
+            }
+            Input::Answered { query, answer } => self.look_up_answered(query, answer),
+            Input::Stop => {
+                if self.filter.is_greeting() {
+                    self.finish();
+                }
+            }
+        }
+    }
+
+    /// Does everything that can be done now.
+    fn work(&mut self) {
+        let mut frames = FRAMES_PER_CALL;
+        self.more = false;
+        loop {
+            for index in 0..self.children.len() {
+                self.read_child(index);
+            }
+            self.settle_negotiation();
+            self.advance_command();
+            self.advance_content();
+            if self.life != Life::Running {
+                break;
+            }
+            if frames == 0 {
+                self.more = self.filter.has_input();
+                break;
+            }
+            if !self.next_command() {
+                break;
+            }
+            frames -= 1;
+        }
+        self.retime();
+        self.end_if_closed();
+    }
+
+    fn mta_closed(&mut self, why: Closure) {
+        if self.life != Life::Running {
+            self.filter.close();
+            return;
+        }
+        if !matches!(why, Closure::Eof) {
+            let stage = self.stage();
+            self.event(Event::MtaFailed { stage, failure: Failure::Closed(why) });
+        }
+        self.filter.close();
+        self.finish();
+    }
+
+    /// The stage at which the session is, for messages to people.
+    fn stage(&self) -> Stage {
+        match (&self.command, &self.transaction) {
+            (Some(command), _) => command.stage,
+            (None, Some(transaction)) => transaction.stage,
+            (None, None) if self.filter.is_greeting() => Stage::Negotiate,
+            (None, None) if self.helo.is_some() => Stage::Helo,
+            (None, None) => Stage::Connect,
+        }
+    }
+
+    /// Ends the session: what is queued may still be written, nothing else is done.
+    fn finish(&mut self) {
+        if self.life != Life::Running {
+            return;
+        }
+        let disconnected = crate::event::MessageEnd::Disconnected;
+        self.end_transaction(disconnected, Stage::Mail);
+        self.command = None;
+        self.progress_at = None;
+        let mut flush_by = self.now() + crate::policy::Timeouts::default().writing;
+        for index in 0..self.children.len() {
+            if let Some(deadline) = self.quit_child(index, child::Gone::Left) {
+                flush_by = flush_by.max(deadline);
+            }
+        }
+        self.outputs.push_back(Output::Close { peer: Peer::MTA, flush_by: Some(flush_by) });
+        self.life = Life::Closing(flush_by);
+    }
+
+    fn end_if_closed(&mut self) {
+        if let Life::Closing(deadline) = self.life {
+            let flushed = self.filter.unwritten() == 0 && self.children.iter().all(Child::is_flushed);
+            if flushed || self.clock.is_due(deadline) {
+                self.life = Life::Finished;
+                self.outputs.push_back(Output::Finished);
+            }
+        }
+    }
+}
+
+impl Machine for Session {
+    fn handle(&mut self, now: Instant, input: Input) {
+        if self.life == Life::Finished {
+            return;
+        }
+        self.clock.advance(now, self.waits_until);
+        self.apply(input);
+        self.work();
+        if self.fire_timers() {
+            self.work();
+        }
+    }
+
+    fn poll_output(&mut self) -> Output {
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        if self.outputs.capacity() > 8 {
+            self.outputs = VecDeque::new();
+        }
+        self.waits_until = match self.life {
+            Life::Finished => return Output::Finished,
+            _ if self.more => Some(self.now()),
+            _ => self.next_deadline(),
+        };
+        Output::Wait(self.waits_until)
+    }
+
+    fn transmit<'a>(&'a self, peer: Peer, slices: &mut [&'a [u8]]) -> usize {
+        match self.child_of(peer) {
+            Some(index) => self.children[index].client().map_or(0, |client| client.transmit(slices)),
+            None if peer == Peer::MTA => self.filter.transmit(slices),
+            None => 0,
+        }
+    }
+
+    fn wants_input(&self, peer: Peer) -> bool {
+        if self.life != Life::Running {
+            return false;
+        }
+        match self.child_of(peer) {
+            Some(index) => matches!(self.children[index].link, Link::Negotiating(_) | Link::Up(_)),
+            None if peer == Peer::MTA => !self.filter.has_input() && self.has_room(),
+            None => false,
+        }
+    }
+
+    fn read_buffer(&mut self, peer: Peer) -> Option<BytesMut> {
+        if peer == Peer::MTA {
+            return self.filter.lend();
+        }
+        let index = self.child_of(peer)?;
+        self.children[index].client_mut()?.lend()
+    }
+}

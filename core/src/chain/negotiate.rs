@@ -1,0 +1,210 @@
+//! Negotiation: with each child on its own, with the MTA on behalf of all.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::child::{Child, Link};
+use super::{Decided, Session};
+use crate::client::Client;
+use crate::event::{Event, Verdict};
+use crate::machine::{Output, Peer};
+use crate::policy::Fallback;
+use crate::wire::facts::{Actions, Protocol, STAGES, Stage};
+use crate::wire::{Negotiation, VERSION_MAX, VERSION_MIN, names};
+
+/// What Postfix 3.7 and Sendmail 8.17 send when no list is asked for. A list replaces the MTA's own, so that asking
+/// for one macro without naming these would take them away from every other child.
+const DEFAULT_MACROS: [(Stage, &[u8]); 7] = [
+    (Stage::Connect, b"j {daemon_name} {daemon_addr} v _ {if_name} {if_addr} {client_name}"),
+    (Stage::Helo, b"{tls_version} {cipher} {cipher_bits} {cert_subject} {cert_issuer}"),
+    (
+        Stage::Mail,
+        b"i {auth_type} {auth_authen} {auth_ssf} {auth_author} {mail_addr} {mail_host} {mail_mailer}",
+    ),
+    (Stage::Rcpt, b"i {rcpt_addr} {rcpt_host} {rcpt_mailer}"),
+    (Stage::Data, b"i"),
+    (Stage::EndOfHeaders, b"i"),
+    (Stage::EndOfMessage, b"i {msg_id}"),
+];
+
+impl Session {
+    /// The MTA has made its offer: every child is asked for.
+    pub(super) fn offered(&mut self, offer: Negotiation) {
+        if offer.version < VERSION_MIN {
+            self.mta_failed(crate::event::Failure::Protocol(Box::new(crate::wire::Fault::Negotiation {
+                culprit: crate::wire::Culprit::Mta,
+                what: "version",
+                expected: VERSION_MAX,
+                came: offer.version,
+            })));
+            return;
+        }
+        self.offered = taken(offer);
+        self.offer = to_children(&self.offered);
+        if self.children.is_empty() {
+            let verdict = Verdict::from(self.policy.fallback());
+            self.refused = (!verdict.delivers()).then_some(Decided { verdict, by: None });
+        }
+        self.acquire_children();
+    }
+
+    /// Asks for a connection to every child.
+    pub(super) fn acquire_children(&mut self) {
+        for index in 0..self.children.len() {
+            self.children[index].link = Link::Connecting;
+            self.outputs.push_back(Output::Acquire {
+                peer: self.children[index].peer,
+                endpoint: self.policy.children()[index].endpoint.clone(),
+                offer: self.offer.clone(),
+            });
+        }
+    }
+
+    /// A child's connection is there.
+    pub(super) fn child_ready(&mut self, index: usize, negotiated: Option<Box<Negotiation>>) {
+        if !matches!(self.children[index].link, Link::Connecting) {
+            return;
+        }
+        let limit = self.policy.limits().frame;
+        self.children[index].link = match negotiated {
+            None => Link::Negotiating(Box::new(Client::new(limit, &self.offer))),
+            Some(negotiated) => Link::Up(Box::new(Client::resumed(limit, *negotiated))),
+        };
+    }
+
+    /// Answers the MTA as soon as nothing more has to be known about any child.
+    pub(super) fn settle_negotiation(&mut self) {
+        if self.filter.owed() != Some(Stage::Negotiate) || self.children.iter().any(Child::is_coming) {
+            return;
+        }
+        self.answer = self.joint_answer();
+        if self.filter.negotiate(&self.answer).is_err() {
+            return self.finish();
+        }
+        let children = self.children.iter().filter(|child| child.up().is_some()).count();
+        self.event(Event::Negotiated { version: self.answer.version, children });
+    }
+
+    /// What is asked of the MTA: the union of what the children need, and silence wherever no child speaks.
+    fn joint_answer(&self) -> Negotiation {
+        let clients = || self.children.iter().filter_map(Child::up);
+        let enforcing = || self.children.iter().filter(|child| !child.evaluation).filter_map(Child::up);
+        let actions = enforcing().fold(Actions::NONE, |all, client| all.with(client.negotiated().actions));
+        let mut macro_lists = Vec::new();
+        if self.offered.actions.has(Actions::MACRO_LISTS) {
+            macro_lists = self.joint_macro_lists();
+        }
+        let lists_bit = if macro_lists.is_empty() { Actions::NONE } else { Actions::MACRO_LISTS };
+
+        let must_speak = self.refused.is_some()
+            || self.children.iter().any(|child| {
+                !child.evaluation && child.fallback().is_some_and(|fallback| fallback != Fallback::Accept)
+            });
+        let mut protocol = Protocol::NONE;
+        for fact in &STAGES {
+            let wanted = self.needs(fact.stage);
+            let asked = clients().any(|client| client.wants(fact.stage) && client.replies_to(fact.stage));
+            let speaks = (asked || must_speak) && !fact.stage.is_content();
+            if let Some(bit) = fact.no_send.filter(|_| !wanted) {
+                protocol = protocol.with(bit);
+            } else if let Some(bit) = fact.no_reply.filter(|_| !speaks) {
+                protocol = protocol.with(bit);
+            }
+        }
+        let extras = Protocol::HEADER_LEADING_SPACE.with(Protocol::REJECTED_RECIPIENTS);
+        let extras =
+            clients().fold(Protocol::NONE, |all, client| all.with(client.negotiated().protocol.and(extras)));
+        Negotiation {
+            version: self.offer.version,
+            actions: actions.with(lists_bit).and(self.offered.actions),
+            protocol: protocol.with(extras).and(self.offered.protocol),
+            macro_lists,
+        }
+    }
+
+    /// Whether the MTA has to send the command of `stage`. The envelope is always wanted, for the log and as the frame
+    /// of a message; headers also when edits have to be resolved against them.
+    fn needs(&self, stage: Stage) -> bool {
+        let wanted = self.children.iter().any(|child| {
+            child.is_watched(stage) && child.up().is_some()
+                || child.up().is_some_and(|client| client.wants(stage))
+        });
+        let header_rights = Actions::ADD_HEADERS.with(Actions::CHANGE_HEADERS);
+        match stage {
+            Stage::Connect | Stage::Helo | Stage::Mail | Stage::Rcpt => true,
+            Stage::Header => {
+                wanted || self.children.iter().any(|child| child.writes().has_any(header_rights))
+            }
+            _ => wanted,
+        }
+    }
+
+    /// For each stage that a child has listed: the names that any child listed, and the MTA's defaults.
+    fn joint_macro_lists(&self) -> Vec<(Stage, Bytes)> {
+        let mut lists = Vec::new();
+        for fact in STAGES.iter().filter(|fact| fact.macro_list.is_some()) {
+            let stage = fact.stage;
+            let asked =
+                || self.children.iter().filter_map(|child| child.up()?.negotiated().macro_list(stage));
+            if asked().next().is_none() {
+                continue;
+            }
+            let defaults =
+                DEFAULT_MACROS.iter().filter(|(listed, _)| *listed == stage).map(|(_, list)| *list);
+            let mut joint: Vec<u8> = Vec::new();
+            let mut seen: Vec<&[u8]> = Vec::new();
+            for name in defaults.chain(asked()).flat_map(names) {
+                if seen.contains(&name) {
+                    continue;
+                }
+                seen.push(name);
+                let (open, close): (&[u8], &[u8]) = if name.len() == 1 { (b"", b"") } else { (b"{", b"}") };
+                for piece in [if joint.is_empty() { &b""[..] } else { b" " }, open, name, close] {
+                    joint.extend_from_slice(piece);
+                }
+            }
+            lists.push((stage, Bytes::from(joint)));
+        }
+        lists
+    }
+
+    /// QUIT_NC: the MTA begins another session on this connection. The children get a fresh connection each.
+    pub(super) fn begin_again(&mut self) {
+        self.end_transaction(crate::event::MessageEnd::Aborted, Stage::Mail);
+        for index in 0..self.children.len() {
+            let peer = self.children[index].peer;
+            if matches!(self.children[index].link, Link::Connecting | Link::Negotiating(_) | Link::Up(_)) {
+                self.outputs.push_back(Output::Close { peer, flush_by: None });
+            }
+            let mut fresh = Child::new(&*self.policy, crate::policy::ChildIndex(index as u16));
+            fresh.peer = Peer { generation: peer.generation.wrapping_add(1), ..peer };
+            self.children[index] = fresh;
+        }
+        self.macros = crate::wire::Macros::default();
+        self.client = None;
+        self.helo = None;
+        if !self.children.is_empty() {
+            self.refused = None;
+        }
+        self.acquire_children();
+    }
+}
+
+/// The MTA's offer as far as it is known here. No actions at all means the first four, as libmilter has it.
+fn taken(mut offer: Negotiation) -> Negotiation {
+    offer.version = offer.version.min(VERSION_MAX);
+    offer.actions =
+        if offer.actions == Actions::NONE { Actions::V1 } else { offer.actions.and(Actions::ALL) };
+    offer.protocol = offer.protocol.and(Protocol::ALL);
+    offer
+}
+
+/// What is offered to children: what the MTA offers, and every bit of that version that is settled between a child and
+/// us alone.
+fn to_children(offered: &Negotiation) -> Negotiation {
+    let ours = Protocol::NO_SEND.with(Protocol::NO_REPLY).with(Protocol::SKIP);
+    let protocol = offered.protocol.with(ours.and(Protocol::of_version(offered.version)));
+    Negotiation { protocol, macro_lists: Vec::new(), ..*offered }
+}

@@ -1,0 +1,155 @@
+//! Asking the policy whether a child is shown something, and stopping it where the policy says so.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::Session;
+use super::child::{Child, Gone, Link, Part};
+use crate::event::{Event, Outcome, Verdict};
+use crate::machine::{Answer, Output, QueryId};
+use crate::policy::{Answers, ChildIndex, ChildState, Decision, Facts, Fallback, Why};
+use crate::wire::{Stage, first_string};
+
+/// What the policy said, applied.
+#[derive(Debug)]
+pub(super) enum Consulted {
+    /// The child is shown it, with these macros set for it alone.
+    Runs(Vec<(Bytes, Bytes)>),
+    /// The child was stopped.
+    Stopped,
+    /// An answer is awaited.
+    Waits,
+}
+
+impl Session {
+    /// Asks the policy about what comes next for the child number `index` at `stage`.
+    pub(super) fn consult(&mut self, index: usize, stage: Stage) -> Consulted {
+        let child = &self.children[index];
+        if !child.is_watched(stage) {
+            return Consulted::Runs(Vec::new());
+        }
+        if child.asking.is_some() {
+            return Consulted::Waits;
+        }
+        match self.decide_on(index, stage) {
+            Decision::Run(effects) => {
+                self.children[index].answers = Answers::default();
+                Consulted::Runs(effects.macros)
+            }
+            Decision::Stop(why) => {
+                self.children[index].answers = Answers::default();
+                self.stop_child(index, stage, why);
+                Consulted::Stopped
+            }
+            Decision::Need(question) => {
+                let query = QueryId(self.next_query);
+                self.next_query = self.next_query.wrapping_add(1);
+                let child = &mut self.children[index];
+                child.asking = Some(query);
+                child.answers.0.push((question.clone(), Answer::Failed));
+                self.outputs.push_back(Output::LookUp { query, question });
+                Consulted::Waits
+            }
+        }
+    }
+
+    fn decide_on(&self, index: usize, stage: Stage) -> Decision {
+        let children: Vec<ChildState> = self.children.iter().map(state).collect();
+        let payload = self.command.as_ref().map(|command| &command.payload[..]);
+        let cursor = self.children[index].cursor();
+        let shown = self.transaction.as_ref().zip(cursor).and_then(|(transaction, cursor)| {
+            let view = cursor.view?;
+            Some((
+                transaction.content.header(view, cursor.next_header),
+                transaction.content.chunk(view, cursor.next_chunk),
+            ))
+        });
+        let body = shown.and_then(|(_, chunk)| chunk).map(|chunk| chunk.clone().contiguous());
+        let facts = Facts {
+            macros: &self.macros,
+            client: self.client.as_deref(),
+            helo: self.helo.as_deref(),
+            sender: self.transaction.as_ref().map(|transaction| &transaction.sender[..]),
+            recipient: payload.filter(|_| stage == Stage::Rcpt).map(first_string),
+            header: shown.and_then(|(header, _)| header).filter(|_| stage == Stage::Header),
+            body: body.as_deref().filter(|_| stage == Stage::Body),
+            children: &children,
+            environment: self.environment,
+        };
+        self.policy.decide(ChildIndex(index as u16), stage, &facts, &self.children[index].answers)
+    }
+
+    /// The resolver has answered.
+    pub(super) fn look_up_answered(&mut self, query: QueryId, answer: Answer) {
+        let Some(child) = self.children.iter_mut().find(|child| child.asking == Some(query)) else { return };
+        child.asking = None;
+        if let Some((_, slot)) = child.answers.0.last_mut() {
+            *slot = answer;
+        }
+    }
+
+    /// Connect, helo: gone for the session. MAIL and later: out of the message. RCPT: only this recipient is hidden.
+    fn stop_child(&mut self, index: usize, stage: Stage, why: Why) {
+        let name = self.name(index);
+        self.event(Event::ChildStopped { child: ChildIndex(index as u16), name, stage, why });
+        match stage {
+            Stage::Rcpt | Stage::Unknown | Stage::Negotiate => {}
+            Stage::Connect | Stage::Helo => {
+                self.quit_child(index, Gone::Stopped);
+            }
+            _ => self.leave_message(index, Outcome::Stopped, stage),
+        }
+    }
+
+    /// Ends a child's part in the message before the message is over.
+    pub(super) fn leave_message(&mut self, index: usize, outcome: Outcome, stage: Stage) {
+        let child = &mut self.children[index];
+        if let Some(client) = child.up_mut() {
+            client.abort();
+        }
+        child.part = Part::Done(outcome, stage, 0);
+    }
+
+    /// Takes leave of a child. Returns until when what is queued for it may be written.
+    pub(super) fn quit_child(&mut self, index: usize, why: Gone) -> Option<crate::time::Instant> {
+        let flush_by = self.now() + self.policy.children()[index].timeouts.writing;
+        let child = &mut self.children[index];
+        child.asking = None;
+        let link = core::mem::replace(&mut child.link, Link::Gone(why));
+        let flush_by = match link {
+            Link::Up(mut client) => {
+                client.abort();
+                client.quit();
+                child.link = Link::Closing(client, why);
+                Some(flush_by)
+            }
+            Link::Connecting | Link::Negotiating(_) => None,
+            other => {
+                child.link = other;
+                return None;
+            }
+        };
+        self.outputs.push_back(Output::Close { peer: child.peer, flush_by });
+        flush_by
+    }
+}
+
+/// How a child's part stands, as conditions of other children may read it.
+fn state(child: &Child) -> ChildState {
+    let of_verdict = |verdict: &Verdict| match verdict {
+        Verdict::Continue | Verdict::Accept => ChildState::Accepted,
+        Verdict::Reject(_) => ChildState::Rejected,
+        Verdict::TemporaryFailure(_) => ChildState::TemporarilyFailed,
+        Verdict::Discard => ChildState::Discarded,
+    };
+    match (&child.part, &child.link) {
+        (Part::Done(Outcome::Decided(verdict), ..), _) => of_verdict(verdict),
+        (Part::Done(Outcome::Failed(Fallback::Accept), ..), _) => ChildState::Gone,
+        (Part::Done(Outcome::Failed(fallback), ..), _) => of_verdict(&(*fallback).into()),
+        (Part::Done(Outcome::Stopped, ..), _)
+        | (_, Link::Gone(Gone::Stopped) | Link::Closing(_, Gone::Stopped)) => ChildState::Stopped,
+        (_, Link::Up(_) | Link::Connecting | Link::Negotiating(_)) => ChildState::Running,
+        _ => ChildState::Gone,
+    }
+}

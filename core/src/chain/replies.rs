@@ -1,0 +1,213 @@
+//! What children send.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::Session;
+use super::child::{Gone, Link, Part, Step};
+use crate::client::FromMilter;
+use crate::event::{Event, Failure, Outcome, Verdict};
+use crate::machine::Closure;
+use crate::wire::{Edit, Fault, Final, Stage};
+
+/// What is answered for a milter that wants the SMTP session to be ended (`4`), which only `y` can say everywhere.
+const SHUTDOWN: &[u8] = b"421 4.7.0 Service not available, closing transmission channel";
+
+/// Pieces of a body replacement from this size on stay where they were read.
+const SHARE_BODY_FROM: usize = 8 << 10;
+
+impl Session {
+    pub(super) fn child_received(&mut self, index: usize, data: BytesMut) {
+        if let Some(client) = self.children[index].client_mut() {
+            client.receive(data);
+        }
+    }
+
+    /// The child closed its connection, or it broke. After an end of its own choice that is nothing new.
+    pub(super) fn child_closed(&mut self, index: usize, why: Closure) {
+        // What it sent before it closed counts.
+        self.read_child(index);
+        match &self.children[index].link {
+            Link::Connecting | Link::Negotiating(_) | Link::Up(_) => {
+                self.fail_child(index, Failure::Closed(why));
+            }
+            Link::Closing(_, gone) => self.children[index].link = Link::Gone(*gone),
+            Link::None | Link::Gone(_) => {}
+        }
+    }
+
+    /// Takes in everything that a child has sent.
+    pub(super) fn read_child(&mut self, index: usize) {
+        loop {
+            let child = &mut self.children[index];
+            let (Link::Negotiating(client) | Link::Up(client)) = &mut child.link else { return };
+            let reply = match client.poll_reply() {
+                Ok(None) => return,
+                Ok(Some(reply)) => reply,
+                Err(fault) => return self.fail_child(index, Failure::Protocol(Box::new(fault))),
+            };
+            child.timer = None;
+            match reply {
+                FromMilter::Negotiated => {
+                    if let Link::Negotiating(client) = core::mem::replace(&mut child.link, Link::None) {
+                        child.link = Link::Up(client);
+                    }
+                }
+                FromMilter::Progress => {}
+                FromMilter::Edit(edit) => self.edit_came(index, &edit),
+                FromMilter::Final(stage, reply) => self.verdict_came(index, stage, reply),
+            }
+        }
+    }
+
+    /// Keeps an edit until the child's final reply. Small ones are copied, so that they do not pin a read buffer.
+    fn edit_came(&mut self, index: usize, edit: &Edit) {
+        let limits = *self.policy.limits();
+        let others: usize = self.children.iter().filter_map(|child| Some(child.cursor()?.edit_bytes)).sum();
+        let Some(cursor) = self.children[index].cursor_mut() else { return };
+        let edit = compact(edit);
+        cursor.edit_bytes += size(&edit);
+        cursor.edit_count += usize::from(!matches!(edit, Edit::ReplaceBody(_)));
+        cursor.edits.push(edit);
+        let too_much = |what, limit| Fault::TooMuch { what, limit };
+        let fault = if cursor.edit_count > limits.edits {
+            Some(too_much("edits", limits.edits))
+        } else if others + cursor.edit_bytes > limits.body_bytes {
+            Some(too_much("bytes of edits", limits.body_bytes))
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            self.fail_child(index, Failure::Protocol(Box::new(fault)));
+        }
+    }
+
+    /// A child has ended its turn.
+    fn verdict_came(&mut self, index: usize, stage: Stage, reply: Final) {
+        let skips = reply == Final::Skip;
+        let verdict = match verdict(reply) {
+            Ok(verdict) => verdict,
+            Err(came) => {
+                let fault = Fault::Reply { stage, expected: "a verdict", came };
+                return self.fail_child(index, Failure::Protocol(Box::new(fault)));
+            }
+        };
+        if stage.is_content() {
+            if let Some(cursor) = self.children[index].cursor_mut() {
+                cursor.skips_headers |= skips && stage == Stage::Header;
+                cursor.skips_body |= skips && stage == Stage::Body;
+            }
+            if stage == Stage::EndOfMessage || verdict != Verdict::Continue {
+                self.finish_part(index, stage, verdict);
+            }
+            return;
+        }
+        let evaluation = self.children[index].evaluation;
+        let decides = !verdict.delivers() && !evaluation;
+        let meant = match (stage, &verdict) {
+            // There is nothing to throw away yet: Postfix logs it and goes on.
+            (Stage::Connect | Stage::Helo | Stage::Unknown, Verdict::Discard) => Verdict::Continue,
+            _ => verdict.clone(),
+        };
+        self.children[index].step =
+            if decides && !meant.delivers() { Step::Decided(meant.clone()) } else { Step::Passed };
+        match (stage, meant) {
+            (_, Verdict::Continue) | (Stage::Unknown, _) => {}
+            (Stage::Connect | Stage::Helo, _) => {
+                self.quit_child(index, Gone::Left);
+            }
+            (Stage::Rcpt, Verdict::Reject(_) | Verdict::TemporaryFailure(_)) => {}
+            (_, verdict) => self.children[index].part = Part::Done(Outcome::Decided(verdict), stage, 0),
+        }
+    }
+
+    /// A child's verdict on the content, with which its part is over.
+    fn finish_part(&mut self, index: usize, stage: Stage, verdict: Verdict) {
+        let child = &mut self.children[index];
+        let Part::In(cursor) = core::mem::replace(&mut child.part, Part::Out) else { return };
+        let mut applied = 0;
+        if stage == Stage::EndOfMessage && verdict.delivers() && !child.evaluation {
+            let negotiated =
+                child.up().map(|client| (client.negotiated().actions, client.negotiated().protocol));
+            if let (Some(transaction), Some((actions, protocol))) = (&mut self.transaction, negotiated) {
+                let leading_space = protocol.has(crate::wire::Protocol::HEADER_LEADING_SPACE);
+                let asked = cursor.edits.len();
+                applied = transaction.content.commit(cursor.edits, actions, leading_space);
+                if applied < asked {
+                    let name = self.name(index);
+                    self.event(Event::EditIgnored {
+                        name,
+                        edit: "change to the message",
+                        reason: "the milter has not negotiated the right to it",
+                    });
+                }
+            }
+        }
+        self.children[index].part = Part::Done(Outcome::Decided(verdict), stage, applied);
+        self.abort_behind(index);
+    }
+
+    /// Whoever stands behind a child that has ended the matter will not be asked: his part is over.
+    pub(super) fn abort_behind(&mut self, index: usize) {
+        if self.children[index].decisive().is_none() {
+            return;
+        }
+        for behind in index + 1..self.children.len() {
+            if let Some(cursor) = self.children[behind].cursor() {
+                let stage = cursor.stage.unwrap_or(Stage::Mail);
+                self.leave_message(behind, Outcome::Aborted, stage);
+            }
+        }
+    }
+}
+
+/// A reply as a verdict; what cannot be one is returned by its letter.
+fn verdict(reply: Final) -> Result<Verdict, u8> {
+    Ok(match reply {
+        Final::Continue | Final::Skip => Verdict::Continue,
+        Final::Accept => Verdict::Accept,
+        Final::Discard => Verdict::Discard,
+        Final::Reject => Verdict::Reject(None),
+        Final::TemporaryFailure => Verdict::TemporaryFailure(None),
+        Final::ReplyCode(text) if text.first() == Some(&b'4') => {
+            Verdict::TemporaryFailure(Some(Arc::from(&text[..])))
+        }
+        Final::ReplyCode(text) => Verdict::Reject(Some(Arc::from(&text[..]))),
+        Final::Shutdown => Verdict::TemporaryFailure(Some(Arc::from(SHUTDOWN))),
+        Final::ConnectionFailure => return Err(b'f'),
+    })
+}
+
+fn compact(edit: &Edit) -> Edit {
+    let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+    let copied = |bytes: &Option<Bytes>| bytes.as_ref().map(copy);
+    match edit {
+        Edit::ReplaceBody(data) if data.len() >= SHARE_BODY_FROM => Edit::ReplaceBody(data.clone()),
+        Edit::ReplaceBody(data) => Edit::ReplaceBody(copy(data)),
+        Edit::AddRecipient(address) => Edit::AddRecipient(copy(address)),
+        Edit::AddRecipientPar(address, arguments) => Edit::AddRecipientPar(copy(address), copied(arguments)),
+        Edit::DeleteRecipient(address) => Edit::DeleteRecipient(copy(address)),
+        Edit::AddHeader(name, value) => Edit::AddHeader(copy(name), copy(value)),
+        Edit::InsertHeader(index, name, value) => Edit::InsertHeader(*index, copy(name), copy(value)),
+        Edit::ChangeHeader(index, name, value) => Edit::ChangeHeader(*index, copy(name), copy(value)),
+        Edit::ChangeFrom(sender, arguments) => Edit::ChangeFrom(copy(sender), copied(arguments)),
+        Edit::Quarantine(reason) => Edit::Quarantine(copy(reason)),
+    }
+}
+
+/// What an edit costs to keep, in bytes.
+fn size(edit: &Edit) -> usize {
+    let payload = match edit {
+        Edit::ReplaceBody(data) => data.len(),
+        Edit::AddRecipient(text) | Edit::DeleteRecipient(text) | Edit::Quarantine(text) => text.len(),
+        Edit::AddRecipientPar(text, more) | Edit::ChangeFrom(text, more) => {
+            text.len() + more.as_ref().map_or(0, Bytes::len)
+        }
+        Edit::AddHeader(name, value)
+        | Edit::InsertHeader(_, name, value)
+        | Edit::ChangeHeader(_, name, value) => name.len() + value.len(),
+    };
+    payload + core::mem::size_of::<Edit>()
+}

@@ -1,0 +1,59 @@
+//! The end of a message: what each child did, and a clean table for the next one.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::Session;
+use super::child::Part;
+use crate::event::{ChildReport, Event, MessageEnd, MessageReport, Outcome};
+use crate::wire::Stage;
+
+impl Session {
+    /// Ends the message in hand, if there is one: the children in it are told, everything of it is forgotten, macros
+    /// from the stage `forget` on included.
+    pub(super) fn end_transaction(&mut self, end: MessageEnd, forget: Stage) {
+        if let Some(transaction) = self.transaction.take() {
+            let decided = transaction.decided.clone();
+            let end = match (transaction.over, &decided, end) {
+                (Some(limit), ..) => MessageEnd::OverLimit(limit),
+                (None, Some(decided), _) => MessageEnd::Answered(decided.verdict.clone()),
+                (None, None, end) => end,
+            };
+            let children = (0..self.children.len()).map(|index| self.report_child(index)).collect();
+            self.event(Event::Message(Box::new(MessageReport {
+                queue_id: Arc::from(self.macros.value(b"i").unwrap_or_default()),
+                sender: Arc::from(&transaction.sender[..]),
+                recipients: (transaction.recipients_accepted, transaction.recipients_refused),
+                body_bytes: transaction.body_received,
+                stage: transaction.stage,
+                end,
+                decided_by: decided.and_then(|decided| decided.by).map(|index| self.name(index)),
+                elapsed: self.now().since(transaction.started),
+                children,
+            })));
+            for child in &mut self.children {
+                if matches!(child.part, Part::In(_))
+                    && let Some(client) = child.up_mut()
+                {
+                    client.abort();
+                }
+                child.part = Part::Out;
+                child.answers = crate::policy::Answers::default();
+            }
+        }
+        self.macros.forget_from(forget);
+    }
+
+    fn report_child(&mut self, index: usize) -> ChildReport {
+        let now = self.now();
+        let name = self.name(index);
+        let child = &mut self.children[index];
+        let (outcome, stage, edits) = match &child.part {
+            Part::Out => (Outcome::Absent, Stage::Mail, 0),
+            Part::In(cursor) => (Outcome::Aborted, cursor.stage.unwrap_or(Stage::Mail), 0),
+            Part::Done(outcome, stage, edits) => (outcome.clone(), *stage, *edits),
+        };
+        let elapsed = child.take_elapsed(now);
+        ChildReport { name, outcome, stage, elapsed, edits, evaluation: child.evaluation }
+    }
+}

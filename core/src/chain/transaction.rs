@@ -1,0 +1,53 @@
+//! One message on its way: envelope counters, the timeline of its content, and what is decided about it.
+
+use bytes::Bytes;
+
+use super::Decided;
+use crate::event::LimitName;
+use crate::message::Content;
+use crate::time::Instant;
+use crate::wire::Stage;
+
+/// From MAIL to the answer to end of message.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    pub(super) sender: Bytes,
+    pub(super) started: Instant,
+    pub(super) recipients_accepted: usize,
+    pub(super) recipients_refused: usize,
+    pub(super) envelope_bytes: usize,
+    /// The last stage that the MTA has sent.
+    pub(super) stage: Stage,
+    pub(super) content: Content,
+    /// No more headers will come.
+    pub(super) headers_done: bool,
+    /// The MTA sent the end of headers.
+    pub(super) saw_end_of_headers: bool,
+    /// The MTA sent the end of the message.
+    pub(super) body_done: bool,
+    pub(super) body_received: u64,
+    /// The outcome is certain and is not delivery: the rest is only drained.
+    pub(super) decided: Option<Decided>,
+    /// A limit of ours was hit.
+    pub(super) over: Option<LimitName>,
+}
+
+impl Transaction {
+    pub(super) fn new(sender: Bytes, started: Instant, leading_space: bool) -> Self {
+        Self {
+            envelope_bytes: sender.len(),
+            sender,
+            started,
+            recipients_accepted: 0,
+            recipients_refused: 0,
+            stage: Stage::Mail,
+            content: Content::new(leading_space),
+            headers_done: false,
+            saw_end_of_headers: false,
+            body_done: false,
+            body_received: 0,
+            decided: None,
+            over: None,
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The MTA's end of a connection: it faces a milter.
+//!
+//! A [`Client`] sends only what the milter negotiated, remembers which replies are owed to it, in order, and swallows
+//! late replies to commands that were taken back.
+//!
+//! ```text
+//!   offer ---> Negotiated ---> command ---> owed [stage, stage, ...] ---> poll_reply: Final | Edit | Progress
+//!                                  ^             |
+//!                                  |           abort: what is owed is stale, its replies are swallowed
+//!                                  +-------------+
+//! ```
+
+use alloc::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::conversation::Conversation;
+use crate::outbox::Outbox;
+use crate::wire::facts::{Protocol, Stage, letter};
+use crate::wire::{Culprit, Decoder, Edit, Fault, Final, Frame, Negotiation, Reply};
+
+/// What a milter sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromMilter {
+    /// It negotiated; [`Client::negotiated`] tells what.
+    Negotiated,
+    /// The final reply to the oldest command.
+    Final(Stage, Final),
+    /// It is still working at end of message.
+    Progress,
+    /// It wants a change.
+    Edit(Edit),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Owed {
+    stage: Stage,
+    stale: bool,
+}
+
+/// The MTA's end of a connection.
+#[derive(Debug)]
+pub struct Client {
+    decoder: Decoder,
+    outbox: Outbox,
+    conversation: Conversation,
+    offer: (u32, crate::wire::Actions),
+    negotiated: Negotiation,
+    owed: VecDeque<Owed>,
+    /// The last macro set sent for commands that come many times, so that it is sent again only when it changed.
+    repeated: [(u8, Bytes); 3],
+    fault: Option<Fault>,
+}
+
+impl Client {
+    /// Begins a conversation by offering `offer` to the milter, from which frames of at most `frame_limit` bytes are
+    /// taken.
+    #[must_use]
+    pub fn new(frame_limit: usize, offer: &Negotiation) -> Self {
+        let mut client = Self::bare(frame_limit);
+        client.offer = (offer.version, offer.actions);
+        client.conversation = Conversation::Idle;
+        client.outbox.write(|out| offer.encode_frame(out));
+        client.owed.push_back(Owed { stage: Stage::Negotiate, stale: false });
+        client
+    }
+
+    /// Goes on with a connection on which `negotiated` was agreed before.
+    #[must_use]
+    pub fn resumed(frame_limit: usize, negotiated: Negotiation) -> Self {
+        let mut client = Self::bare(frame_limit);
+        client.conversation = Conversation::Idle;
+        client.negotiated = negotiated;
+        client
+    }
+
+    fn bare(frame_limit: usize) -> Self {
+        Self {
+            decoder: Decoder::new(frame_limit),
+            outbox: Outbox::default(),
+            conversation: Conversation::Greeting,
+            offer: (0, crate::wire::Actions::NONE),
+            negotiated: Negotiation::default(),
+            owed: VecDeque::new(),
+            repeated: [(b'L', Bytes::new()), (b'B', Bytes::new()), (b'U', Bytes::new())],
+            fault: None,
+        }
+    }
+
+    /// What the milter answered to the offer.
+    #[must_use]
+    pub const fn negotiated(&self) -> &Negotiation {
+        &self.negotiated
+    }
+
+    /// Whether the milter wants the command of `stage`.
+    #[must_use]
+    pub fn wants(&self, stage: Stage) -> bool {
+        let fact = stage.fact();
+        self.negotiated.version >= fact.since
+            && fact.no_send.is_none_or(|bit| !self.negotiated.protocol.has(bit))
+    }
+
+    /// Whether the milter answers the command of `stage`.
+    #[must_use]
+    pub fn replies_to(&self, stage: Stage) -> bool {
+        stage.fact().no_reply.is_none_or(|bit| !self.negotiated.protocol.has(bit))
+    }
+
+    /// The command whose reply comes next, `None` when nothing is owed.
+    #[must_use]
+    pub fn awaits(&self) -> Option<Stage> {
+        self.owed.front().map(|owed| owed.stage)
+    }
+
+    /// Whether a reply is owed that will be told.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.owed.iter().any(|owed| !owed.stale)
+    }
+
+    /// Whether the milter has seen a part of a message that is not over.
+    #[must_use]
+    pub const fn in_message(&self) -> bool {
+        self.conversation.in_message()
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub const fn unwritten(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Sends the macros that the MTA sent for the command `stage_letter`, as far as the milter listed them. `extra`
+    /// were set for this milter alone.
+    pub fn macros(&mut self, stage_letter: u8, set: &[u8], extra: &[(Bytes, Bytes)]) {
+        if let Some((_, last)) = self.repeated.iter_mut().find(|(known, _)| *known == stage_letter) {
+            if last == set {
+                return;
+            }
+            *last = Bytes::copy_from_slice(set);
+        }
+        let wanted = Stage::of_letter(stage_letter).and_then(|stage| self.negotiated.macro_list(stage));
+        self.outbox.write(|out| crate::wire::encode_macros(out, stage_letter, set, wanted, extra));
+    }
+
+    /// Sends the command of `stage` with `payload`. Returns whether a reply is owed.
+    pub fn command(&mut self, stage: Stage, payload: &[u8]) -> bool {
+        self.outbox.write(|out| {
+            out.extend_from_slice(&crate::wire::head(stage.letter(), payload.len()));
+            out.extend_from_slice(payload);
+        });
+        self.sent(stage)
+    }
+
+    /// Sends a header. Returns whether a reply is owed.
+    pub fn header(&mut self, name: &[u8], value: &[u8]) -> bool {
+        self.outbox.write(|out| {
+            out.extend_from_slice(&crate::wire::head(b'L', name.len() + value.len() + 2));
+            out.extend_from_slice(name);
+            out.extend_from_slice(&[0]);
+            out.extend_from_slice(value);
+            out.extend_from_slice(&[0]);
+        });
+        self.sent(Stage::Header)
+    }
+
+    /// Sends a body chunk as the very bytes that it came in. Returns whether a reply is owed.
+    pub fn body(&mut self, frame: &Frame) -> bool {
+        for piece in frame.wire() {
+            self.outbox.share(piece);
+        }
+        self.sent(Stage::Body)
+    }
+
+    fn sent(&mut self, stage: Stage) -> bool {
+        let next = self.conversation.after(stage.letter(), self.negotiated.protocol);
+        debug_assert!(next.is_some(), "{stage} after {:?}", self.conversation);
+        self.conversation = next.unwrap_or(self.conversation);
+        let owed = self.replies_to(stage);
+        if owed {
+            self.owed.push_back(Owed { stage, stale: false });
+        }
+        owed
+    }
+
+    /// Takes the message back. Replies that are owed for it are swallowed when they come.
+    pub fn abort(&mut self) {
+        let at_end = Owed { stage: Stage::EndOfMessage, stale: false };
+        if self.in_message() || self.owed.back() == Some(&at_end) {
+            self.simple(letter::ABORT);
+        }
+        self.give_up();
+    }
+
+    /// Ends the conversation.
+    pub fn quit(&mut self) {
+        self.give_up();
+        if self.conversation != Conversation::Closed {
+            self.simple(letter::QUIT);
+        }
+    }
+
+    /// No longer cares about what is owed.
+    pub fn give_up(&mut self) {
+        for owed in &mut self.owed {
+            owed.stale = true;
+        }
+    }
+
+    fn simple(&mut self, command: u8) {
+        self.outbox.write(|out| out.extend_from_slice(&crate::wire::head(command, 0)));
+        if let Some(next) = self.conversation.after(command, self.negotiated.protocol) {
+            self.conversation = next;
+        }
+    }
+
+    /// Takes bytes from the milter.
+    pub fn receive(&mut self, data: BytesMut) {
+        self.decoder.receive(data);
+    }
+
+    /// The buffer of a partial frame, to read its rest into.
+    pub fn lend(&mut self) -> Option<BytesMut> {
+        self.decoder.lend()
+    }
+
+    /// The next thing that the milter sent.
+    ///
+    /// # Errors
+    ///
+    /// The milter broke the protocol. The same fault is returned from then on.
+    pub fn poll_reply(&mut self) -> Result<Option<FromMilter>, Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let result = self.next_reply();
+        if let Err(fault) = &result {
+            self.fault = Some(*fault);
+        }
+        result
+    }
+
+    fn next_reply(&mut self) -> Result<Option<FromMilter>, Fault> {
+        loop {
+            let expected = match self.owed.front() {
+                None => "nothing, since no reply is owed",
+                Some(Owed { stage: Stage::Negotiate, .. }) => "the answer to the negotiation",
+                Some(Owed { stage: Stage::EndOfMessage, .. }) => "an edit, progress or a verdict",
+                Some(_) => "a verdict",
+            };
+            let wrong = |error| Fault::Frame { culprit: Culprit::Child, expected, error };
+            let Some(frame) = self.decoder.next_frame().map_err(wrong)? else { return Ok(None) };
+            let letter = frame.letter();
+            let Some(owed) = self.owed.front().copied() else {
+                return Err(Fault::OutOfTurn { culprit: Culprit::Child, expected, came: letter });
+            };
+            let out_of_turn = Fault::Reply { stage: owed.stage, expected, came: letter };
+            let reply = Reply::decode(letter, frame.contiguous()).map_err(wrong)?;
+            let event = match reply {
+                Reply::Negotiate(answer) if owed.stage == Stage::Negotiate => {
+                    self.negotiated = self.check(answer)?;
+                    FromMilter::Negotiated
+                }
+                _ if owed.stage == Stage::Negotiate => return Err(out_of_turn),
+                Reply::Negotiate(_) | Reply::Final(Final::ConnectionFailure) => return Err(out_of_turn),
+                Reply::Final(reply) => FromMilter::Final(owed.stage, reply),
+                Reply::Progress if owed.stage == Stage::EndOfMessage => FromMilter::Progress,
+                Reply::Edit(edit) if owed.stage == Stage::EndOfMessage => FromMilter::Edit(edit),
+                Reply::Progress | Reply::Edit(_) => return Err(out_of_turn),
+            };
+            if matches!(event, FromMilter::Negotiated | FromMilter::Final(..)) {
+                self.owed.pop_front();
+            }
+            if let FromMilter::Final(stage, reply) = &event
+                && !owed.stale
+            {
+                self.after_reply(*stage, reply);
+            }
+            if !owed.stale {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    /// A verdict on the message ends it for this milter, which then waits for the next one.
+    fn after_reply(&mut self, stage: Stage, reply: &Final) {
+        let goes_on = match (stage, reply) {
+            (Stage::Unknown, _) | (_, Final::Continue | Final::Skip) => true,
+            (Stage::Rcpt, reply) => !matches!(reply, Final::Accept | Final::Discard),
+            _ => false,
+        };
+        if !goes_on && self.in_message() {
+            self.conversation = Conversation::Idle;
+        }
+    }
+
+    /// An answer must lie within the offer, as Postfix demands. Protocol bits that were not offered are taken as they
+    /// are: Postfix only logs them, and rspamd sends them.
+    fn check(&self, mut answer: Negotiation) -> Result<Negotiation, Fault> {
+        let (version, actions) = self.offer;
+        let wrong =
+            |what, expected, came| Fault::Negotiation { culprit: Culprit::Child, what, expected, came };
+        if answer.version > version || answer.version < crate::wire::VERSION_MIN {
+            return Err(wrong("version", version, answer.version));
+        }
+        if !actions.has(answer.actions) {
+            return Err(wrong("actions", actions.0, answer.actions.0));
+        }
+        answer.protocol = answer.protocol.and(Protocol::ALL);
+        Ok(answer)
+    }
+
+    /// Fills `slices` with what is to be written next, and returns how many it filled.
+    pub fn transmit<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
+        self.outbox.transmit(slices)
+    }
+
+    /// `n` bytes were written.
+    pub fn wrote(&mut self, n: usize) {
+        self.outbox.wrote(n);
+    }
+}

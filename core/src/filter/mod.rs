@@ -1,0 +1,295 @@
+//! The milter's end of a connection: it faces an MTA.
+//!
+//! A [`Filter`] turns bytes into commands, keeps to the order of the conversation, and knows at every moment whether a
+//! reply is owed. It refuses to send one that is not, so that no caller can answer twice or where the MTA expects
+//! silence.
+//!
+//! ```text
+//!   receive ---> poll_command ---> command, owed: none | one final reply | (at E) edits, PROGRESS, one final reply
+//!                     ^                                     |
+//!                     +----------------- reply -------------+
+//! ```
+
+use alloc::boxed::Box;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::conversation::Conversation;
+use crate::outbox::Outbox;
+use crate::wire::facts::{Protocol, Stage};
+use crate::wire::{Command, Culprit, Decoder, Edit, Fault, Final, Frame, Negotiation, Reply};
+
+/// One command of the MTA.
+#[derive(Debug)]
+pub enum FromMta {
+    /// Anything but body: the command, and its payload as it came.
+    Command(Command, Bytes),
+    /// A body chunk, as the frame that it came in.
+    Body(Frame),
+}
+
+/// The caller asked for something that the protocol does not allow now. Nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Misuse {
+    /// No reply is owed.
+    #[error("a reply that is not owed")]
+    NotOwed,
+    /// Edits and PROGRESS belong between end of message and its reply.
+    #[error("an edit or PROGRESS outside of end of message")]
+    NotAtEndOfMessage,
+    /// A body replacement must come in one run.
+    #[error("a body replacement that was interrupted")]
+    BodyInterrupted,
+    /// A verdict that this stage does not have.
+    #[error("a verdict that this stage does not have")]
+    Verdict,
+}
+
+/// How far a run of REPLBODY frames has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyRun {
+    None,
+    Open,
+    Over,
+}
+
+/// The milter's end of a connection.
+#[derive(Debug)]
+pub struct Filter {
+    decoder: Decoder,
+    outbox: Outbox,
+    conversation: Conversation,
+    connected: bool,
+    protocol: Protocol,
+    owed: Option<Stage>,
+    body_run: BodyRun,
+    fault: Option<Fault>,
+}
+
+impl Filter {
+    /// A fresh connection that takes frames of at most `frame_limit` bytes.
+    #[must_use]
+    pub fn new(frame_limit: usize) -> Self {
+        Self {
+            decoder: Decoder::new(frame_limit),
+            outbox: Outbox::default(),
+            conversation: Conversation::Greeting,
+            connected: false,
+            protocol: Protocol::NONE,
+            owed: None,
+            body_run: BodyRun::None,
+            fault: None,
+        }
+    }
+
+    /// Takes bytes from the MTA.
+    pub fn receive(&mut self, data: BytesMut) {
+        self.decoder.receive(data);
+    }
+
+    /// The buffer of a partial frame, to read its rest into.
+    pub fn lend(&mut self) -> Option<BytesMut> {
+        self.decoder.lend()
+    }
+
+    /// Whether everything received has been looked at.
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        self.decoder.has_input()
+    }
+
+    /// The stage whose reply is owed.
+    #[must_use]
+    pub const fn owed(&self) -> Option<Stage> {
+        self.owed
+    }
+
+    /// Whether the MTA sent QUIT.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.conversation == Conversation::Closed
+    }
+
+    /// Whether nothing has come yet that makes sense.
+    #[must_use]
+    pub fn is_greeting(&self) -> bool {
+        self.conversation == Conversation::Greeting
+    }
+
+    /// The next command. `None` while a reply is owed, and when no whole command is here.
+    ///
+    /// # Errors
+    ///
+    /// The MTA broke the protocol. The same fault is returned from then on: nothing after it can be trusted.
+    pub fn poll_command(&mut self) -> Result<Option<FromMta>, Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if self.owed.is_some() {
+            return Ok(None);
+        }
+        let result = self.next_command();
+        if let Err(fault) = &result {
+            self.fault = Some(*fault);
+        }
+        result
+    }
+
+    fn next_command(&mut self) -> Result<Option<FromMta>, Fault> {
+        let expected = self.conversation.expected();
+        let wrong = |error| Fault::Frame { culprit: Culprit::Mta, expected, error };
+        let Some(frame) = self.decoder.next_frame().map_err(wrong)? else { return Ok(None) };
+        let letter = frame.letter();
+        let out_of_turn = Fault::OutOfTurn { culprit: Culprit::Mta, expected, came: letter };
+        if self.conversation != Conversation::Greeting
+            && Stage::of_letter(letter).is_none()
+            && !b"DAQK".contains(&letter)
+        {
+            return Err(wrong(crate::wire::WireError::UnknownLetter(letter)));
+        }
+        let next = self.conversation.after(letter, self.protocol).ok_or(out_of_turn)?;
+        if letter == Stage::Connect.letter() {
+            if self.connected {
+                return Err(out_of_turn);
+            }
+            self.connected = true;
+        }
+        let command = match letter {
+            b'B' => FromMta::Body(frame),
+            _ => {
+                let payload = frame.contiguous();
+                FromMta::Command(Command::decode(letter, payload.clone()).map_err(wrong)?, payload)
+            }
+        };
+        if letter == crate::wire::facts::letter::QUIT_NC {
+            self.connected = false;
+        }
+        self.conversation = next;
+        if let Some(stage) = Stage::of_letter(letter) {
+            let silent = stage.fact().no_reply.is_some_and(|bit| self.protocol.has(bit));
+            self.owed = (!silent).then_some(stage);
+        }
+        Ok(Some(command))
+    }
+
+    /// Answers the negotiation. What it says about replies holds from now on.
+    ///
+    /// # Errors
+    ///
+    /// No negotiation is owed.
+    pub fn negotiate(&mut self, answer: &Negotiation) -> Result<(), Misuse> {
+        if self.owed.take_if(|stage| *stage == Stage::Negotiate).is_none() {
+            return Err(Misuse::NotOwed);
+        }
+        self.protocol = answer.protocol;
+        self.outbox.write(|out| answer.encode_frame(out));
+        Ok(())
+    }
+
+    /// Ends the turn with a final reply.
+    ///
+    /// # Errors
+    ///
+    /// No reply is owed, or the verdict does not exist at this stage.
+    pub fn reply(&mut self, reply: Final) -> Result<(), Misuse> {
+        let stage = match self.owed {
+            None | Some(Stage::Negotiate) => return Err(Misuse::NotOwed),
+            Some(stage) => stage,
+        };
+        let allowed = match reply {
+            Final::Discard => !matches!(stage, Stage::Connect | Stage::Helo | Stage::Unknown),
+            Final::Skip => matches!(stage, Stage::Header | Stage::Body),
+            Final::ConnectionFailure | Final::Shutdown => false,
+            _ => true,
+        };
+        if !allowed {
+            return Err(Misuse::Verdict);
+        }
+        self.owed = None;
+        self.body_run = BodyRun::None;
+        self.outbox.write(|out| Reply::Final(reply).encode(out));
+        Ok(())
+    }
+
+    /// Asks the MTA for a change to the message.
+    ///
+    /// # Errors
+    ///
+    /// End of message is not pending, or a run of body replacements was interrupted.
+    pub fn edit(&mut self, edit: Edit) -> Result<(), Misuse> {
+        if self.owed != Some(Stage::EndOfMessage) {
+            return Err(Misuse::NotAtEndOfMessage);
+        }
+        match (&edit, self.body_run) {
+            (Edit::ReplaceBody(_), BodyRun::Over) => return Err(Misuse::BodyInterrupted),
+            (Edit::ReplaceBody(_), _) => self.body_run = BodyRun::Open,
+            (_, BodyRun::Open) => self.body_run = BodyRun::Over,
+            _ => {}
+        }
+        if let Edit::ReplaceBody(data) = &edit {
+            self.outbox.write(|out| out.extend_from_slice(&crate::wire::head(b'b', data.len())));
+            self.outbox.share(data);
+        } else {
+            self.outbox.write(|out| Reply::Edit(edit).encode(out));
+        }
+        Ok(())
+    }
+
+    /// Tells the MTA that the answer to end of message needs more time.
+    ///
+    /// # Errors
+    ///
+    /// End of message is not pending, or a run of body replacements is open.
+    pub fn progress(&mut self) -> Result<(), Misuse> {
+        if self.owed != Some(Stage::EndOfMessage) {
+            return Err(Misuse::NotAtEndOfMessage);
+        }
+        if self.body_run == BodyRun::Open {
+            return Err(Misuse::BodyInterrupted);
+        }
+        self.outbox.write(|out| Reply::Progress.encode(out));
+        Ok(())
+    }
+
+    /// Fills `slices` with what is to be written next, and returns how many it filled.
+    pub fn transmit<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
+        self.outbox.transmit(slices)
+    }
+
+    /// `n` bytes were written.
+    pub fn wrote(&mut self, n: usize) {
+        self.outbox.wrote(n);
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub const fn unwritten(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// The connection is gone: nothing will be read or written.
+    pub fn close(&mut self) {
+        self.conversation = Conversation::Closed;
+        self.owed = None;
+        self.outbox.clear();
+        self.decoder = Decoder::new(0);
+    }
+}
+
+/// The reply that tells a verdict.
+impl From<&crate::event::Verdict> for Final {
+    fn from(verdict: &crate::event::Verdict) -> Self {
+        use crate::event::Verdict;
+
+        match verdict {
+            Verdict::Continue => Self::Continue,
+            Verdict::Accept => Self::Accept,
+            Verdict::Discard => Self::Discard,
+            Verdict::Reject(None) => Self::Reject,
+            Verdict::TemporaryFailure(None) => Self::TemporaryFailure,
+            Verdict::Reject(Some(text)) | Verdict::TemporaryFailure(Some(text)) => {
+                Self::ReplyCode(Bytes::from(Box::<[u8]>::from(&text[..])))
+            }
+        }
+    }
+}

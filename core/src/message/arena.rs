@@ -1,0 +1,26 @@
+//! Compact copies of small byte strings, so that a 20-byte macro never pins the buffer that it was read into.
+
+use bytes::{Bytes, BytesMut};
+
+/// The size of the blocks in which copies lie side by side.
+const BLOCK: usize = 4096;
+
+/// Copies byte strings into blocks.
+#[derive(Debug, Default)]
+pub struct Arena {
+    block: BytesMut,
+}
+
+impl Arena {
+    /// A copy of the pieces, joined.
+    pub fn copy(&mut self, pieces: &[&[u8]]) -> Bytes {
+        let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        if self.block.capacity() < len {
+            self.block = BytesMut::with_capacity(len.max(BLOCK));
+        }
+        for piece in pieces {
+            self.block.extend_from_slice(piece);
+        }
+        self.block.split().freeze()
+    }
+}

@@ -1,0 +1,216 @@
+//! Headers by identity: an edit finds its header once, by what its child saw, and keeps to it whatever others do.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::HeaderRef;
+use super::arena::Arena;
+use crate::wire::Edit;
+
+/// One version of one header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FieldId(u32);
+
+/// Stands for the Received header that the MTA has added itself and shows to no milter, but counts in the index of an
+/// insert.
+const MTA_OWN: FieldId = FieldId(u32::MAX);
+
+#[derive(Debug)]
+struct Field {
+    text: Bytes,
+    name_len: usize,
+    /// Equal for equal names in any case.
+    name_id: u32,
+    /// The header that the MTA sent of which this is a version.
+    origin: Option<FieldId>,
+}
+
+impl Field {
+    fn name(&self) -> &[u8] {
+        &self.text[..self.name_len]
+    }
+
+    fn value(&self) -> &[u8] {
+        &self.text[self.name_len..]
+    }
+}
+
+/// All versions of all headers, and the order in which the current ones stand.
+#[derive(Debug, Default)]
+pub struct Headers {
+    arena: Arena,
+    /// First what the MTA sent, then what children made.
+    fields: Vec<Field>,
+    received: usize,
+    received_bytes: usize,
+    /// `None` while it is as received.
+    order: Option<Vec<FieldId>>,
+    /// Name ids by lower-case name, made with the first edit.
+    names: BTreeMap<Vec<u8>, u32>,
+}
+
+/// The name id of a field whose name was not looked at yet.
+const NOT_NAMED: u32 = u32::MAX;
+
+impl Headers {
+    /// Appends a header that the MTA sent.
+    pub fn receive(&mut self, name: &[u8], value: &[u8]) {
+        debug_assert_eq!(self.received, self.fields.len(), "a header after an edit");
+        let id = self.next_id();
+        self.store(name, value, Some(id));
+        self.received = self.fields.len();
+        self.received_bytes += name.len() + value.len();
+    }
+
+    /// How many the MTA sent.
+    #[must_use]
+    pub const fn received(&self) -> usize {
+        self.received
+    }
+
+    /// Bytes of names and values that the MTA sent.
+    #[must_use]
+    pub const fn received_bytes(&self) -> usize {
+        self.received_bytes
+    }
+
+    /// The header number `index` that the MTA sent.
+    #[must_use]
+    pub fn received_at(&self, index: usize) -> Option<HeaderRef<'_>> {
+        self.fields[..self.received].get(index).map(|field| (field.name(), field.value()))
+    }
+
+    /// One version of a header.
+    #[must_use]
+    pub fn field(&self, id: FieldId) -> HeaderRef<'_> {
+        self.fields.get(id.0 as usize).map_or((b"", b""), |field| (field.name(), field.value()))
+    }
+
+    fn next_id(&self) -> FieldId {
+        FieldId(u32::try_from(self.fields.len()).unwrap_or(u32::MAX - 1))
+    }
+
+    fn store(&mut self, name: &[u8], value: &[u8], origin: Option<FieldId>) -> FieldId {
+        let id = self.next_id();
+        let text = self.arena.copy(&[name, value]);
+        self.fields.push(Field { text, name_len: name.len(), name_id: NOT_NAMED, origin });
+        id
+    }
+
+    /// Gives every field its name id, so that edits find headers by comparing numbers.
+    fn name_all(&mut self) {
+        for field in self.fields.iter_mut().rev().take_while(|field| field.name_id == NOT_NAMED) {
+            let next = self.names.len() as u32;
+            field.name_id = *self.names.entry(field.name().to_ascii_lowercase()).or_insert(next);
+        }
+    }
+
+    /// The current order, the MTA's own header included.
+    #[must_use]
+    pub fn order(&self) -> Vec<FieldId> {
+        self.order.clone().unwrap_or_else(|| {
+            core::iter::once(MTA_OWN).chain((0..self.received).map(|index| FieldId(index as u32))).collect()
+        })
+    }
+
+    /// Makes `order` the current one.
+    pub fn set_order(&mut self, order: Vec<FieldId>) {
+        self.order = Some(order);
+    }
+
+    /// The current order as children see it.
+    #[must_use]
+    pub fn visible(&self) -> Arc<[FieldId]> {
+        self.order().into_iter().filter(|id| *id != MTA_OWN).collect()
+    }
+
+    /// `h`: appends.
+    pub fn add(&mut self, order: &mut Vec<FieldId>, name: &[u8], value: &[u8]) {
+        order.push(self.store(name, value, None));
+    }
+
+    /// `i`: inserts before the header number `index`, counting the MTA's own; past the end appends.
+    pub fn insert(&mut self, order: &mut Vec<FieldId>, index: u32, name: &[u8], value: &[u8]) {
+        let id = self.store(name, value, None);
+        order.insert(order.len().min(index as usize), id);
+    }
+
+    /// `m` with a value: changes; appends when there is no such header.
+    pub fn change(&mut self, order: &mut Vec<FieldId>, occurrence: u32, name: &[u8], value: &[u8]) {
+        match self.find(order, occurrence, name) {
+            Some(place) => {
+                let origin = self.fields[order[place].0 as usize].origin;
+                order[place] = self.store(name, value, origin);
+            }
+            None => self.add(order, name, value),
+        }
+    }
+
+    /// `m` without a value: deletes; nothing when there is no such header.
+    pub fn delete(&mut self, order: &mut Vec<FieldId>, occurrence: u32, name: &[u8]) {
+        if let Some(place) = self.find(order, occurrence, name) {
+            order.remove(place);
+        }
+    }
+
+    /// The place of the `occurrence`-th header of a name, from 1; 0 means 1, as both MTAs have it.
+    fn find(&mut self, order: &[FieldId], occurrence: u32, name: &[u8]) -> Option<usize> {
+        self.name_all();
+        let name_id = *self.names.get(&name.to_ascii_lowercase())?;
+        let skip = (occurrence as usize).saturating_sub(1);
+        let of_name = |id: &FieldId| *id != MTA_OWN && self.fields[id.0 as usize].name_id == name_id;
+        order.iter().enumerate().filter(|(_, id)| of_name(id)).nth(skip).map(|(place, _)| place)
+    }
+
+    /// The edits that lead from what the MTA sent to the current order.
+    #[must_use]
+    pub fn render(&self) -> Vec<Edit> {
+        let Some(order) = &self.order else { return Vec::new() };
+        let occurrences = self.occurrences();
+        let mut edits = Vec::new();
+        let mut present = alloc::vec![false; self.received];
+        for id in order.iter().filter(|id| **id != MTA_OWN) {
+            let field = &self.fields[id.0 as usize];
+            let Some(origin) = field.origin else { continue };
+            present[origin.0 as usize] = true;
+            if *id != origin {
+                let (name, value) = self.copy(*id);
+                edits.push(Edit::ChangeHeader(occurrences[origin.0 as usize], name, value));
+            }
+        }
+        for origin in (0..self.received).rev().filter(|index| !present[*index]) {
+            let name = self.copy(FieldId(origin as u32)).0;
+            edits.push(Edit::ChangeHeader(occurrences[origin], name, Bytes::new()));
+        }
+        let is_new = |id: &FieldId| *id != MTA_OWN && self.fields[id.0 as usize].origin.is_none();
+        let appended = order.iter().rev().take_while(|id| is_new(id)).count();
+        for (place, id) in order.iter().enumerate().filter(|(_, id)| is_new(id)) {
+            let (name, value) = self.copy(*id);
+            edits.push(if place >= order.len() - appended {
+                Edit::AddHeader(name, value)
+            } else {
+                Edit::InsertHeader(place as u32, name, value)
+            });
+        }
+        edits
+    }
+
+    /// The number of each received header among those of its name, from 1.
+    fn occurrences(&self) -> Vec<u32> {
+        let mut counts = BTreeMap::new();
+        let count = |field: &Field| {
+            let count = counts.entry(field.name().to_ascii_lowercase()).or_insert(0u32);
+            *count += 1;
+            *count
+        };
+        self.fields[..self.received].iter().map(count).collect()
+    }
+
+    fn copy(&self, id: FieldId) -> (Bytes, Bytes) {
+        let field = &self.fields[id.0 as usize];
+        (field.text.slice(..field.name_len), field.text.slice(field.name_len..))
+    }
+}

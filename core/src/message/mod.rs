@@ -1,0 +1,235 @@
+//! One message: headers as bytes in order, edits by header identity, the body as shared chunks.
+//!
+//! A message has several *views*. View 0 is what the MTA sent and grows while it comes in; each child that changes
+//! headers or body adds one, which the children behind it are shown. What goes to the MTA at the end is the difference
+//! between the last view and view 0.
+
+mod arena;
+mod body;
+mod envelope;
+mod headers;
+
+pub use arena::Arena;
+pub use body::Body;
+pub use envelope::{EnvelopeEdit, EnvelopeEdits};
+pub use headers::{FieldId, Headers};
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::wire::{Actions, Edit, Frame};
+
+/// Which headers and which body a child sees.
+#[derive(Debug, Clone)]
+struct View {
+    headers: Arc<[FieldId]>,
+    body: usize,
+}
+
+/// A place among the views: 0 is what the MTA sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ViewId(usize);
+
+impl ViewId {
+    /// What the MTA sent.
+    pub const RECEIVED: Self = Self(0);
+}
+
+/// Headers, body and edits of one message.
+#[derive(Debug)]
+pub struct Content {
+    headers: Headers,
+    /// Body 0 is what the MTA sent, others are replacements.
+    bodies: Vec<Body>,
+    /// Views after the first.
+    views: Vec<View>,
+    envelope: EnvelopeEdits,
+    /// Values carry their leading space, as negotiated with the MTA.
+    leading_space: bool,
+}
+
+/// A header as a child sees it: name, value.
+pub type HeaderRef<'a> = (&'a [u8], &'a [u8]);
+
+impl Content {
+    /// An empty message. `leading_space`: header values of the MTA carry their leading space.
+    #[must_use]
+    pub fn new(leading_space: bool) -> Self {
+        Self {
+            headers: Headers::default(),
+            bodies: alloc::vec![Body::default()],
+            views: Vec::new(),
+            envelope: EnvelopeEdits::default(),
+            leading_space,
+        }
+    }
+
+    /// Appends a header that the MTA sent.
+    pub fn receive_header(&mut self, name: &[u8], value: &[u8]) {
+        self.headers.receive(name, value);
+    }
+
+    /// Appends a body chunk that the MTA sent.
+    pub fn receive_body(&mut self, frame: Frame) {
+        self.bodies[0].push(frame);
+    }
+
+    /// How many headers the MTA sent.
+    #[must_use]
+    pub fn received_headers(&self) -> usize {
+        self.headers.received()
+    }
+
+    /// Bytes of the headers that the MTA sent.
+    #[must_use]
+    pub const fn header_bytes(&self) -> usize {
+        self.headers.received_bytes()
+    }
+
+    /// Bytes of all bodies that are in memory.
+    #[must_use]
+    pub fn body_bytes(&self) -> usize {
+        self.bodies.iter().map(Body::held).sum()
+    }
+
+    /// The view that a child that begins now is shown.
+    #[must_use]
+    pub fn latest_view(&self) -> ViewId {
+        ViewId(self.views.len())
+    }
+
+    /// The header number `index` of a view, from 0.
+    #[must_use]
+    pub fn header(&self, view: ViewId, index: usize) -> Option<HeaderRef<'_>> {
+        match view.0.checked_sub(1).and_then(|later| self.views.get(later)) {
+            None => self.headers.received_at(index),
+            Some(later) => later.headers.get(index).map(|id| self.headers.field(*id)),
+        }
+    }
+
+    /// The body chunk number `index` of a view, from 0. Chunks that were released are gone.
+    #[must_use]
+    pub fn chunk(&self, view: ViewId, index: usize) -> Option<&Frame> {
+        self.bodies[self.body_of(view)].chunk(index)
+    }
+
+    fn body_of(&self, view: ViewId) -> usize {
+        view.0.checked_sub(1).and_then(|later| self.views.get(later)).map_or(0, |later| later.body)
+    }
+
+    /// Whether the body of a view is the one that the MTA sent.
+    #[must_use]
+    pub fn shows_received_body(&self, view: ViewId) -> bool {
+        self.body_of(view) == 0
+    }
+
+    /// Releases the chunks before `index` of the body that the MTA sent: no child needs them any more.
+    pub fn release_received_body(&mut self, index: usize) {
+        self.bodies[0].release(index);
+    }
+
+    /// Releases everything that is held, since the outcome is certain and nothing will be delivered or shown.
+    pub fn release_all(&mut self) {
+        *self = Self::new(self.leading_space);
+    }
+
+    /// Applies the edits of one child, which has `actions` and whose values carry leading spaces or not. They become a
+    /// new view and part of what is rendered. Returns how many were applied.
+    ///
+    /// Each header edit acts on the message as the edits before it left it, as Postfix does: `i` counts all headers
+    /// with the MTA's own Received as number 0, `m` counts the headers of that name in any case without it.
+    pub fn commit(&mut self, edits: Vec<Edit>, actions: Actions, leading_space: bool) -> usize {
+        let add_space = self.leading_space && !leading_space;
+        let mut order = self.headers.order().to_vec();
+        let mut replaced: Option<Body> = None;
+        let mut applied = 0;
+        let headers_before = order.clone();
+        for edit in edits {
+            if !actions.has_any(needed_action(&edit)) {
+                continue;
+            }
+            applied += 1;
+            match edit {
+                Edit::AddHeader(name, value) => {
+                    let value = to_mta_value(value, add_space);
+                    self.headers.add(&mut order, &name, &value);
+                }
+                Edit::InsertHeader(index, name, value) => {
+                    let value = to_mta_value(value, add_space);
+                    self.headers.insert(&mut order, index, &name, &value);
+                }
+                Edit::ChangeHeader(occurrence, name, value) if value.is_empty() => {
+                    self.headers.delete(&mut order, occurrence, &name);
+                }
+                Edit::ChangeHeader(occurrence, name, value) => {
+                    let value = to_mta_value(value, add_space);
+                    self.headers.change(&mut order, occurrence, &name, &value);
+                }
+                Edit::ReplaceBody(data) => replaced.get_or_insert_with(Body::default).append(data),
+                envelope => self.envelope.push(envelope),
+            }
+        }
+        if order != headers_before || replaced.is_some() {
+            self.headers.set_order(order);
+            let body = match replaced {
+                Some(mut body) => {
+                    body.seal();
+                    self.bodies.push(body);
+                    self.bodies.len() - 1
+                }
+                None => self.body_of(self.latest_view()),
+            };
+            self.views.push(View { headers: self.headers.visible(), body });
+        }
+        applied
+    }
+
+    /// A value as a child wants it that did not ask for leading spaces: without one.
+    #[must_use]
+    pub fn to_child_value<'a>(&self, value: &'a [u8], to_leading_space: bool) -> &'a [u8] {
+        match value {
+            [b' ', rest @ ..] if self.leading_space && !to_leading_space => rest,
+            _ => value,
+        }
+    }
+
+    /// The edits that turn the message that the MTA holds into the last view: header changes, deletes from the highest
+    /// index, inserts and adds, the body in one run, the envelope, quarantine.
+    #[must_use]
+    pub fn render(&self) -> Vec<Edit> {
+        let mut edits = self.headers.render();
+        match self.body_of(self.latest_view()) {
+            0 => {}
+            body => edits.extend(self.bodies[body].render()),
+        }
+        edits.extend(self.envelope.render());
+        edits
+    }
+}
+
+/// A value as the MTA wants it: with its leading space when that was negotiated with the MTA and not with the child.
+fn to_mta_value(value: Bytes, add_space: bool) -> Bytes {
+    if !add_space {
+        return value;
+    }
+    let mut spaced = Vec::with_capacity(value.len() + 1);
+    spaced.push(b' ');
+    spaced.extend_from_slice(&value);
+    Bytes::from(spaced)
+}
+
+/// The actions of which a child must have one for an edit.
+const fn needed_action(edit: &Edit) -> Actions {
+    match edit {
+        Edit::AddHeader(..) | Edit::InsertHeader(..) => Actions::ADD_HEADERS,
+        Edit::ChangeHeader(..) => Actions::CHANGE_HEADERS,
+        Edit::ReplaceBody(_) => Actions::CHANGE_BODY,
+        Edit::AddRecipient(_) => Actions::ADD_RECIPIENTS,
+        Edit::AddRecipientPar(..) => Actions::ADD_RECIPIENTS_PAR,
+        Edit::DeleteRecipient(_) => Actions::DELETE_RECIPIENTS,
+        Edit::ChangeFrom(..) => Actions::CHANGE_FROM,
+        Edit::Quarantine(_) => Actions::QUARANTINE,
+    }
+}
