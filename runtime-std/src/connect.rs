@@ -24,7 +24,7 @@ impl<S: Service> Session<S> {
         let peer = link.peer;
         match std::mem::replace(&mut link.phase, Phase::Connected) {
             Phase::Waiting(request, time) => {
-                if time > cx.clock.now() {
+                if time > cx.now {
                     link.phase = Phase::Waiting(request, time);
                     return false;
                 }
@@ -67,7 +67,7 @@ fn begin<S: Service>(
     loop {
         let step = match error.take() {
             None => request.retry(),
-            Some(error) => request.failed(cx.clock.now(), error),
+            Some(error) => request.failed(cx.now, error),
         };
         let attempt = match step {
             Step::Connect(address) => Socket::connect(address),

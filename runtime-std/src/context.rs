@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use millstream_core::service::Service;
+use millstream_core::time::Instant;
 use mio::Registry;
 
 use crate::clock::Clock;
@@ -14,6 +15,8 @@ use crate::spill::Spill;
 /// One for each loop, lent to the session whose turn it is.
 pub(crate) struct Context<S: Service> {
     pub(crate) clock: Clock,
+    /// The time of the last poll, which is the time of all that is done until the next one.
+    pub(crate) now: Instant,
     pub(crate) service: Arc<S>,
     pub(crate) registry: Registry,
     pub(crate) routes: Routes,

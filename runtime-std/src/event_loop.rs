@@ -93,13 +93,16 @@ impl<S: Service> EventLoop<S> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            self.note(&events);
+            if self.note(&events) < EVENTS {
+                // Time goes on only when everything that had arrived by then is known: a reply that lies in a socket
+                // must not time out because the loop was busy or the process was paused.
+                self.cx.now = self.cx.clock.now();
+            }
             self.cx.mailbox.take(&mut messages);
             for message in messages.drain(..) {
                 self.receive(message);
             }
-            let now = self.cx.clock.now();
-            while let Some(index) = self.timers.due(now) {
+            while let Some(index) = self.timers.due(self.cx.now) {
                 self.alarm(index);
             }
             // What gets ready meanwhile has its turn after the next poll.
@@ -124,9 +127,12 @@ impl<S: Service> EventLoop<S> {
         next.map(|at| self.cx.clock.until(at))
     }
 
-    /// Notes all events before any session runs, so that none can mean a connection that was closed meanwhile.
-    fn note(&mut self, events: &Events) {
+    /// Notes all events before any session runs, so that none can mean a connection that was closed meanwhile. Returns
+    /// how many there were.
+    fn note(&mut self, events: &Events) -> usize {
+        let mut count = 0;
         for event in events {
+            count += 1;
             if let Some((index, peer)) = self.cx.routes.find(event.token()) {
                 if let Some(session) = session_at(&mut self.sessions, index) {
                     session.note(peer, event);
@@ -136,6 +142,7 @@ impl<S: Service> EventLoop<S> {
                 acceptor.note(event.token());
             }
         }
+        count
     }
 
     fn receive(&mut self, message: Message) {
@@ -188,8 +195,7 @@ impl<S: Service> EventLoop<S> {
         let mut accepted = Vec::new();
         let service = &self.cx.service;
         let notify = |notice| service.notice(notice);
-        let now = self.cx.clock.now();
-        acceptor.turn(now, &self.cx.registry, &self.shared.admission, &mut accepted, &notify);
+        acceptor.turn(self.cx.now, &self.cx.registry, &self.shared.admission, &mut accepted, &notify);
         for socket in accepted {
             let id = self.shared.next_session();
             let to = self.shared.least_loaded(self.index);
@@ -241,11 +247,12 @@ impl<S: Service> EventLoop<S> {
         session.close_all(&mut self.cx);
         self.timers.forget(index, session.alarm);
         let id = session.key.id;
-        if let Err(message) = catch(|| drop(session)) {
-            self.notice(Notice::SessionPanicked { session: id, message });
-        }
+        let dropped = catch(|| drop(session));
         self.free.push(index);
         self.shared.session_ended(self.index);
+        if let Err(message) = dropped {
+            self.notice(Notice::SessionPanicked { session: id, message });
+        }
     }
 
     /// Sees to a stop. Says whether the loop is done.
@@ -256,21 +263,21 @@ impl<S: Service> EventLoop<S> {
         }
         self.acceptor = None;
         if level == StopLevel::Graceful && self.stop_at.is_none() {
-            self.stop_at = Some(self.cx.clock.now() + self.shared.stop_grace);
+            self.stop_at = Some(self.cx.now + self.shared.stop_grace);
             for index in 0..self.sessions.len() {
                 self.run_session(u32::try_from(index).unwrap_or(u32::MAX), Some(Input::Stop));
             }
         }
         level == StopLevel::Now
             || self.sessions.len() == self.free.len()
-            || self.stop_at.is_some_and(|at| at <= self.cx.clock.now())
+            || self.stop_at.is_some_and(|at| at <= self.cx.now)
     }
 
     /// Closes what is left.
     fn close(&mut self) {
         self.acceptor = None;
         let timed_out = self.shared.stop_level() == StopLevel::Graceful
-            && self.stop_at.is_some_and(|at| at <= self.cx.clock.now());
+            && self.stop_at.is_some_and(|at| at <= self.cx.now);
         let mut late = 0;
         for message in self.cx.mailbox.close() {
             if let Message::Accepted(..) = message {

@@ -127,6 +127,7 @@ impl Server {
             let acceptor = acceptor.take();
             let context = Context {
                 clock,
+                now: clock.now(),
                 service: Arc::clone(&service),
                 registry: poll.registry().try_clone()?,
                 routes: Routes::default(),

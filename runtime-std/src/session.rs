@@ -89,7 +89,7 @@ impl<S: Service> Session<S> {
 
     /// Gives the machine an input and does what it asks for.
     pub(crate) fn input(&mut self, input: Input, cx: &mut Context<S>) {
-        self.machine.handle(cx.clock.now(), input);
+        self.machine.handle(cx.now, input);
         self.drain(cx);
     }
 
@@ -105,7 +105,7 @@ impl<S: Service> Session<S> {
             }
             if !progress {
                 // Timers come last: a reply that is here already must not time out.
-                if self.wait.is_none_or(|at| at > cx.clock.now()) {
+                if self.wait.is_none_or(|at| at > cx.now) {
                     return Turn::Idle;
                 }
                 budget.spend();
@@ -160,7 +160,7 @@ impl<S: Service> Session<S> {
             match link.phase {
                 Phase::Open => at += 1,
                 Phase::Flushing(by) => {
-                    if by <= cx.clock.now() {
+                    if by <= cx.now {
                         self.remove(at, cx);
                     } else {
                         at += 1;
@@ -209,7 +209,7 @@ impl<S: Service> Session<S> {
                     self.acquire(peer, Request::new(endpoint), cx);
                 }
                 Output::Release { peer, negotiated: _ } => {
-                    let by = cx.clock.now() + RELEASE_FLUSH;
+                    let by = cx.now + RELEASE_FLUSH;
                     self.close(peer, Some(by), cx);
                 }
                 Output::Close { peer, flush_by } => self.close(peer, flush_by, cx),

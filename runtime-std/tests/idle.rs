@@ -1,0 +1,79 @@
+//! A server with nothing to do does nothing, and leaves nothing behind. Alone in its program: it counts descriptors and
+//! wake-ups of the whole process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{
+    CHILD, Folder, Kit, PATIENCE, Script, descriptors, echo, loop_activity, loops, start, unix_endpoint,
+};
+use millstream_core::machine::{Input, Output, SpillId};
+
+#[test]
+fn idle_loops_sleep_and_every_descriptor_is_freed() {
+    // What a process opens once and keeps.
+    start(&Kit::new(|_, _| Script::new(echo)), loops(1)).stop();
+    let before = descriptors();
+    idle_sessions_do_not_wake_their_loops();
+    assert_eq!(descriptors(), before);
+    sessions_with_children_and_files_leave_nothing();
+    assert_eq!(descriptors(), before);
+}
+
+fn idle_sessions_do_not_wake_their_loops() {
+    let kit = Kit::new(|_, _| {
+        Script::new(|base, now, input| {
+            base.wait = Some(now + PATIENCE * 10);
+            echo(base, now, input);
+        })
+    });
+    let running = start(&kit, loops(3));
+    let mut clients: Vec<_> = (0..60).map(|_| running.tcp()).collect();
+    for client in &mut clients {
+        client.write_all(b"x").unwrap();
+        client.read_exact(&mut [0]).unwrap();
+    }
+    // Not for order: this is the time that is measured.
+    std::thread::sleep(Duration::from_millis(100));
+    let before = loop_activity();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(loop_activity(), before);
+    drop(clients);
+    assert_eq!(running.stop().served, 60);
+}
+
+fn sessions_with_children_and_files_leave_nothing() {
+    let folder = Folder::new();
+    let listener = std::os::unix::net::UnixListener::bind(folder.socket()).unwrap();
+    let endpoint = unix_endpoint(&folder.socket());
+    let kit = Kit::new(move |session: millstream_core::service::SessionId, _| {
+        let endpoint = endpoint.clone();
+        Script::new(move |base, now, input| match input {
+            Input::Tick => base.acquire(CHILD, endpoint.clone()),
+            Input::Ready { .. } => {
+                let data = vec![bytes::Bytes::from_static(b"data")];
+                base.push(Output::SpillAppend { file: SpillId(1), data });
+            }
+            // Some end in a panic, some by themselves, some are cut.
+            Input::SpillAppended { .. } if session.0.is_multiple_of(3) => panic!("as planned"),
+            Input::SpillAppended { .. } if session.0 % 3 == 1 => base.finish(),
+            _ => echo(base, now, input),
+        })
+    });
+    let running = start(&kit, loops(2));
+    let clients: Vec<_> = (0..30).map(|_| running.unix()).collect();
+    let children: Vec<_> = (0..30).map(|_| listener.accept().unwrap()).collect();
+    while running.server.sessions() > 10 {
+        std::thread::yield_now();
+    }
+    running.server.stop_now();
+    let stopped = running.server.join();
+    assert_eq!((stopped.served, stopped.cut), (20, 10));
+    assert_eq!(kit.notices.all().len(), 10);
+    drop((clients, children));
+    assert_eq!(Arc::strong_count(&kit), 1);
+}
