@@ -29,7 +29,10 @@ const COPY_BELOW: usize = 4096;
 const ROOM_AT_ONCE: usize = 16 << 10;
 /// Room that a partial frame may get per byte that has come.
 const ROOM_PER_BYTE: usize = 3;
-/// A read that fills less than this part of its buffer is copied, so that few bytes do not keep a large buffer.
+/// A shorter read is copied, so that few bytes do not keep a read buffer in memory: a quarter of the usual one. A
+/// runtime that reads into part of a larger buffer can use that again at once.
+const SHARE_FROM: usize = 16 << 10;
+/// A read that fills less than this part of its buffer is copied as well.
 const SPARSE: usize = 4;
 /// No limit is higher: the most that Postfix reads.
 const LENGTH_MAX: usize = (1 << 30) - 1;
@@ -68,7 +71,7 @@ impl Decoder {
 
     /// Takes bytes in: what [`lend`](Self::lend) gave with new bytes at its end, or fresh ones.
     ///
-    /// Frames share the buffer unless it is mostly empty. Drain [`next_frame`](Self::next_frame) before the next read:
+    /// Frames share the buffer when it holds much. Drain [`next_frame`](Self::next_frame) before the next read:
     /// otherwise the bytes have to be joined.
     pub fn receive(&mut self, data: BytesMut) {
         match &mut self.state {
@@ -240,9 +243,9 @@ impl Partial {
     }
 }
 
-/// `data`, copied when it fills only a small part of the `room` bytes that it would keep in memory.
+/// `data`, copied when it is only a small part of what it would keep in memory: `room` bytes, or a buffer of the runtime.
 fn share(data: BytesMut, room: usize) -> Bytes {
-    if data.len() < room / SPARSE { Bytes::copy_from_slice(&data) } else { data.freeze() }
+    if data.len() < SHARE_FROM.max(room / SPARSE) { Bytes::copy_from_slice(&data) } else { data.freeze() }
 }
 
 /// The whole size of the frame that starts in `bytes`, at least four of them.
