@@ -1,6 +1,8 @@
 //! Child milters: what a test asks for, and what then runs.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -38,6 +40,8 @@ pub enum Program {
     OpenDkim,
     /// Nothing listens on its socket.
     Absent,
+    /// It listens and never says a word.
+    Hung,
 }
 
 impl Plan {
@@ -82,6 +86,12 @@ impl Plan {
         Self::new(name, Program::Absent)
     }
 
+    /// Listens and never says a word.
+    #[must_use]
+    pub fn hung(name: &str) -> Self {
+        Self::new(name, Program::Hung)
+    }
+
     /// With a line in its block of the manager's configuration.
     #[must_use]
     pub fn with(mut self, setting: &str) -> Self {
@@ -95,7 +105,7 @@ impl Plan {
         match self.program {
             Program::Python(..) => &[PYTHON, "/usr/lib/python3/dist-packages/Milter/__init__.py"],
             Program::OpenDkim => &["opendkim", "opendkim-genkey"],
-            Program::Absent => &[],
+            Program::Absent | Program::Hung => &[],
         }
     }
 
@@ -118,6 +128,7 @@ pub struct RunningChild {
     socket: PathBuf,
     record: PathBuf,
     process: Option<Process>,
+    hung: Option<UnixListener>,
 }
 
 impl RunningChild {
@@ -148,13 +159,26 @@ impl RunningChild {
                 command.arg("-x").arg(&configuration).arg("-f");
                 Some(Process::start(&plan.name, &mut command, &output))
             }
-            Program::Absent => None,
+            Program::Absent | Program::Hung => None,
         };
-        let mut child = Self { plan: plan.clone(), socket: socket.to_owned(), record, process };
+        // The kernel completes connections to it; nobody accepts them.
+        let hung = matches!(plan.program, Program::Hung).then(|| {
+            let listener = UnixListener::bind(socket).expect("a socket can be made");
+            fs::set_permissions(socket, fs::Permissions::from_mode(0o666)).expect("its mode can be set");
+            listener
+        });
+        let mut child = Self { plan: plan.clone(), socket: socket.to_owned(), record, process, hung };
         if let Some(process) = &mut child.process {
             process.wait_for_socket(&child.socket);
         }
         child
+    }
+
+    /// Ends it and removes its socket.
+    pub fn end(&mut self) {
+        self.process = None;
+        self.hung = None;
+        let _ = fs::remove_file(&self.socket);
     }
 
     /// What was asked for.

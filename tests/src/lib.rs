@@ -9,6 +9,12 @@
 //! | `tests/real_mail` | Postfix, opendkim and python3-milter children, with and without the manager between them |
 //! | `tests/hostile` | raw sockets against the manager: garbage, silence, floods |
 //!
+//! | variable | effect |
+//! |---|---|
+//! | `MILTER_MANAGER` | the program to test, instead of this workspace's |
+//! | `MILLSTREAM_KEEP` | private folders below `/run/millstream-*` stay, with every log in them |
+//! | `CI` | what is not installed fails a test instead of skipping it |
+//!
 //! Everything a test starts is ended by the [`guardian`] at the latest, however the test process ends.
 #![allow(
     clippy::unwrap_used,

@@ -37,7 +37,7 @@ pub struct Post {
 
 impl Post {
     /// What has to be installed.
-    pub const NEEDS: &[&str] = &["postfix", "prlimit"];
+    pub const NEEDS: &[&str] = &["postfix"];
 
     fn shared() -> &'static Self {
         static POST: LazyLock<Post> = LazyLock::new(Post::start);
@@ -220,6 +220,22 @@ impl Chain {
             .iter()
             .find(|child| child.plan().name == name)
             .unwrap_or_else(|| panic!("there is no child {name}"))
+    }
+
+    /// Starts a child where `plan.name` was absent, or had another program, until now.
+    ///
+    /// # Panics
+    /// When there is no such child, or it does not start.
+    pub fn replace(&mut self, plan: &Plan) {
+        let at = self
+            .children
+            .iter()
+            .position(|child| child.plan().name == plan.name)
+            .expect("a child of that name");
+        let socket = self.children[at].socket().to_owned();
+        let post = self.post;
+        self.children[at].end();
+        self.children[at] = RunningChild::start(plan, &socket, || post.key());
     }
 
     /// The key that opendkim signs with.

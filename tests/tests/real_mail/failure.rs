@@ -7,6 +7,7 @@ use millstream_tests::manager_log;
 use millstream_tests::message::Message;
 use millstream_tests::post::{Chain, Route};
 use millstream_tests::smtp::{Exchange, Smtp};
+use millstream_tests::until::until_true;
 
 /// The configured time limit of the stalling child, in seconds, and what the client may see of it: not less, and not so
 /// much more that another limit could have been the cause (the default for a reply is 7 seconds).
@@ -90,6 +91,33 @@ fn child_stalls_at_end_of_message_reject() {
 }
 
 #[test]
+fn child_that_never_negotiates_accept() {
+    never_negotiates("accept");
+}
+
+#[test]
+fn child_that_never_negotiates_temporary_failure() {
+    never_negotiates("temporary-failure");
+}
+
+#[test]
+fn child_that_comes_back_is_used_again() {
+    let absent = Plan::absent("wanderer").with("fallback_status = \"accept\"");
+    let Some(mut chain) = Chain::start(Route::Managed, [absent, witness()]) else { return };
+    assert_eq!(chain.smtp().send(&Message::new(chain.domain(), "while it is away")).last().code, 250);
+    assert_eq!(chain.delivered().header("X-Wanderer"), [""; 0]);
+
+    chain.replace(&Plan::editor("wanderer", r#"[["add", "X-Wanderer", "back"]]"#));
+
+    // The manager may leave a child that was down alone for a while.
+    until_true("the child's header", || {
+        let count = chain.arrived().len();
+        assert_eq!(chain.smtp().send(&Message::new(chain.domain(), "when it is back")).last().code, 250);
+        chain.deliveries(count + 1).iter().any(|message| message.header("X-Wanderer") == ["back"])
+    });
+}
+
+#[test]
 fn other_mail_does_not_wait_for_a_stalled_child() {
     // Far longer than the other mail takes, and never waited for.
     let stalling = Plan::faulty("trouble", "stall", "end").with("end_of_message_timeout = 100");
@@ -110,6 +138,14 @@ fn other_mail_does_not_wait_for_a_stalled_child() {
     assert_eq!(chain.deliveries(5).len(), 5);
 }
 
+fn never_negotiates(fallback: &str) {
+    let plan = Plan::hung("trouble")
+        .with(&format!("connection_timeout = {LIMIT}"))
+        .with(&format!("reading_timeout = {LIMIT}"));
+    let Some(elapsed) = fails(plan, fallback) else { return };
+    assert!(elapsed <= AT_MOST, "the fallback came after {elapsed:?}, long after its time");
+}
+
 /// A child that stalls at a stage, with a limit for it.
 fn stalls(stage: &str, fallback: &str) {
     let limit = if stage == "end" { "end_of_message_timeout" } else { "reading_timeout" };
@@ -123,9 +159,10 @@ fn stalls(stage: &str, fallback: &str) {
 fn fails(plan: Plan, fallback: &str) -> Option<Duration> {
     let plan = plan.with(&format!("fallback_status = \"{fallback}\""));
     let chain = Chain::start(Route::Managed, [Plan::recorder("before"), plan, witness()])?;
-    let mut smtp = chain.smtp();
 
+    // From the connection on: some children fail there.
     let start = Instant::now();
+    let mut smtp = chain.smtp();
     let exchange = smtp.send(&troubled(&chain));
     let elapsed = start.elapsed();
 
