@@ -1,0 +1,170 @@
+//! The daemon's life: listen, give up privileges, serve, reload, stop.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use millstream_config::{Configuration, Problem};
+use millstream_runtime_std::{Handle, Options as RuntimeOptions, Server};
+use nix::sys::resource::{Resource, setrlimit};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use crate::listen::{self, ListenError};
+use crate::log::{self, Logger};
+use crate::options::Options;
+use crate::privileges::{self, PrivilegeError};
+use crate::service::ManagerService;
+
+/// How long sessions that are running at a stop may take to end.
+const STOP_GRACE: Duration = Duration::from_secs(30);
+
+/// Why the daemon cannot run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DaemonError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Privilege(#[from] PrivilegeError),
+    #[error("{0}")]
+    Log(io::Error),
+    #[error("failed to start: {0}")]
+    Start(io::Error),
+    #[error("not started: {}", list(.0))]
+    Policy(Vec<Problem>),
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Serves until a signal says stop.
+///
+/// # Errors
+///
+/// Something stands in the way of serving; nothing was accepted then.
+pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<(), DaemonError> {
+    let policy = configuration.policy().map_err(DaemonError::Policy)?;
+    let (logger, log_guard) = log::start(&configuration.log).map_err(DaemonError::Log)?;
+    raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
+    if configuration.manager.daemon && !options.no_daemon {
+        logger
+            .warning(|| "[daemon] manager.daemon is not supported yet: staying in the foreground".to_owned());
+    }
+    let identity = privileges::identity(&configuration.security)?;
+    let mut bound = listen::listen(&configuration.manager)?;
+    if let Some(identity) = &identity {
+        bound.give_to(identity.user.uid).map_err(DaemonError::Start)?;
+        identity.assume()?;
+        if identity.by_default {
+            logger.message(|| {
+                "[privileges] running as nobody, since security.effective_user is not set".to_owned()
+            });
+        }
+    }
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]).map_err(DaemonError::Start)?;
+    let service = Arc::new(ManagerService::new(policy, logger.clone()));
+    let listeners = std::mem::take(&mut bound.listeners);
+    let server = Server::start(listeners, Arc::clone(&service), runtime_options(configuration))
+        .map_err(DaemonError::Start)?;
+    logger.message(|| {
+        let enabled = configuration.milters.iter().filter(|milter| milter.enabled).count();
+        format!(
+            "[start] listening at {}, {} enabled",
+            configuration.manager.connection_spec,
+            crate::count(enabled, "milter")
+        )
+    });
+
+    let handle = server.handle();
+    let signals_handle = signals.handle();
+    let waiter = thread::Builder::new().name("waiter".to_owned()).spawn(move || {
+        let stopped = server.join();
+        signals_handle.close();
+        stopped
+    });
+    obey(signals, &handle, &service, options, &logger);
+    let stopped = waiter.map_err(DaemonError::Start)?.join().ok();
+    if let Some((path, error)) = bound.remove_socket_file() {
+        logger.warning(|| format!("[stop] cannot remove {}: {error}", path.display()));
+    }
+    logger.message(|| match stopped {
+        Some(stopped) => format!("[stop] served {}, cut off {}", stopped.served, stopped.cut),
+        None => "[stop]".to_owned(),
+    });
+    drop(log_guard);
+    Ok(())
+}
+
+fn runtime_options(configuration: &Configuration) -> RuntimeOptions {
+    let manager = &configuration.manager;
+    RuntimeOptions {
+        loops: manager.n_workers as usize,
+        max_sessions: manager.max_connections,
+        stop_grace: STOP_GRACE,
+        suspend: Duration::from_secs(manager.suspend_time_on_unacceptable.into()),
+        ..RuntimeOptions::default()
+    }
+}
+
+/// Does what signals say, until the server has stopped.
+fn obey(mut signals: Signals, handle: &Handle, service: &ManagerService, options: &Options, logger: &Logger) {
+    let mut stopping = false;
+    for signal in signals.forever() {
+        match signal {
+            SIGHUP => reload(service, options, logger),
+            SIGUSR1 => logger.reopen(),
+            _ if stopping => {
+                logger.message(|| "[stop] told again: closing the running sessions".to_owned());
+                handle.stop_now();
+            }
+            _ => {
+                stopping = true;
+                let sessions = handle.sessions();
+                logger.message(|| {
+                    format!(
+                        "[stop] no further connections; {} may finish within {} s",
+                        crate::count(sessions as usize, "session"),
+                        STOP_GRACE.as_secs()
+                    )
+                });
+                handle.stop();
+            }
+        }
+    }
+}
+
+/// Loads the configuration again for new sessions. One with problems is refused and the old one stays.
+fn reload(service: &ManagerService, options: &Options, logger: &Logger) {
+    let loaded = crate::load(&options.load_options(), options);
+    let problems = if loaded.problems.is_empty() {
+        match loaded.configuration.policy() {
+            Ok(policy) => {
+                service.swap_policy(policy);
+                logger.configure(&loaded.configuration.log);
+                logger.message(|| "[reload] done; running sessions keep the old configuration".to_owned());
+                return;
+            }
+            Err(problems) => problems,
+        }
+    } else {
+        loaded.problems
+    };
+    for problem in &problems {
+        logger.error(|| format!("[reload][error] {}", problem.to_string().replace('\n', " | ")));
+    }
+    logger.error(|| {
+        format!("[reload] refused, the old configuration stays: {}", crate::count(problems.len(), "problem"))
+    });
+}
+
+fn raise_descriptor_limit(limit: u32, logger: &Logger) {
+    if limit > 0
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, limit.into(), limit.into())
+    {
+        logger.warning(|| format!("[start] manager.max_file_descriptors = {limit} cannot be had: {error}"));
+    } else {
+        logger.info(|| "[start] descriptor limit as configured".to_owned());
+    }
+}

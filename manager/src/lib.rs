@@ -1,0 +1,91 @@
+//! The programs of Millstream.
+//!
+//! ```text
+//!   options ── configuration ──┬── --show-config
+//!                              ├── --demo ── demo
+//!                              └── daemon: listen, privileges, service on a runtime, signals, log
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod daemon;
+mod demo;
+mod listen;
+mod log;
+mod options;
+mod privileges;
+mod sentences;
+mod service;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use millstream_config::{LoadOptions, Loaded, Problem};
+use options::{Action, Options};
+
+/// Runs `milter-manager` with its command line and returns its exit status: 0 when all went well, 1 otherwise.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let options = match Options::parse(arguments) {
+        Ok(Action::Run(options)) => options,
+        Ok(Action::Print(text)) => return print(&text, ExitCode::SUCCESS),
+        // milter manager's scripts look for this on standard output.
+        Err(text) => return print(&text, ExitCode::FAILURE),
+    };
+    if options.demo {
+        return demo::run();
+    }
+    let load_options = options.load_options();
+    let loaded = load(&load_options, &options);
+    if options.show_config {
+        report(&loaded.problems);
+        let status = if loaded.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return print(&loaded.configuration.show(), status);
+    }
+    if !loaded.problems.is_empty() {
+        report(&loaded.problems);
+        complain(&format!("not started: {} in the configuration", count(loaded.problems.len(), "problem")));
+        return ExitCode::FAILURE;
+    }
+    match daemon::run(&loaded.configuration, &options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Loads the configuration and applies what the command line says about the log.
+fn load(load_options: &LoadOptions, options: &Options) -> Loaded {
+    let mut loaded = millstream_config::load(load_options);
+    let level = &mut loaded.configuration.log.level;
+    if let Some(wanted) = options.log_level(*level) {
+        *level = wanted;
+    }
+    loaded
+}
+
+fn report(problems: &[Problem]) {
+    for problem in problems {
+        complain(&problem.to_string());
+    }
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A line for the person at the terminal. When there is nobody to read it, nothing can be done about that.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "milter-manager: {text}");
+}
+
+fn print(text: &str, status: ExitCode) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let ended = if text.ends_with('\n') { "" } else { "\n" };
+    match write!(out, "{text}{ended}").and_then(|()| out.flush()) {
+        Ok(()) => status,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

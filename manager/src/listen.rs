@@ -1,0 +1,138 @@
+//! The sockets to which MTAs connect.
+
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use millstream_config::{ConnectionSpec, Manager};
+use millstream_core::policy::Endpoint;
+use millstream_runtime_std::Listener;
+use nix::sys::socket::{Backlog, listen as listen_again};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Group, Uid, chown};
+
+/// Why the manager cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListenError {
+    #[error("failed to listen: {0}")]
+    Spec(#[from] millstream_config::SpecError),
+    #[error("failed to listen: <{spec}>: {error}")]
+    Bind { spec: String, error: io::Error },
+    #[error(
+        "failed to listen: <{spec}>: another process answers there. Stop it first, or set manager.connection_spec"
+    )]
+    InUse { spec: String },
+    #[error("failed to listen: <{spec}>: there is a file that is not a socket, which is not removed")]
+    NotASocket { spec: String },
+    #[error(
+        "failed to listen: <{spec}>: a socket is there already and manager.remove_unix_socket_on_create is false"
+    )]
+    NotRemoved { spec: String },
+    #[error("failed to listen: <{spec}>: no such group: {group} (manager.unix_socket_group)")]
+    NoGroup { spec: String, group: String },
+}
+
+/// Bound sockets, and the file to remove at the end.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) listeners: Vec<Listener>,
+    socket_file: Option<SocketFile>,
+}
+
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    /// Device and inode, so that only our own socket is removed.
+    identity: (u64, u64),
+    remove: bool,
+}
+
+/// Listens where `settings` say.
+///
+/// # Errors
+///
+/// The place cannot be had; the error says what to do about it.
+pub(crate) fn listen(settings: &Manager) -> Result<Bound, ListenError> {
+    let spec = settings.connection_spec.to_string();
+    let bind_error = |error| ListenError::Bind { spec: spec.clone(), error };
+    if let ConnectionSpec::Unix(path) = &settings.connection_spec {
+        clear_the_way(path, &spec, settings.remove_unix_socket_on_create)?;
+        let listener = bind_unix(path, settings).map_err(bind_error)?;
+        set_group(path, &spec, settings.unix_socket_group.as_deref())?;
+        let metadata = fs::symlink_metadata(path).map_err(bind_error)?;
+        let socket_file = Some(SocketFile {
+            path: path.clone(),
+            identity: (metadata.dev(), metadata.ino()),
+            remove: settings.remove_unix_socket_on_close,
+        });
+        return Ok(Bound { listeners: vec![Listener::Unix(listener)], socket_file });
+    }
+    let Endpoint::Tcp(addresses) = settings.connection_spec.bind_addresses()? else {
+        return Ok(Bound { listeners: Vec::new(), socket_file: None });
+    };
+    let mut listeners = Vec::new();
+    for address in addresses.iter() {
+        let listener = TcpListener::bind(address).map_err(bind_error)?;
+        listen_again(&listener, Backlog::MAXALLOWABLE).map_err(|error| bind_error(error.into()))?;
+        listeners.push(Listener::Tcp(listener));
+    }
+    Ok(Bound { listeners, socket_file: None })
+}
+
+/// Removes a socket that nobody listens on any more.
+fn clear_the_way(path: &Path, spec: &str, remove: bool) -> Result<(), ListenError> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    let spec = spec.to_owned();
+    if !metadata.file_type().is_socket() {
+        return Err(ListenError::NotASocket { spec });
+    }
+    if UnixStream::connect(path).is_ok() {
+        return Err(ListenError::InUse { spec });
+    }
+    if !remove {
+        return Err(ListenError::NotRemoved { spec });
+    }
+    fs::remove_file(path).map_err(|error| ListenError::Bind { spec, error })
+}
+
+/// Binds so that the socket is never, not even for a moment, more open than configured.
+fn bind_unix(path: &Path, settings: &Manager) -> io::Result<UnixListener> {
+    let before = umask(Mode::from_bits_truncate(0o177));
+    let result = UnixListener::bind(path);
+    umask(before);
+    let listener = result?;
+    listen_again(&listener, Backlog::MAXALLOWABLE)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(settings.unix_socket_mode))?;
+    Ok(listener)
+}
+
+fn set_group(path: &Path, spec: &str, group: Option<&str>) -> Result<(), ListenError> {
+    let Some(group) = group else { return Ok(()) };
+    let missing = || ListenError::NoGroup { spec: spec.to_owned(), group: group.to_owned() };
+    let found = Group::from_name(group).ok().flatten().ok_or_else(missing)?;
+    chown(path, None, Some(found.gid))
+        .map_err(|error| ListenError::Bind { spec: spec.to_owned(), error: error.into() })
+}
+
+impl Bound {
+    /// Gives the socket file to the user that the process becomes.
+    pub(crate) fn give_to(&self, user: Uid) -> io::Result<()> {
+        match &self.socket_file {
+            Some(file) => Ok(chown(&file.path, Some(user), None::<Gid>)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the socket file, if it is still ours and was asked for. Returns what stood in the way.
+    pub(crate) fn remove_socket_file(&self) -> Option<(PathBuf, io::Error)> {
+        let file = self.socket_file.as_ref().filter(|file| file.remove)?;
+        let metadata = fs::symlink_metadata(&file.path).ok()?;
+        if (metadata.dev(), metadata.ino()) != file.identity {
+            return None;
+        }
+        fs::remove_file(&file.path).err().map(|error| (file.path.clone(), error))
+    }
+}

@@ -1,0 +1,136 @@
+//! Events of a session as lines of the log, each with what an administrator needs at three in the morning: the session,
+//! the child, the stage, what happened, and what was answered instead.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use millstream_config::LogLevel;
+use millstream_core::event::{ChildReport, Event, MessageEnd, MessageReport, Outcome, Verdict};
+use millstream_core::service::{Notice, PauseReason, SessionId};
+
+use crate::log::printable;
+
+/// The level at which an event is logged.
+pub(crate) fn level(event: &Event) -> LogLevel {
+    match event {
+        Event::Negotiated { .. } | Event::ChildStopped { .. } => LogLevel::DEBUG,
+        Event::Answered { .. } => LogLevel::INFO,
+        Event::EditIgnored { .. } => LogLevel::WARNING,
+        Event::ChildFailed { .. } | Event::MtaFailed { .. } => LogLevel::ERROR,
+        Event::Message(_) => LogLevel::MESSAGE,
+    }
+}
+
+/// An event as a line.
+pub(crate) fn event(session: SessionId, event: &Event) -> String {
+    let text = match event {
+        Event::Negotiated { version, children } => {
+            format!("[session][negotiated] version {version}, {}", crate::count(*children, "child milter"))
+        }
+        Event::ChildFailed { name, stage, failure, fallback, evaluation, .. } => {
+            let consequence = if *evaluation {
+                "it is in evaluation mode, so the mail goes on without it".to_owned()
+            } else {
+                format!("answered instead: {fallback} (milter.fallback_status)")
+            };
+            format!("[milter][failed] {name}: {failure}, at {stage}; {consequence}")
+        }
+        Event::ChildStopped { name, stage, why, .. } => {
+            format!("[milter][stopped] {name}: by condition {:?} ({}), at {stage}", why.condition, why.place)
+        }
+        Event::Answered { stage, verdict, by, recipient } => {
+            let by = by.as_deref().map_or(String::new(), |name| format!(" by {name}"));
+            let recipient =
+                recipient.as_deref().map_or(String::new(), |text| format!(" {}", printable(text)));
+            format!("[session][{stage}]{recipient} {}{by}", self::verdict(verdict))
+        }
+        Event::EditIgnored { name, edit, reason } => format!("[milter][ignored] {name}: {edit}: {reason}"),
+        Event::Message(report) => message(report),
+        Event::MtaFailed { stage, failure } => format!("[session][failed] MTA: {failure}, at {stage}"),
+    };
+    format!("[{session}] {text}")
+}
+
+/// One line for one message: `[message] QUEUE-ID from=SENDER to=ACCEPTED+REFUSED body=BYTES CHILD=VERDICT@STAGE/MS ...
+/// -> ANSWER by CHILD in MS`.
+fn message(report: &MessageReport) -> String {
+    let queue_id = if report.queue_id.is_empty() { "-".to_owned() } else { printable(&report.queue_id) };
+    let (accepted, refused) = report.recipients;
+    let mut text = format!(
+        "[message] {queue_id} from={} to={accepted}+{refused} body={}",
+        printable(&report.sender),
+        report.body_bytes
+    );
+    for child in &report.children {
+        let _ = write!(text, " {}", self::child(child));
+    }
+    let end = match &report.end {
+        MessageEnd::Answered(verdict) => self::verdict(verdict),
+        MessageEnd::Aborted => "taken back by the MTA".to_owned(),
+        MessageEnd::Disconnected => "the MTA has closed the connection".to_owned(),
+        MessageEnd::OverLimit(limit) => format!("temporary-failure: {limit}"),
+    };
+    let by = report.decided_by.as_deref().map_or(String::new(), |name| format!(" by {name}"));
+    let _ = write!(text, " -> {end}{by} at {} in {}", report.stage, milliseconds(report.elapsed));
+    text
+}
+
+fn child(child: &ChildReport) -> String {
+    let outcome = match &child.outcome {
+        Outcome::Decided(verdict) => verdict.name().to_owned(),
+        Outcome::Failed(fallback) => format!("failed({fallback})"),
+        Outcome::Stopped => "stopped".to_owned(),
+        Outcome::Aborted => "not-asked".to_owned(),
+        Outcome::Absent => "absent".to_owned(),
+    };
+    let evaluation = if child.evaluation { "(evaluation)" } else { "" };
+    let edits =
+        if child.edits == 0 { String::new() } else { format!("/{}", crate::count(child.edits, "edit")) };
+    format!("{}{evaluation}={outcome}@{}/{}{edits}", child.name, child.stage, milliseconds(child.elapsed))
+}
+
+fn verdict(verdict: &Verdict) -> String {
+    match verdict.text() {
+        None => verdict.name().to_owned(),
+        Some(text) => format!("{} \"{}\"", verdict.name(), printable(text)),
+    }
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.1}ms", duration.as_secs_f64() * 1000.0)
+}
+
+/// A notice of the runtime: its level and line.
+pub(crate) fn notice(notice: &Notice) -> (LogLevel, String) {
+    match notice {
+        Notice::ListenerPaused(PauseReason::MaxConnections(limit)) => (
+            LogLevel::WARNING,
+            format!(
+                "[accept][paused] {limit} sessions are running (manager.max_connections); further connections wait \
+                 until one of them ends"
+            ),
+        ),
+        Notice::ListenerPaused(PauseReason::AcceptFailed(error)) => (
+            LogLevel::ERROR,
+            format!(
+                "[accept][paused] {error}; running sessions go on, further connections wait. Raise \
+                 manager.max_file_descriptors, or limit manager.max_connections"
+            ),
+        ),
+        Notice::ListenerResumed => (LogLevel::MESSAGE, "[accept][resumed]".to_owned()),
+        Notice::SessionPanicked { session, message } => (
+            LogLevel::CRITICAL,
+            format!(
+                "[{session}] [session][panic] {message}; this session was closed, the others go on. Please report it"
+            ),
+        ),
+        Notice::StopTimedOut { sessions, after } => (
+            LogLevel::WARNING,
+            format!(
+                "[stop] {sessions} sessions were still running after {} s and were closed",
+                after.as_secs()
+            ),
+        ),
+        Notice::LoopFailed(error) => (LogLevel::CRITICAL, format!("[loop][failed] {error}")),
+    }
+}

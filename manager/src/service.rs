@@ -1,0 +1,48 @@
+//! Sessions for the runtime, under the policy that holds now.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use millstream_core::chain::Session;
+use millstream_core::event::Event;
+use millstream_core::policy::{Environment, Policy};
+use millstream_core::service::{Notice, Service, SessionId};
+
+use crate::log::Logger;
+use crate::sentences;
+
+/// Makes sessions and logs what happens in them.
+#[derive(Debug)]
+pub(crate) struct ManagerService {
+    policy: RwLock<Arc<dyn Policy>>,
+    log: Logger,
+}
+
+impl ManagerService {
+    pub(crate) fn new(policy: Arc<dyn Policy>, log: Logger) -> Self {
+        Self { policy: RwLock::new(policy), log }
+    }
+
+    /// New sessions follow `policy`; running ones keep theirs.
+    pub(crate) fn swap_policy(&self, policy: Arc<dyn Policy>) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+}
+
+impl Service for ManagerService {
+    type Machine = Session;
+
+    fn accept(&self, session: SessionId, environment: Environment) -> Session {
+        self.log.debug(|| format!("[{session}] [session][start]"));
+        let policy = Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner));
+        Session::new(policy, environment)
+    }
+
+    fn event(&self, session: SessionId, event: Event) {
+        self.log.log(sentences::level(&event), || sentences::event(session, &event));
+    }
+
+    fn notice(&self, notice: Notice) {
+        let (level, text) = sentences::notice(&notice);
+        self.log.log(level, || text);
+    }
+}
