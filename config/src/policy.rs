@@ -1,0 +1,103 @@
+//! The configuration as core sees it: an immutable snapshot of the enabled milters.
+
+use std::sync::Arc;
+
+use millstream_core::limits::Limits;
+use millstream_core::policy::{ChildSettings, Fallback, Policy};
+
+use crate::configuration::Configuration;
+use crate::milter::Milter;
+use crate::problem::Problem;
+
+/// Most children of a chain: core numbers them and the MTA with 16 bits.
+const MAX_CHILDREN: usize = u16::MAX as usize - 1;
+
+/// The policy of a configuration: its enabled milters in order.
+#[derive(Debug, Clone)]
+pub struct ManagerPolicy {
+    children: Box<[ChildSettings]>,
+    limits: Limits,
+    fallback: Fallback,
+}
+
+impl Policy for ManagerPolicy {
+    fn children(&self) -> &[ChildSettings] {
+        &self.children
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn fallback(&self) -> Fallback {
+        self.fallback
+    }
+}
+
+impl Configuration {
+    /// A snapshot for core. Blocks while host names are looked up.
+    ///
+    /// # Errors
+    ///
+    /// A problem for each enabled milter that has no connection spec, or whose host name has no address.
+    pub fn policy(&self) -> Result<Arc<dyn Policy>, Vec<Problem>> {
+        let mut children = Vec::new();
+        let mut problems = Vec::new();
+        for milter in self.milters.iter().filter(|milter| milter.enabled) {
+            match child(milter) {
+                Ok(settings) => children.push(settings),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if children.len() > MAX_CHILDREN {
+            let count = children.len();
+            problems.push(problem_text(
+                None,
+                &format!("{count} milters are enabled, at most {MAX_CHILDREN} can be"),
+                "",
+            ));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Arc::new(ManagerPolicy {
+            children: children.into(),
+            limits: Limits::default(),
+            fallback: self.manager.fallback_status,
+        }))
+    }
+}
+
+fn child(milter: &Milter) -> Result<ChildSettings, Problem> {
+    let Some(spec) = &milter.connection_spec else {
+        return Err(problem_text(
+            Some(milter),
+            &format!("must set connection spec: {}", milter.name),
+            "set milter.connection_spec, or milter.enabled = false",
+        ));
+    };
+    let endpoint = spec.resolve().map_err(|error| {
+        let message = format!("<{}>: invalid connection spec: {error}", milter.name);
+        problem_text(Some(milter), &message, "write the address in brackets, or correct the host name")
+    })?;
+    Ok(ChildSettings {
+        name: milter.name.as_str().into(),
+        endpoint,
+        fallback: milter.fallback_status,
+        evaluation_mode: milter.evaluation_mode,
+        timeouts: milter.timeouts,
+    })
+}
+
+fn problem_text(milter: Option<&Milter>, message: &str, hint: &str) -> Problem {
+    let place =
+        milter.and_then(|milter| milter.locations.get("connection_spec").or(milter.location.as_ref()));
+    Problem {
+        file: place.map_or_else(|| "configuration".to_owned(), |place| place.file.to_string()),
+        line: place.map_or(0, |place| place.line),
+        column: 0,
+        message: message.to_owned(),
+        hint: (!hint.is_empty()).then(|| hint.to_owned()),
+        source_line: None,
+    }
+}

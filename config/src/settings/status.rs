@@ -1,0 +1,33 @@
+//! The words for fallbacks and event loops.
+
+use millstream_core::policy::Fallback;
+
+use crate::configuration::EventLoopBackend;
+
+/// In the order of error messages.
+pub(super) const STATUSES: [(&str, Fallback); 4] = [
+    ("accept", Fallback::Accept),
+    ("reject", Fallback::Reject),
+    ("temporary-failure", Fallback::TemporaryFailure),
+    ("discard", Fallback::Discard),
+];
+
+/// In the order of error messages.
+pub(super) const BACKENDS: [(&str, EventLoopBackend); 2] =
+    [("glib", EventLoopBackend::Glib), ("libev", EventLoopBackend::Libev)];
+
+/// The meaning of `word`; case does not matter, `_` and blanks are as good as `-`.
+pub(super) fn meaning<T: Copy>(table: &[(&'static str, T)], word: &str) -> Option<T> {
+    let normal = word.trim().to_ascii_lowercase().replace(['_', ' '], "-");
+    table.iter().find(|(name, _)| *name == normal).map(|(_, meaning)| *meaning)
+}
+
+/// The word for `meaning`.
+pub(super) fn word<T: Copy + PartialEq>(table: &[(&'static str, T)], meaning: T) -> &'static str {
+    table.iter().find(|(_, known)| *known == meaning).map_or("", |(name, _)| name)
+}
+
+/// `["accept", "reject"]`
+pub(super) fn list<T>(table: &[(&'static str, T)]) -> String {
+    format!("[{}]", table.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,74 @@
+//! The names of Ruby's constructs that are not supported, with what to write instead.
+
+use lib_ruby_parser::Node;
+
+const LATER: &str = "decisions and blocks of this kind are planned; for now write the settings without them";
+const REPEAT: &str = "write each setting out, or use `[...].each do |name| ... end`";
+const VALUE: &str = "write the value itself";
+const FIXED: &str = "configuration files hold settings; programs cannot be defined in them";
+
+/// What a node is called, and a hint.
+pub(super) fn describe(node: &Node) -> (&'static str, &'static str) {
+    match node {
+        Node::If(_) | Node::IfMod(_) => ("a condition (`if`, `unless`)", LATER),
+        Node::IfTernary(_) => ("a condition (`? :`)", LATER),
+        Node::Case(_) | Node::CaseMatch(_) => ("`case`", LATER),
+        Node::And(_) | Node::Or(_) => ("`and`, `or`, `&&`, `||`", LATER),
+        Node::AndAsgn(_) => ("`&&=`", "write a plain assignment"),
+        Node::Regexp(_) | Node::MatchCurrentLine(_) | Node::MatchWithLvasgn(_) => {
+            ("a regular expression", LATER)
+        }
+        Node::Lambda(_) => ("a lambda", LATER),
+        Node::Block(block) if matches!(*block.call, Node::Lambda(_)) => ("a lambda", LATER),
+        Node::Block(_) | Node::Numblock(_) => {
+            ("a block of this kind", "name the parameters: `do |milter| ... end`")
+        }
+        Node::Irange(_) | Node::Erange(_) => ("a range", LATER),
+        Node::Return(_) | Node::Next(_) | Node::Break(_) | Node::Redo(_) | Node::Retry(_) => {
+            ("a jump", LATER)
+        }
+        Node::While(_) | Node::WhilePost(_) | Node::Until(_) | Node::UntilPost(_) | Node::For(_) => {
+            ("a loop", REPEAT)
+        }
+        Node::KwBegin(_) | Node::Rescue(_) | Node::Ensure(_) => {
+            ("`begin ... rescue`", "use `load_if_exist` for a file that may be missing")
+        }
+        Node::Def(_) | Node::Defs(_) | Node::Undef(_) | Node::Alias(_) => ("a method definition", FIXED),
+        Node::Class(_) | Node::SClass(_) | Node::Module(_) => ("a class or module definition", FIXED),
+        Node::Preexe(_) | Node::Postexe(_) => ("`BEGIN` or `END`", FIXED),
+        Node::Xstr(_) | Node::XHeredoc(_) => {
+            ("running a program", "configuration files cannot run programs; write its output as the value")
+        }
+        Node::Const(_) | Node::Cbase(_) => {
+            ("a Ruby class or constant", "configuration files know only the settings, not Ruby's library")
+        }
+        Node::Casgn(_) => ("a constant", "use a local variable, in lower case"),
+        Node::Ivar(_) | Node::Ivasgn(_) | Node::Cvar(_) | Node::Cvasgn(_) => {
+            ("an instance or class variable", "use a local variable, without `@`")
+        }
+        Node::Gvar(_) | Node::Gvasgn(_) | Node::BackRef(_) | Node::NthRef(_) => {
+            ("a global variable", "use a local variable, without `$`")
+        }
+        Node::Masgn(_) | Node::Mlhs(_) => ("multiple assignment", "assign one variable per line"),
+        Node::Self_(_) => ("`self`", "call the name directly"),
+        Node::Dsym(_) => ("a symbol with interpolation", "use a string"),
+        Node::Rational(_) | Node::Complex(_) => ("a rational or complex number", VALUE),
+        Node::File(_) | Node::Line(_) | Node::Encoding(_) => {
+            ("`__FILE__`, `__LINE__` or `__ENCODING__`", VALUE)
+        }
+        Node::Splat(_) | Node::Kwsplat(_) => ("`*` or `**` before a value", "write the elements out"),
+        Node::BlockPass(_) => ("`&` before an argument", "write a block: `do |x| ... end`"),
+        Node::CSend(_) => ("`&.`", "use `.`"),
+        Node::Defined(_) => ("`defined?`", VALUE),
+        Node::Optarg(_)
+        | Node::Kwarg(_)
+        | Node::Kwoptarg(_)
+        | Node::Restarg(_)
+        | Node::Kwrestarg(_)
+        | Node::Blockarg(_)
+        | Node::Shadowarg(_)
+        | Node::Procarg0(_) => ("a block parameter of this kind", "use plain names"),
+        Node::Index(_) | Node::IndexAsgn(_) => ("an index of this kind", "use one index"),
+        _ => ("this", "see the list of what a configuration file may contain"),
+    }
+}

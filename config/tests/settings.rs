@@ -1,0 +1,272 @@
+//! Every setting can be set, is shown with the place where it was set, and refuses what does not fit.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::{good, problem, shown};
+use millstream_config::{EventLoopBackend, LogLevel};
+use millstream_core::policy::Fallback;
+
+#[track_caller]
+fn set(key: &str, value: &str, expected: &str) {
+    let configuration = good(&format!("\n{key} = {value}\n"));
+    let (comment, line) = shown(&configuration, key);
+    assert_eq!(line, format!("{key} = {expected}"));
+    assert_eq!(comment, "# test.conf:2");
+}
+
+#[track_caller]
+fn refused(line: &str, message: &str) {
+    assert_eq!(problem(line).message, message);
+}
+
+#[test]
+fn package_settings_keep_no_location() {
+    let configuration = good("package.platform = \"pkgsrc\"\npackage.options = \"prefix=/usr/pkg\"");
+    assert_eq!(shown(&configuration, "package.platform").0, "# default");
+    assert_eq!(shown(&configuration, "package.platform").1, "package.platform = \"pkgsrc\"");
+    assert_eq!(shown(&configuration, "package.options").1, "package.options = \"prefix=/usr/pkg\"");
+}
+
+#[test]
+fn package_options_can_be_a_hash_and_are_read_as_one() {
+    let configuration = good(
+        "package.options = {\"prefix\" => \"/usr/pkg\", :rcddir => \"/etc/rc.d\"}\n\
+         manager.pid_file = package.options[\"rcddir\"] + \"/pid\"",
+    );
+    assert_eq!(configuration.package.options.as_deref(), Some("prefix=/usr/pkg,rcddir=/etc/rc.d"));
+    assert_eq!(configuration.manager.pid_file.as_deref(), Some("/etc/rc.d/pid"));
+}
+
+#[test]
+fn security_settings() {
+    set("security.privilege_mode", "true", "true");
+    set("security.privilege_mode", "\"true\"", "true");
+    set("security.privilege_mode", "false", "false");
+    set("security.effective_user", "\"filter\"", "\"filter\"");
+    set("security.effective_group", "'mail'", "\"mail\"");
+    refused(
+        "security.privilege_mode = \"yes\"",
+        "security.privilege_mode should be one of [true, false] but was \"yes\"",
+    );
+}
+
+#[test]
+fn log_settings() {
+    set("log.level", "\"error|info\"", "\"error|info\"");
+    set("log.level", ":all", "\"critical|error|warning|message|info|debug|trace|statistics|profile\"");
+    set("log.path", "\"-\"", "\"-\"");
+    set("log.use_syslog", "true", "true");
+    set("log.syslog_facility", "\"local3\"", "\"local3\"");
+}
+
+#[test]
+fn log_settings_back_at_their_default_have_no_location() {
+    let configuration = good(
+        "log.level = \"info\"\nlog.level = \"default\"\nlog.use_syslog = false\n\
+         log.syslog_facility = \"mail\"\nlog.path = \"/x\"\nlog.path = nil",
+    );
+    for key in ["log.level", "log.use_syslog", "log.syslog_facility", "log.path"] {
+        assert_eq!(shown(&configuration, key).0, "# default", "{key}");
+    }
+    assert_eq!(configuration.log.level, LogLevel::DEFAULT);
+}
+
+#[test]
+fn manager_texts_and_specs() {
+    set("manager.connection_spec", "\"inet:10026\"", "\"inet:10026\"");
+    set("manager.connection_spec", "\"inet6:1@[::1]\"", "\"inet6:1@[::1]\"");
+    set("manager.unix_socket_group", "\"postfix\"", "\"postfix\"");
+    set("manager.pid_file", "\"/run/m.pid\"", "\"/run/m.pid\"");
+    set("manager.custom_configuration_directory", "\"/var/lib/m\"", "\"/var/lib/m\"");
+    refused("manager.pid_file = 5", "manager.pid_file should be a string or nil but was 5");
+    refused(
+        "manager.connection_spec = 5",
+        "manager.connection_spec should be a connection specification in a string, or nil but was 5",
+    );
+}
+
+#[test]
+fn a_manager_without_connection_spec_listens_at_the_default() {
+    let configuration = good("manager.connection_spec = \"inet:1\"\nmanager.connection_spec = nil");
+    assert_eq!(configuration.manager.connection_spec.to_string(), "inet:10025@[127.0.0.1]");
+    assert_eq!(shown(&configuration, "manager.connection_spec").0, "# default");
+}
+
+#[test]
+fn manager_modes() {
+    set("manager.unix_socket_mode", "0600", "0600");
+    set("manager.unix_socket_mode", "0", "0");
+    set("controller.unix_socket_mode", "0o640", "0640");
+    set("controller.unix_socket_mode", "0", "00");
+    refused(
+        "manager.unix_socket_mode = 660",
+        "manager.unix_socket_mode should be a whole number from 0 to 0777 but was 660",
+    );
+    refused(
+        "manager.unix_socket_mode = \"0660\"",
+        "manager.unix_socket_mode should be a whole number from 0 to 0777 but was \"0660\"",
+    );
+}
+
+#[test]
+fn manager_flags() {
+    for key in ["remove_unix_socket_on_create", "remove_unix_socket_on_close", "daemon"] {
+        set(&format!("manager.{key}"), "false", "false");
+        set(&format!("manager.{key}"), "true", "true");
+    }
+    refused("manager.daemon = \"yes\"", "manager.daemon should be true or false but was \"yes\"");
+    refused("manager.daemon = nil", "manager.daemon should be true or false but was nil");
+}
+
+#[test]
+fn manager_numbers() {
+    for key in [
+        "maintenance_interval",
+        "suspend_time_on_unacceptable",
+        "max_connections",
+        "max_file_descriptors",
+        "max_pending_finished_sessions",
+        "n_workers",
+        "packet_buffer_size",
+        "connection_check_interval",
+        "chunk_size",
+    ] {
+        set(&format!("manager.{key}"), "77", "77");
+    }
+    refused(
+        "manager.max_connections = \"ten\"",
+        "manager.max_connections should be a whole number from 0 to 4294967295, or nil but was \"ten\"",
+    );
+    refused(
+        "manager.max_connections = -1",
+        "manager.max_connections should be a whole number from 0 to 4294967295, or nil but was -1",
+    );
+    refused(
+        "manager.n_workers = 1001",
+        "manager.n_workers should be a whole number from 0 to 1000, or nil but was 1001",
+    );
+    refused(
+        "manager.n_workers = 1.5",
+        "manager.n_workers should be a whole number from 0 to 1000, or nil but was 1.5",
+    );
+    refused(
+        "manager.chunk_size = 0",
+        "manager.chunk_size should be a whole number from 1 to 65535, or nil but was 0",
+    );
+}
+
+#[test]
+fn nil_brings_a_number_back_to_its_meaning_and_forgets_the_place() {
+    let configuration = good(
+        "manager.maintenance_interval = nil\nmanager.suspend_time_on_unacceptable = nil\nmanager.chunk_size = nil\n\
+         manager.n_workers = nil",
+    );
+    assert_eq!(shown(&configuration, "manager.maintenance_interval").1, "manager.maintenance_interval = nil");
+    assert_eq!(shown(&configuration, "manager.maintenance_interval").0, "# default");
+    assert_eq!(configuration.manager.suspend_time_on_unacceptable, 5);
+    assert_eq!(configuration.manager.chunk_size, 65535);
+    assert_eq!(configuration.manager.n_workers, 0);
+}
+
+#[test]
+fn a_too_large_chunk_size_is_clamped() {
+    assert_eq!(good("manager.chunk_size = 1_000_000").manager.chunk_size, 65535);
+}
+
+#[test]
+fn packet_buffer_size_remembers_its_place() {
+    set("manager.packet_buffer_size", "4096", "4096");
+}
+
+#[test]
+fn statuses_are_read_in_any_spelling() {
+    set("manager.fallback_status", "\"reject\"", "\"reject\"");
+    set("manager.fallback_status", ":temporary_failure", "\"temporary-failure\"");
+    set("manager.fallback_status", "\"Temporary_Failure\"", "\"temporary-failure\"");
+    set("manager.fallback_status_at_disconnect", ":DISCARD", "\"discard\"");
+    assert_eq!(good("manager.fallback_status = :reject").manager.fallback_status, Fallback::Reject);
+    refused(
+        "manager.fallback_status = \"default\"",
+        "manager.fallback_status should be one of [\"accept\", \"reject\", \"temporary-failure\", \"discard\"] but was \"default\"",
+    );
+    refused(
+        "manager.fallback_status_at_disconnect = :no",
+        "manager.fallback_status_at_disconnect should be one of [\"accept\", \"reject\", \"temporary-failure\", \"discard\"] but was :no",
+    );
+}
+
+#[test]
+fn event_loop_backend() {
+    set("manager.event_loop_backend", "\"libev\"", "\"libev\"");
+    assert_eq!(
+        good("manager.event_loop_backend = :libev").manager.event_loop_backend,
+        EventLoopBackend::Libev
+    );
+    refused(
+        "manager.event_loop_backend = \"epoll\"",
+        "manager.event_loop_backend should be one of [\"glib\", \"libev\"] but was \"epoll\"",
+    );
+}
+
+#[test]
+fn controller_settings() {
+    set("controller.connection_spec", "\"unix:/run/c.sock\"", "\"unix:/run/c.sock\"");
+    set("controller.unix_socket_group", "\"mail\"", "\"mail\"");
+    set("controller.remove_unix_socket_on_create", "false", "false");
+    set("controller.remove_unix_socket_on_close", "false", "false");
+}
+
+#[test]
+fn database_settings_are_remembered() {
+    for key in ["type", "name", "host", "path", "user", "password"] {
+        set(&format!("database.{key}"), "\"x\"", "\"x\"");
+    }
+    set("database.port", "3306", "3306");
+    let configuration = good("database.extra_options[:reconnect] = true\ndatabase.extra_options[\"n\"] = 5");
+    let expected = vec![("reconnect".to_owned(), "true".to_owned()), ("n".to_owned(), "5".to_owned())];
+    assert_eq!(configuration.database.extra_options, expected);
+}
+
+#[test]
+fn a_database_is_never_connected() {
+    refused("database.setup", "database.setup is not supported: there is no database connection");
+    refused(
+        "database.load_models(\"models/*.rb\")",
+        "database.load_models is not supported: there is no database connection",
+    );
+}
+
+#[test]
+fn settings_can_be_read() {
+    let configuration = good(
+        "manager.max_connections = 10\nmanager.max_connections += 5\nmanager.pid_file ||= \"/a\"\n\
+         manager.pid_file ||= \"/b\"\nmanager.daemon = manager.remove_unix_socket_on_close?",
+    );
+    assert_eq!(configuration.manager.max_connections, 15);
+    assert_eq!(configuration.manager.pid_file.as_deref(), Some("/a"));
+    assert!(configuration.manager.daemon);
+}
+
+#[test]
+fn an_unknown_setting_gets_the_nearest_known_one_as_hint() {
+    let problem = problem("manager.max_conections = 5");
+    assert_eq!(problem.message, "unknown setting: manager.max_conections");
+    assert_eq!(problem.hint.as_deref(), Some("did you mean manager.max_connections?"));
+}
+
+#[test]
+fn what_runs_programs_in_the_manager_is_refused() {
+    refused(
+        "manager.maintained do\n  x\nend",
+        "manager.maintained is not supported: programs that run in the manager",
+    );
+    refused(
+        "manager.report_memory_statistics",
+        "manager.report_memory_statistics is not supported: programs that run in the manager",
+    );
+    refused(
+        "manager.use_netstat_connection_checker",
+        "manager.use_netstat_connection_checker is not supported yet: connection checkers",
+    );
+}

@@ -1,0 +1,264 @@
+//! The text of `--show-config`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::{Directory, good, listed, text};
+
+const LOCAL: &str = r##"security.effective_user = "filter"
+log.level = "error|info"
+
+manager.connection_spec = "inet:10025@localhost"
+manager.unix_socket_mode = 0600
+manager.maintenance_interval = nil
+manager.packet_buffer_size = 4096
+
+database.type = "sqlite3"
+
+
+
+
+
+
+
+
+
+define_milter("tagger") do |milter|
+  milter.connection_spec = "unix:/run/tagger.sock"
+  milter.applicable_conditions = []
+  milter.command = "/usr/local/bin/start tagger"
+  milter.command_options = ["start", "a b", "--x=1"]
+  milter.reading_timeout = 15.0
+  milter.fallback_status = :temporary_failure
+end
+
+define_milter("scanner") do |milter|
+  milter.connection_spec = "inet:3310@[127.0.0.1]"
+  milter.applicable_conditions = nil
+  milter.enabled = false
+  milter.evaluation_mode = true
+end
+
+define_milter("tagger") do |milter|
+  milter.description = "Adds \"X-Tag\""
+end
+"##;
+
+/// The worked example of the specification, without conditions, with the merged fallback status and the remembered
+/// place of `packet_buffer_size`. `LOCAL` stands for the path of the file.
+const EXPECTED: &str = r##"# default
+package.platform = "unknown"
+# default
+package.options = nil
+
+# default
+security.privilege_mode = false
+# LOCAL:1
+security.effective_user = "filter"
+# default
+security.effective_group = nil
+
+# LOCAL:2
+log.level = "error|info"
+# default
+log.path = nil
+# default
+log.use_syslog = true
+# default
+log.syslog_facility = "mail"
+
+# LOCAL:4
+manager.connection_spec = "inet:10025@localhost"
+# LOCAL:5
+manager.unix_socket_mode = 0600
+# default
+manager.unix_socket_group = nil
+# default
+manager.remove_unix_socket_on_create = true
+# default
+manager.remove_unix_socket_on_close = true
+# default
+manager.daemon = false
+# default
+manager.pid_file = nil
+# default
+manager.maintenance_interval = nil
+# default
+manager.suspend_time_on_unacceptable = 5
+# default
+manager.max_connections = 0
+# default
+manager.max_file_descriptors = 0
+# default
+manager.custom_configuration_directory = nil
+# default
+manager.fallback_status = "accept"
+# default
+manager.fallback_status_at_disconnect = "temporary-failure"
+# default
+manager.event_loop_backend = "glib"
+# default
+manager.n_workers = 0
+# LOCAL:7
+manager.packet_buffer_size = 4096
+# default
+manager.connection_check_interval = 0
+# default
+manager.chunk_size = 65535
+# default
+manager.max_pending_finished_sessions = 0
+
+# default
+controller.connection_spec = nil
+# default
+controller.unix_socket_mode = 0660
+# default
+controller.unix_socket_group = nil
+# default
+controller.remove_unix_socket_on_create = true
+# default
+controller.remove_unix_socket_on_close = true
+
+# LOCAL:9
+database.type = "sqlite3"
+# default
+database.name = nil
+# default
+database.host = nil
+# default
+database.port = nil
+# default
+database.path = nil
+# default
+database.user = nil
+# default
+database.password = nil
+
+# LOCAL:28
+define_milter("scanner") do |milter|
+  # LOCAL:29
+  milter.connection_spec = "inet:3310@[127.0.0.1]"
+  # default
+  milter.description = nil
+  # LOCAL:31
+  milter.enabled = false
+  # default
+  milter.fallback_status = "accept"
+  # LOCAL:32
+  milter.evaluation_mode = true
+  milter.applicable_conditions = [
+  ]
+  # default
+  milter.command = nil
+  # default
+  milter.command_options = nil
+  # default
+  milter.user_name = nil
+  # default
+  milter.connection_timeout = 297.0
+  # default
+  milter.writing_timeout = 7.0
+  # default
+  milter.reading_timeout = 7.0
+  # default
+  milter.end_of_message_timeout = 297.0
+end
+
+# LOCAL:35
+define_milter("tagger") do |milter|
+  # LOCAL:20
+  milter.connection_spec = "unix:/run/tagger.sock"
+  # LOCAL:36
+  milter.description = "Adds \"X-Tag\""
+  # default
+  milter.enabled = true
+  # LOCAL:25
+  milter.fallback_status = "temporary-failure"
+  # default
+  milter.evaluation_mode = false
+  milter.applicable_conditions = [
+  ]
+  # LOCAL:22
+  milter.command = "/usr/local/bin/start tagger"
+  # LOCAL:23
+  milter.command_options = "start a\\ b --x\\=1"
+  # default
+  milter.user_name = nil
+  # default
+  milter.connection_timeout = 297.0
+  # default
+  milter.writing_timeout = 7.0
+  # LOCAL:24
+  milter.reading_timeout = 15.0
+  # default
+  milter.end_of_message_timeout = 297.0
+end
+"##;
+
+#[test]
+fn the_worked_example_byte_for_byte() {
+    let directory = Directory::new(&[
+        (
+            "milter-manager.conf",
+            "# -*- ruby -*-\npackage.platform = \"unknown\"\nload_default\nload_if_exist(\"milter-manager.local.conf\")\n",
+        ),
+        ("milter-manager.local.conf", LOCAL),
+    ]);
+    let loaded = directory.load();
+    assert!(loaded.problems.is_empty(), "{}", listed(&loaded.problems));
+    let expected = EXPECTED.replace("LOCAL", &directory.file("milter-manager.local.conf"));
+    assert_eq!(loaded.configuration.show(), expected);
+}
+
+#[test]
+fn what_is_shown_loads_to_the_same() {
+    let first = good(
+        "package.options = {\"a\" => \"b\"}\nsecurity.privilege_mode = true\nlog.level = \"all\"\nlog.use_syslog = false\n\
+         log.path = \"/a \\\"b\\\"\\t\\e\\u200b#{\"#\"}{x}\\\\ü日\"\nmanager.connection_spec = \"local:/run/m\"\n\
+         manager.unix_socket_mode = 0\ncontroller.unix_socket_mode = 0\nmanager.maintenance_interval = nil\n\
+         manager.fallback_status = :discard\nmanager.event_loop_backend = \"libev\"\ndatabase.port = 5\n\
+         define_milter(\"a \\\"b\\\" \\#{c}\") do |m|\n m.connection_spec = \"inet6:5\"\n m.reading_timeout = 0.25\n \
+         m.connection_timeout = 7.1\n m.command_options = [\"a b\", \"\\n\"]\n m.fallback_status = :reject\nend\n\
+         define_milter(\"z\") {|m| m.evaluation_mode = true }",
+    );
+    let shown = first.show();
+    let second = good(&shown);
+    let without_comments = |text: &str| {
+        text.lines().filter(|line| !line.trim_start().starts_with("# ")).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(without_comments(&second.show()), without_comments(&shown));
+    assert_eq!(second.manager, first.manager);
+    assert_eq!(second.log, first.log);
+    assert_eq!(second.package, first.package);
+    assert_eq!(second.database, first.database);
+    assert_eq!(second.controller, first.controller);
+    assert_eq!(second.milters[0].command_options, first.milters[0].command_options);
+    assert_eq!(second.milters[0].timeouts, first.milters[0].timeouts);
+    assert_eq!(second.milters[0].name, "a \"b\" #{c}");
+}
+
+#[test]
+fn strings_are_shown_as_ruby_inspects_them() {
+    let shown =
+        |written: &str| common::shown(&good(&format!("database.name = {written}")), "database.name").1;
+    let escapes = r#""\"\\\n\t\r\a\b\v\f\e""#;
+    assert_eq!(shown(escapes), format!("database.name = {escapes}"));
+    assert_eq!(shown(r#""\x01\x7f""#), r#"database.name = "\u0001\x7F""#);
+    assert_eq!(shown(r##"'#{ #$ #@ # '"##), r##"database.name = "\#{ \#$ \#@ # ""##);
+    assert_eq!(shown(r#""é 日 '""#), r#"database.name = "é 日 '""#);
+    assert_eq!(shown(r#""\u200b \u{e0001}""#), r#"database.name = "\u200B \u{E0001}""#);
+}
+
+#[test]
+fn the_text_ends_in_one_line_end() {
+    let shown = text("").configuration.show();
+    assert!(shown.ends_with("database.password = nil\n"), "{shown}");
+}
+
+#[test]
+fn a_milter_without_properties_shows_where_it_was_defined() {
+    let shown = good("\n\ndefine_milter(\"x\") {|m| }").show();
+    assert!(shown.contains(
+        "\n# test.conf:3\ndefine_milter(\"x\") do |milter|\n  # default\n  milter.connection_spec = nil\n"
+    ));
+}
