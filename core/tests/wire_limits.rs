@@ -101,7 +101,7 @@ fn a_slow_peer_costs_a_small_multiple_of_what_it_sent() {
             assert_eq!(frame.is_some(), sent == total);
             if frame.is_none() {
                 let held = HELD.get() - before;
-                assert!(held <= 4 * sent as isize + FLOOR, "{held} held for {sent} sent");
+                assert!(held <= 8 * sent as isize + FLOOR, "{held} held for {sent} sent");
             }
             // Byte by byte at first, then in steps, so that the test stays short.
             piece = vec![b'x'; (sent / 10).saturating_sub(2000).max(1).min(total - sent)];
@@ -187,12 +187,12 @@ fn a_frame_of_the_limit_is_taken_and_one_more_is_not() {
 }
 
 #[test]
-fn no_limit_is_higher_than_postfixs() {
+fn no_limit_is_higher_than_256_mib() {
     let mut decoder = Decoder::new(usize::MAX);
-    decoder.receive(read(&(1_u32 << 30).to_be_bytes()));
-    assert_eq!(decoder.next_frame(), Err(WireError::TooLong { length: 1 << 30, limit: (1 << 30) - 1 }));
+    decoder.receive(read(&(1_u32 << 28).to_be_bytes()));
+    assert_eq!(decoder.next_frame(), Err(WireError::TooLong { length: 1 << 28, limit: (1 << 28) - 1 }));
     let mut decoder = Decoder::new(usize::MAX);
-    decoder.receive(read(&[0x3f, 0xff, 0xff, 0xff, b'B']));
+    decoder.receive(read(&[0x0f, 0xff, 0xff, 0xff, b'B']));
     assert_eq!(decoder.next_frame(), Ok(None));
     let (_, held, lent) = measured(|| decoder.lend().unwrap());
     assert!(held <= FLOOR);

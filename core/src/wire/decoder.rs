@@ -12,9 +12,9 @@
 //! ```
 //!
 //! What a peer can make a decoder hold is bounded by what it has sent, never by what a length field promises: at most
-//! about four times as much, and 16 KiB.
+//! eight times as much and 16 KiB, most of it room that nothing was written to.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::error::WireError;
 use super::facts::HEAD;
@@ -24,18 +24,17 @@ use super::frame::Frame;
 /// A beginning shorter than this is copied together with its rest; a longer one stays where it was read. Also the
 /// least that is worth a read of its own.
 const COPY_BELOW: usize = 4096;
-/// Room that a partial frame may get whatever has come of it: a quarter of the usual body frame, so that one of these
-/// needs two buffers at most when its peer is fast.
+/// Room that a partial frame may get whatever has come of it: enough for all but body frames.
 const ROOM_AT_ONCE: usize = 16 << 10;
-/// Room that a partial frame may get per byte that has come.
-const ROOM_PER_BYTE: usize = 3;
+/// Further room that it may get per byte that has come: a body frame whose first 8 KiB are here gets all of it at once.
+const ROOM_PER_BYTE: usize = 7;
 /// A shorter read is copied, so that few bytes do not keep a read buffer in memory: a quarter of the usual one. A
 /// runtime that reads into part of a larger buffer can use that again at once.
 const SHARE_FROM: usize = 16 << 10;
 /// A read that fills less than this part of its buffer is copied as well.
 const SPARSE: usize = 4;
-/// No limit is higher: the most that Postfix reads.
-const LENGTH_MAX: usize = (1 << 30) - 1;
+/// No limit is higher: a quarter of what Postfix reads, so that no sum here overflows even 32 bits.
+const LENGTH_MAX: usize = (1 << 28) - 1;
 
 /// Cuts a stream of bytes into frames.
 #[derive(Debug)]
@@ -63,7 +62,7 @@ impl State {
 }
 
 impl Decoder {
-    /// A decoder that takes frames of at most `limit` bytes after the length field, and of 2^30 - 1 in any case.
+    /// A decoder that takes frames of at most `limit` bytes after the length field, and of 2^28 - 1 in any case.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { limit: limit.min(LENGTH_MAX), input: Bytes::new(), state: State::START, fresh: true }
@@ -77,6 +76,7 @@ impl Decoder {
         match &mut self.state {
             State::Failed(_) => {}
             State::Within(partial) if partial.lent.is_some() => self.input = partial.take_back(data),
+            State::Within(partial) if self.input.is_empty() => self.input = partial.take(data),
             _ if self.input.is_empty() => {
                 let room = data.capacity();
                 self.input = share(data, room);
@@ -186,7 +186,7 @@ impl Partial {
         if begun.len() >= COPY_BELOW {
             return Self { total, beginning: begun, rest: BytesMut::new(), lent: None };
         }
-        let mut rest = BytesMut::with_capacity(total.min(ROOM_AT_ONCE));
+        let mut rest = BytesMut::with_capacity(total.min(room_for(begun.len())));
         rest.extend_from_slice(&begun);
         Self { total, beginning: Bytes::new(), rest, lent: None }
     }
@@ -202,8 +202,7 @@ impl Partial {
         if self.rest.is_empty() && more.len() == missing {
             return Some(Frame::received(core::mem::take(&mut self.beginning), more));
         }
-        self.make_room(more.len());
-        self.rest.extend_from_slice(&more);
+        self.append(&more);
         if more.len() < missing {
             return None;
         }
@@ -214,11 +213,27 @@ impl Partial {
         })
     }
 
+    /// Takes what belongs to this frame out of a short read, and gives the rest of the read.
+    fn take(&mut self, mut data: BytesMut) -> Bytes {
+        let room = data.capacity();
+        if data.len() < SHARE_FROM {
+            let mine = data.len().min(self.missing());
+            self.append(&data[..mine]);
+            data.advance(mine);
+        }
+        share(data, room)
+    }
+
+    fn append(&mut self, more: &[u8]) {
+        self.make_room(more.len());
+        self.rest.extend_from_slice(more);
+    }
+
     /// Makes room for `least` bytes, and for more while there is much to come from a peer that has sent much.
     fn make_room(&mut self, least: usize) {
         if self.rest.capacity() - self.rest.len() < least {
-            let earned = (ROOM_PER_BYTE * (self.total - self.missing())).max(ROOM_AT_ONCE);
-            self.rest.reserve(self.missing().min(earned).max(least));
+            let missing = self.missing();
+            self.rest.reserve(missing.min(room_for(self.total - missing)).max(least));
         }
     }
 
@@ -241,6 +256,11 @@ impl Partial {
         self.rest = data;
         share(beyond, room)
     }
+}
+
+/// The room that a partial frame may get when `come` bytes of it have come.
+const fn room_for(come: usize) -> usize {
+    ROOM_AT_ONCE + ROOM_PER_BYTE * come
 }
 
 /// `data`, copied when it is only a small part of what it would keep in memory: `room` bytes, or a buffer of the runtime.

@@ -1,0 +1,5 @@
+//! What the benches share: traffic, a reader like that of a runtime, and an allocator that counts.
+
+pub mod counting;
+pub mod reader;
+pub mod traffic;
