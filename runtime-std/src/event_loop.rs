@@ -261,7 +261,7 @@ impl<S: Service> EventLoop<S> {
         if level == StopLevel::Running {
             return false;
         }
-        self.acceptor = None;
+        self.stop_accepting();
         if level == StopLevel::Graceful && self.stop_at.is_none() {
             self.stop_at = Some(self.cx.now + self.shared.stop_grace);
             for index in 0..self.sessions.len() {
@@ -269,13 +269,19 @@ impl<S: Service> EventLoop<S> {
             }
         }
         level == StopLevel::Now
-            || self.sessions.len() == self.free.len()
+            || self.shared.is_served(self.index)
             || self.stop_at.is_some_and(|at| at <= self.cx.now)
+    }
+
+    fn stop_accepting(&mut self) {
+        if self.acceptor.take().is_some() {
+            self.shared.stopped_accepting();
+        }
     }
 
     /// Closes what is left.
     fn close(&mut self) {
-        self.acceptor = None;
+        self.stop_accepting();
         let timed_out = self.shared.stop_level() == StopLevel::Graceful
             && self.stop_at.is_some_and(|at| at <= self.cx.now);
         let mut late = 0;

@@ -84,17 +84,17 @@ impl Mailbox {
 
     /// Counts one session more.
     pub(crate) fn add_session(&self) {
-        self.load.fetch_add(1, Ordering::Relaxed);
+        self.load.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Counts one session less.
     pub(crate) fn remove_session(&self) {
-        self.load.fetch_sub(1, Ordering::Relaxed);
+        self.load.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// How many sessions the loop has.
     pub(crate) fn load(&self) -> u32 {
-        self.load.load(Ordering::Relaxed)
+        self.load.load(Ordering::SeqCst)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Vec<Message>>> {

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle, available_parallelism};
 use std::time::Duration;
 
@@ -231,6 +231,8 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
     pub(crate) stop_grace: Duration,
     stop: AtomicU8,
+    /// Sessions may still be on their way to loops.
+    accepting: AtomicBool,
     last_session: AtomicU64,
     loops: AtomicU32,
     served: AtomicU64,
@@ -246,6 +248,7 @@ impl Shared {
             mailboxes,
             stop_grace: options.stop_grace,
             stop: AtomicU8::new(StopLevel::Running as u8),
+            accepting: AtomicBool::new(true),
             last_session: AtomicU64::new(0),
             served: AtomicU64::new(0),
             cut: AtomicU32::new(0),
@@ -256,6 +259,21 @@ impl Shared {
     /// Raises the stop level, never lowers it.
     pub(crate) fn stop(&self, level: StopLevel) {
         self.stop.fetch_max(level as u8, Ordering::SeqCst);
+        self.wake_all();
+    }
+
+    /// The listeners are closed; loops that only waited for that may end.
+    pub(crate) fn stopped_accepting(&self) {
+        self.accepting.store(false, Ordering::SeqCst);
+        self.wake_all();
+    }
+
+    /// Whether a loop has no session and none on its way.
+    pub(crate) fn is_served(&self, index: usize) -> bool {
+        !self.accepting.load(Ordering::SeqCst) && self.mailboxes[index].load() == 0
+    }
+
+    fn wake_all(&self) {
         for mailbox in &self.mailboxes {
             // A loop that has ended needs no wake-up.
             let _ = mailbox.wake();
