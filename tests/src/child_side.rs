@@ -35,6 +35,9 @@ impl ChildSide {
     #[must_use]
     pub fn scripted(socket: &Path, script: impl Fn(&Frame) -> Vec<Frame> + Send + Sync + 'static) -> Self {
         let listener = UnixListener::bind(socket).expect("a socket can be made");
+        // The manager does not serve as root and has to reach it.
+        std::fs::set_permissions(socket, std::os::unix::fs::PermissionsExt::from_mode(0o666))
+            .expect("its mode can be set");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let script: Arc<Script> = Arc::new(script);
         let child = Self { socket: socket.to_owned(), seen: Arc::clone(&seen) };

@@ -93,7 +93,7 @@ impl Manager {
 fn complete(configuration: &str) -> String {
     format!(
         "# Written by the test suite.\n\
-         security.effective_user = \"root\"\n\
+         security.effective_user = \"nobody\"\n\
          log.use_syslog = false\n\
          log.level = \"default|info\"\n\
          {configuration}"
