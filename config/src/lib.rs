@@ -11,8 +11,20 @@
 //!           files    our own small tree  blocks, vocabulary       of settings  └ show
 //! ```
 //!
-//! Where the reference stops at the first error, a load here goes on with the next statement, so that one run tells all
-//! that is wrong with a file.
+//! # Where this differs from milter manager
+//!
+//! - Where the reference stops at the first error, a load here goes on with the next statement, so that one run tells
+//!   all that is wrong. A file with an error of syntax is not used at all; the others are.
+//! - Applicable conditions are not there yet. Defining one and giving one to a milter are problems, never left out in
+//!   silence: without its condition a milter would see other mail. So the reference's own first line,
+//!   `load "applicable-conditions/*.conf"`, is a problem too where such files are (they cannot be evaluated) and where
+//!   they are not (the error of a missing file).
+//! - A milter that is defined again keeps its `fallback_status` and `evaluation_mode`; `command_options` can be nil;
+//!   `manager.packet_buffer_size` remembers its place; `fallback_status_at_disconnect` is read in any spelling and
+//!   checked; the log settings are reset with all others at each load.
+//! - The files of a directory are loaded sorted by name.
+//! - Control characters that end a Ruby program in silence (NUL, ^D, ^Z) are a problem.
+//! - Loads are bounded: size of a file, depth of nesting and of loads, number of steps, length of texts.
 
 #![forbid(unsafe_code)]
 

@@ -138,3 +138,10 @@ fn a_failed_variable_makes_no_second_problem() {
     assert_eq!(loaded.problems.len(), 1);
     assert_eq!(loaded.configuration.database.user.as_deref(), Some("u"));
 }
+
+#[test]
+fn the_target_of_an_update_is_evaluated_once() {
+    let configuration =
+        good("a = [{n: 1}]\nk = []\n(k << 1; a)[0][:n] += 5\nmanager.n_workers = a[0][:n] + k.size");
+    assert_eq!(configuration.manager.n_workers, 7);
+}

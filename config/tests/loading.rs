@@ -183,3 +183,25 @@ fn a_wrong_command_line_is_a_problem() {
         Some("command line: spec doesn't have colon: <x>")
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_read_is_not_taken_for_a_missing_one() {
+    let directory =
+        Directory::new(&[("milter-manager.conf", "load_if_exist(\"loop.conf\")\nload_if_exist(\"d\")")]);
+    std::os::unix::fs::symlink("loop.conf", directory.path().join("loop.conf")).unwrap();
+    let problems = directory.load().problems;
+    assert_eq!(problems.len(), 1, "{}", listed(&problems));
+    assert!(problems[0].message.contains("loop.conf cannot be read: "), "{}", problems[0]);
+}
+
+#[test]
+fn a_pattern_that_is_none_is_told_so() {
+    let directory = Directory::new(&[("milter-manager.conf", "load_if_exist(\"a***b\")")]);
+    assert!(directory.load().problems[0].message.starts_with("a***b is not a pattern of file names: "));
+}
+
+#[test]
+fn loading_takes_no_block() {
+    assert_eq!(text("load_if_exist(\"x\") {|y| }").problems[0].message, "load_if_exist takes no block");
+}

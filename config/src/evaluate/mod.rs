@@ -264,39 +264,57 @@ impl<'o> Evaluator<'o> {
         }
     }
 
-    /// `target OPERATOR= value`. The target's own parts are evaluated once for reading and once for writing.
+    /// `target OPERATOR= value`. The parts of the target are evaluated once.
     fn update(&mut self, target: &Expr, operator: &Operator, value: &Expr) -> Result<Value> {
-        let old = match &target.kind {
-            Kind::Local(name) if matches!(operator, Operator::Or) && !self.is_set(name) => Value::Nil,
-            _ => self.expression(target)?,
-        };
-        let new = match operator {
-            Operator::Or if old.is_truthy() => return Ok(old),
-            Operator::Or => self.expression(value),
-            Operator::Method(method) => self
-                .expression(value)
-                .and_then(|value_given| self.method(&old, method, &[value_given], target.span, value.span)),
-        };
         match &target.kind {
             Kind::Local(name) => {
+                let old = match operator {
+                    Operator::Or if !self.is_set(name) => Value::Nil,
+                    _ => self.local(name)?,
+                };
+                let new = self.combine(old, operator, target, value);
                 self.assign(name, &new);
                 new
             }
             Kind::Index { receiver, key } => {
                 let receiver = self.expression(receiver)?;
                 let key_value = self.expression(key)?;
-                self.index_assign(&receiver, &key_value, new?, key.span)
+                let old = self.index(&receiver, &key_value, key.span)?;
+                let new = self.combine(old, operator, target, value)?;
+                self.index_assign(&receiver, &key_value, new, key.span)
             }
-            Kind::Call(call) => match &call.receiver {
-                Some(receiver) => {
-                    let receiver = self.expression(receiver)?;
-                    let setter = format!("{}=", call.method);
-                    self.method(&receiver, &setter, &[new?], call.name_span, value.span)
+            Kind::Call(call) => {
+                let Some(receiver) = &call.receiver else { return Err(self.cannot_assign(target)) };
+                let receiver = self.expression(receiver)?;
+                let old = self.method(&receiver, &call.method, &[], call.name_span, call.name_span)?;
+                let keeps = matches!(operator, Operator::Or) && old.is_truthy();
+                if keeps {
+                    return Ok(old);
                 }
-                None => Err(self.stop(target.span, Complaint::new("this cannot be assigned to"))),
-            },
-            _ => Err(self.stop(target.span, Complaint::new("this cannot be assigned to"))),
+                let new = self.combine(old, operator, target, value)?;
+                let setter = format!("{}=", call.method);
+                self.method(&receiver, &setter, &[new], call.name_span, value.span)
+            }
+            _ => Err(self.cannot_assign(target)),
         }
+    }
+
+    fn combine(&mut self, old: Value, operator: &Operator, target: &Expr, value: &Expr) -> Result<Value> {
+        match operator {
+            Operator::Or if old.is_truthy() => Ok(old),
+            Operator::Or => self.expression(value),
+            Operator::Method(method) => {
+                let value_given = self.expression(value)?;
+                self.method(&old, method, &[value_given], target.span, value.span)
+            }
+        }
+    }
+
+    fn cannot_assign(&self, target: &Expr) -> Stop {
+        self.stop(
+            target.span,
+            Complaint::new(format!("this cannot be assigned to: {}", self.quote(target.span))),
+        )
     }
 
     fn is_set(&self, name: &str) -> bool {

@@ -26,6 +26,9 @@ const NAMES: &[&str] = &[
     "defined_milters",
 ];
 
+/// What loading a file costs besides its size: two thousand files end a load.
+const LOAD_STEPS: usize = 1_000;
+
 impl Evaluator<'_> {
     /// A call without a receiver.
     pub(super) fn bare(&mut self, call: &Call, span: Span) -> Result<Value> {
@@ -34,10 +37,12 @@ impl Evaluator<'_> {
         }
         match &*call.method {
             "load" => {
+                self.no_block(call)?;
                 let path = self.text_argument(call)?;
                 self.load(&path, call, true).map(Value::Bool)
             }
             "load_if_exist" => {
+                self.no_block(call)?;
                 let path = self.text_argument(call)?;
                 self.load(&path, call, false).map(Value::Bool)
             }
@@ -52,6 +57,7 @@ impl Evaluator<'_> {
             }
             "define_milter" => self.define_milter(call, span),
             "remove_milter" => {
+                self.no_block(call)?;
                 let name = self.text_argument(call)?;
                 self.configuration.milters.retain(|milter| milter.name != name);
                 Ok(Value::Nil)
@@ -66,7 +72,9 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Evaluates every file that `path` means. False when there is none and none is required.
+    /// Evaluates every file that `path` means. False when there is none and none is required; a required pattern that
+    /// matches nothing is the error of a missing file, also the `applicable-conditions/*.conf` of the reference's own
+    /// main file.
     fn load(&mut self, path: &str, call: &Call, required: bool) -> Result<bool> {
         let at = call.arguments.first().map_or(call.name_span, |argument| argument.span);
         let missing = |path: &str| {
@@ -80,9 +88,8 @@ impl Evaluator<'_> {
         if path.is_empty() || path.contains('\0') {
             return Err(self.stop(at, missing(path)));
         }
-        let files = paths::resolve(self.directories, path);
-        let nothing =
-            files.is_empty() || matches!(&files[..], [only] if only.is_absolute() && !only.exists());
+        let files = paths::resolve(self.directories, path).map_err(|complaint| self.stop(at, complaint))?;
+        let nothing = files.is_empty() || matches!(&files[..], [only] if !paths::may_exist(only));
         if nothing {
             return if required { Err(self.stop(at, missing(path))) } else { Ok(false) };
         }
@@ -110,6 +117,7 @@ impl Evaluator<'_> {
             let complaint = Complaint::new(format!("files load files more than {MAX_LOADS} deep: {name}"));
             return Err(self.stop(at, complaint));
         }
+        self.spend(LOAD_STEPS).map_err(|stop| self.exhausted(at, stop))?;
         let bytes = read(path).map_err(|complaint| self.stop(at, complaint))?;
         self.file(&name, bytes)
     }
@@ -155,6 +163,15 @@ impl Evaluator<'_> {
                 let message =
                     format!("the argument of {} should be a string but was {}", call.method, other.inspect());
                 Err(self.stop(argument.span, Complaint::new(message)))
+            }
+        }
+    }
+
+    fn no_block(&self, call: &Call) -> Result<()> {
+        match call.block {
+            None => Ok(()),
+            Some(_) => {
+                Err(self.stop(call.name_span, Complaint::new(format!("{} takes no block", call.method))))
             }
         }
     }
