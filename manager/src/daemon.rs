@@ -164,7 +164,5 @@ fn raise_descriptor_limit(limit: u32, logger: &Logger) {
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, limit.into(), limit.into())
     {
         logger.warning(|| format!("[start] manager.max_file_descriptors = {limit} cannot be had: {error}"));
-    } else {
-        logger.info(|| "[start] descriptor limit as configured".to_owned());
     }
 }

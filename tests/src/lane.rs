@@ -48,6 +48,7 @@ impl Lanes {
         let folder = Self::folder_of(&self.folder, number);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a lane's folder can be made");
+        crate::manager::give_to_manager(&folder);
         Lane { number, folder, lanes: Arc::clone(self) }
     }
 }

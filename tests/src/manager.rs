@@ -89,11 +89,32 @@ impl Manager {
     }
 }
 
+/// As whom the manager serves: it never does as root.
+const USER: &str = "nobody";
+
+/// Gives a folder to the user as whom the manager serves, which removes its socket there at its end.
+///
+/// # Panics
+/// When there is no such user, or it cannot be given.
+pub fn give_to_manager(folder: &Path) {
+    let users = fs::read_to_string("/etc/passwd").expect("there are users");
+    let mut fields = users
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.first() == Some(&USER))
+        .expect("the user exists")
+        .into_iter()
+        .skip(2)
+        .map(|number| number.parse::<u32>().ok());
+    let (user, group) = (fields.next().flatten(), fields.next().flatten());
+    std::os::unix::fs::chown(folder, user, group).expect("root can give a folder away");
+}
+
 /// The settings that every test wants, then the test's own.
 fn complete(configuration: &str) -> String {
     format!(
         "# Written by the test suite.\n\
-         security.effective_user = \"nobody\"\n\
+         security.effective_user = \"{USER}\"\n\
          log.use_syslog = false\n\
          log.level = \"default|info\"\n\
          {configuration}"

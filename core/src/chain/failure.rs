@@ -34,7 +34,9 @@ impl Session {
         let evaluation = child.evaluation;
         let child = ChildIndex(index as u16);
         self.event(Event::ChildFailed { child, name, stage, failure, fallback, evaluation });
-        self.abort_behind(index);
+        if self.children[index].decisive().is_some() {
+            self.abort_behind(index);
+        }
     }
 
     /// What a child is doing, for messages to people.

@@ -10,7 +10,7 @@ use super::child::{Gone, Link, Part, Step};
 use crate::client::FromMilter;
 use crate::event::{Event, Failure, Outcome, Verdict};
 use crate::machine::Closure;
-use crate::wire::{Edit, Fault, Final, Stage};
+use crate::wire::{Actions, Edit, Fault, Final, Stage};
 
 /// What is answered for a milter that wants the SMTP session to be ended (`4`), which only `y` can say everywhere.
 const SHUTDOWN: &[u8] = b"421 4.7.0 Service not available, closing transmission channel";
@@ -128,12 +128,15 @@ impl Session {
         let child = &mut self.children[index];
         let Part::In(cursor) = core::mem::replace(&mut child.part, Part::Out) else { return };
         let mut applied = 0;
+        let mut quarantined = false;
         if stage == Stage::EndOfMessage && verdict.delivers() && !child.evaluation {
             let negotiated =
                 child.up().map(|client| (client.negotiated().actions, client.negotiated().protocol));
             if let (Some(transaction), Some((actions, protocol))) = (&mut self.transaction, negotiated) {
                 let leading_space = protocol.has(crate::wire::Protocol::HEADER_LEADING_SPACE);
                 let asked = cursor.edits.len();
+                quarantined = actions.has(Actions::QUARANTINE)
+                    && cursor.edits.iter().any(|edit| matches!(edit, Edit::Quarantine(_)));
                 applied = transaction.content.commit(cursor.edits, actions, leading_space);
                 if applied < asked {
                     let name = self.name(index);
@@ -146,14 +149,20 @@ impl Session {
             }
         }
         self.children[index].part = Part::Done(Outcome::Decided(verdict), stage, applied);
-        self.abort_behind(index);
+        if self.children[index].decisive().is_some() || quarantined && self.mta_is_postfix() {
+            self.abort_behind(index);
+        }
+    }
+
+    /// Whether the MTA says that it is Postfix. Postfix asks no further milter once one has quarantined a message,
+    /// Sendmail does; both deliver it to the quarantine.
+    fn mta_is_postfix(&self) -> bool {
+        let version = self.macros.value(b"v").unwrap_or_default();
+        version.windows(7).any(|word| word.eq_ignore_ascii_case(b"postfix"))
     }
 
     /// Whoever stands behind a child that has ended the matter will not be asked: his part is over.
     pub(super) fn abort_behind(&mut self, index: usize) {
-        if self.children[index].decisive().is_none() {
-            return;
-        }
         for behind in index + 1..self.children.len() {
             if let Some(cursor) = self.children[behind].cursor() {
                 let stage = cursor.stage.unwrap_or(Stage::Mail);

@@ -30,6 +30,15 @@ pub(crate) struct Line {
     at: jiff::Timestamp,
 }
 
+impl Line {
+    /// A line with the present time, to the microsecond.
+    fn now(level: LogLevel, text: String) -> Self {
+        let now = jiff::Timestamp::now();
+        let at = jiff::Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
+        Self { level, text, at }
+    }
+}
+
 /// What may be asked of the writer thread.
 #[derive(Debug)]
 enum Message {
@@ -89,7 +98,7 @@ fn run(writer: &mut Writer, lines: &Receiver<Message>, lost: &AtomicU64) {
         let missing = lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
             let text = format!("[log] {missing} lines were lost: the log device did not take them in time");
-            writer.write(&Line { level: LogLevel::WARNING, text, at: jiff::Timestamp::now() });
+            writer.write(&Line::now(LogLevel::WARNING, text));
         }
     }
 }
@@ -100,7 +109,7 @@ impl Logger {
         if !self.logs(level) {
             return;
         }
-        let line = Line { level, text: text(), at: jiff::Timestamp::now() };
+        let line = Line::now(level, text());
         if let Err(TrySendError::Full(_)) = self.shared.queue.try_send(Message::Line(line)) {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -123,9 +132,6 @@ impl Logger {
         self.log(LogLevel::MESSAGE, text);
     }
 
-    pub(crate) fn info(&self, text: impl FnOnce() -> String) {
-        self.log(LogLevel::INFO, text);
-    }
 
     pub(crate) fn debug(&self, text: impl FnOnce() -> String) {
         self.log(LogLevel::DEBUG, text);

@@ -47,7 +47,7 @@ impl Writer {
     }
 
     fn remark(&mut self, text: &str) {
-        self.write(&Line { level: LogLevel::WARNING, text: text.to_owned(), at: jiff::Timestamp::now() });
+        self.write(&Line::now(LogLevel::WARNING, text.to_owned()));
     }
 
     /// Applies changed settings; a file that cannot be opened leaves the old one in place.
