@@ -118,7 +118,7 @@ impl Acceptor {
         }
         for _ in 0..ACCEPTS {
             let Some(index) = self.next_ready() else { return };
-            if !admission.enter() {
+            if !admission.has_room() {
                 if !self.sources[index].0.has_waiting() {
                     self.sources[index].1 = false;
                 } else if admission.wait() {
@@ -128,15 +128,16 @@ impl Acceptor {
                 }
                 continue;
             }
-            let result = self.sources[index].0.accept();
-            if let Ok(socket) = result {
-                self.works(notify);
-                accepted.push(socket);
-                continue;
-            }
-            // Nobody but this acceptor waits for places.
-            let _ = admission.leave();
-            match result.map_or_else(|error| After::of(&error), |_| After::Again) {
+            let after = match self.sources[index].0.accept() {
+                Ok(socket) => {
+                    admission.enter();
+                    accepted.push(socket);
+                    self.works(notify);
+                    continue;
+                }
+                Err(error) => After::of(&error),
+            };
+            match after {
                 After::Again => {}
                 After::Empty => {
                     self.works(notify);
@@ -164,8 +165,20 @@ impl Acceptor {
         Some(found)
     }
 
+    /// Closes the listeners. Others may have copies of them, as the service manager that made them, so they are taken from
+    /// the poller too.
+    pub(crate) fn close(mut self, registry: &Registry) {
+        if self.pause.is_none() {
+            self.unwatch(registry);
+        }
+    }
+
     fn pause(&mut self, pause: Pause, registry: &Registry) {
         self.pause = Some(pause);
+        self.unwatch(registry);
+    }
+
+    fn unwatch(&mut self, registry: &Registry) {
         for (source, ready) in &mut self.sources {
             *ready = false;
             source.deregister(registry);

@@ -32,11 +32,15 @@ impl Admission {
         self.running.load(Ordering::SeqCst)
     }
 
-    /// Takes a place when one is free. It must be given back with [`leave`](Self::leave).
-    #[must_use = "a place that is not given back is lost"]
-    pub(crate) fn enter(&self) -> bool {
-        let next = |running: u32| (running < self.limit).then(|| running + 1);
-        self.running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).is_ok()
+    /// Whether a place is free. Places are taken by one thread only, the acceptor's, so it is still free when that thread
+    /// takes it.
+    pub(crate) fn has_room(&self) -> bool {
+        self.running() < self.limit
+    }
+
+    /// Takes a place, which must be free. It must be given back with [`leave`](Self::leave).
+    pub(crate) fn enter(&self) {
+        self.running.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Gives a place back. Says whether someone waited for it, who must be woken then.
@@ -50,7 +54,7 @@ impl Admission {
     /// already.
     pub(crate) fn wait(&self) -> bool {
         self.waiting.store(true, Ordering::SeqCst);
-        if self.running() < self.limit {
+        if self.has_room() {
             self.waiting.store(false, Ordering::SeqCst);
             return false;
         }
@@ -75,11 +79,11 @@ mod tests {
     #[test]
     fn the_limit_holds_and_the_one_who_waits_is_woken_once() {
         let admission = Admission::new(1);
-        assert!(admission.enter());
-        assert!(!admission.enter());
+        admission.enter();
+        assert!(!admission.has_room());
         assert!(admission.wait());
         assert!(admission.leave());
-        assert!(admission.enter());
+        admission.enter();
         assert!(!admission.leave());
     }
 
@@ -93,7 +97,8 @@ mod tests {
     #[test]
     fn zero_is_no_limit() {
         let admission = Admission::new(0);
-        assert!((0..1000).all(|_| admission.enter()));
+        (0..1000).for_each(|_| admission.enter());
+        assert!(admission.has_room());
         assert_eq!(admission.running(), 1000);
     }
 }

@@ -194,7 +194,7 @@ impl<S: Service> EventLoop<S> {
         let Some(acceptor) = &mut self.acceptor else { return };
         let mut accepted = Vec::new();
         let service = &self.cx.service;
-        let notify = |notice| service.notice(notice);
+        let notify = |notice| drop(catch(|| service.notice(notice)));
         acceptor.turn(self.cx.now, &self.cx.registry, &self.shared.admission, &mut accepted, &notify);
         for socket in accepted {
             let id = self.shared.next_session();
@@ -274,7 +274,8 @@ impl<S: Service> EventLoop<S> {
     }
 
     fn stop_accepting(&mut self) {
-        if self.acceptor.take().is_some() {
+        if let Some(acceptor) = self.acceptor.take() {
+            acceptor.close(&self.cx.registry);
             self.shared.stopped_accepting();
         }
     }

@@ -26,10 +26,12 @@
 //! | `connect`, `read`, `write` | what a session does with a connection |
 //! | `mailbox` | what other threads send to a loop |
 //! | `spill` | the thread for files |
+//! | `buffer` | reading into uninitialised memory |
 //! | `socket`, `error`, `routes`, `timers`, `clock`, `caught` | small parts |
 
 mod acceptor;
 mod admission;
+mod buffer;
 mod caught;
 mod clock;
 mod connect;

@@ -16,11 +16,11 @@ use crate::socket::Socket;
 /// How long a connection that is given back may take to write what is queued for it.
 const RELEASE_FLUSH: Duration = Duration::from_secs(5);
 
-/// How many reads and writes a session may make before the other sessions of the loop have their turn: up to about
+/// How many inputs a session may have before the other sessions of the loop have their turn: up to about
 /// 1 MiB read, which takes well below a millisecond.
 const STEPS: u32 = 16;
 
-/// How many reads and writes are left in a turn.
+/// How many inputs are left in a turn.
 pub(crate) struct Budget(u32);
 
 impl Budget {
@@ -97,7 +97,7 @@ impl<S: Service> Session<S> {
     pub(crate) fn turn(&mut self, cx: &mut Context<S>) -> Turn {
         let mut budget = Budget(STEPS);
         loop {
-            let mut progress = self.advance(cx);
+            let mut progress = self.advance(cx, &mut budget);
             progress |= self.write_links(cx, &mut budget);
             progress |= self.read_links(cx, &mut budget);
             if self.finished && self.links.is_empty() {
@@ -152,10 +152,12 @@ impl<S: Service> Session<S> {
     }
 
     /// Moves connections on that are not open: being connected, to be told about, or out of time.
-    fn advance(&mut self, cx: &mut Context<S>) -> bool {
+    fn advance(&mut self, cx: &mut Context<S>, budget: &mut Budget) -> bool {
         let mut progress = false;
         let mut at = 0;
-        while let Some(link) = self.links.get(at) {
+        // What is acquired meanwhile waits for the next round, behind writing and reading.
+        for _ in 0..self.links.len() {
+            let Some(link) = self.links.get(at) else { break };
             let peer = link.peer;
             match link.phase {
                 Phase::Open => at += 1,
@@ -173,11 +175,13 @@ impl<S: Service> Session<S> {
                 }
                 Phase::Connected => {
                     progress = true;
+                    budget.spend();
                     self.links[at].phase = Phase::Open;
                     self.input(Input::Ready { peer, negotiated: None }, cx);
                 }
                 Phase::Refused(why) => {
                     progress = true;
+                    budget.spend();
                     self.remove(at, cx);
                     self.input(Input::Refused { peer, why }, cx);
                 }

@@ -209,7 +209,7 @@ impl Entry {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            for bytes in rest.iter_mut() {
+            for bytes in rest.iter_mut().take(count) {
                 let here = written.min(bytes.len());
                 bytes.advance(here);
                 written -= here;

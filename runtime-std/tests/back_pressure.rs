@@ -1,4 +1,5 @@
 //! A machine that takes no input is left alone, whatever its peer does. Alone in its program: it measures the loops.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
 
-use common::{Base, CHILD, Folder, Kit, Log, PATIENCE, Script, loops, start, unix_endpoint};
+use common::{Base, CHILD, Folder, Kit, Log, PATIENCE, Script, echo, loops, start, unix_endpoint};
 use millstream_core::machine::{Input, IoKind, Output, Peer, Refusal};
 use millstream_core::policy::{ChildIndex, Endpoint};
 use millstream_core::time::Instant;
@@ -110,6 +110,38 @@ fn a_port_where_nobody_listens_is_refused() {
 }
 
 #[test]
+fn a_session_that_asks_again_and_again_leaves_the_others_their_turn() {
+    let folder = Folder::new();
+    let missing = unix_endpoint(&folder.socket());
+    let kit = Kit::new(move |_, _| {
+        let missing = missing.clone();
+        let mut stubborn = false;
+        let mut generation = 0;
+        Script::new(move |base, now, input| match input {
+            Input::Received { ref data, .. } if data.starts_with(b"ask") => {
+                stubborn = true;
+                base.acquire(CHILD, missing.clone());
+            }
+            Input::Refused { .. } if stubborn => {
+                generation += 1;
+                base.acquire(Peer::child(ChildIndex(0), generation % 9), missing.clone());
+            }
+            other => echo(base, now, other),
+        })
+    });
+    let running = start(&kit, loops(1));
+    let mut stubborn = running.unix();
+    stubborn.write_all(b"ask").unwrap();
+    let mut other = running.unix();
+    for _ in 0..20 {
+        other.write_all(b"x").unwrap();
+        other.read_exact(&mut [0]).unwrap();
+    }
+    drop((stubborn, other));
+    assert_eq!(running.stop().served, 2);
+}
+
+#[test]
 fn the_second_address_of_a_host_is_tried() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let endpoint = Endpoint::Tcp(Arc::from([nobody(), listener.local_addr().unwrap()]));
@@ -123,6 +155,8 @@ fn the_second_address_of_a_host_is_tried() {
     running.stop();
 }
 
+/// Other systems refuse when the queue is full.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_busy_child_is_tried_until_it_has_room() {
     let folder = Folder::new();

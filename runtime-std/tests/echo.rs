@@ -5,6 +5,7 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
@@ -27,6 +28,22 @@ fn unix_and_inet_clients_are_served() {
     round_trip(running.tcp(), b"over inet");
     let stopped = running.stop();
     assert_eq!((stopped.served, stopped.cut), (2, 0));
+}
+
+#[test]
+fn machines_need_not_be_send() {
+    let kit = Kit::new(|_, _| {
+        let here = Rc::new(());
+        Script::new(move |base, now, input| {
+            let _mine = Rc::clone(&here);
+            echo(base, now, input);
+        })
+    });
+    let running = start(&kit, loops(2));
+    for _ in 0..4 {
+        round_trip(running.unix(), b"x");
+    }
+    assert_eq!(running.stop().served, 4);
 }
 
 #[test]

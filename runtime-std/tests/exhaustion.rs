@@ -1,4 +1,5 @@
 //! No descriptors left. Alone in its program, whose limit it lowers.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

@@ -1,5 +1,6 @@
 //! A server with nothing to do does nothing, and leaves nothing behind. Alone in its program: it counts descriptors and
 //! wake-ups of the whole process.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
