@@ -201,3 +201,8 @@ fn odd_bytes_never_panic() {
         }
     }
 }
+
+#[test]
+fn a_fault_in_the_parser_is_a_problem() {
+    refused("/-}if 2i{;%w(\\x**\"#{::<<~Aand\\x..1return;'", "the file cannot be parsed: the parser failed");
+}
