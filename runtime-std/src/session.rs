@@ -169,9 +169,9 @@ impl<S: Service> Session<S> {
                     }
                 }
                 Phase::Waiting(..) | Phase::Connecting(_) => {
-                    if !self.advance_connect(at, cx) {
-                        at += 1;
-                    }
+                    // The machine is told in the next round.
+                    progress |= self.advance_connect(at, cx);
+                    at += 1;
                 }
                 Phase::Connected => {
                     progress = true;
