@@ -12,6 +12,15 @@
 //! ```
 //!
 //! Inputs record facts, draining acts on them; no call is ever made from inside another.
+//!
+//! Details that both sides rely on:
+//!
+//! * The first input of a machine is [`Input::Tick`], so that its first deadline is known.
+//! * After [`Output::Close`] nothing of that peer is told any more except [`Input::Wrote`], for what is still flushed.
+//! * [`Output::Wait`] with a time that is not in the future means that there is more to do: the runtime serves others and
+//!   then gives a `Tick`. The machine has done a bounded part and goes on, so this ends.
+//! * [`Input::Closed`] with [`Closure::Eof`] is the end of both directions: what is queued for that peer is lost.
+//! * A machine says [`Output::Finished`] when it has no peers left, or wants none; a runtime cannot tell by itself.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -188,7 +197,7 @@ pub enum Input {
         /// Why, and since when.
         why: Refusal,
     },
-    /// The answer to [`Output::LookUp`].
+    /// The answer to [`Output::LookUp`]; a resolver that gives none has failed.
     Answered {
         /// The question's number.
         query: QueryId,
@@ -322,7 +331,7 @@ pub trait Machine {
     /// Whether bytes of `peer` can be taken now. While this is false the runtime does not read from it.
     fn wants_input(&self, peer: Peer) -> bool;
 
-    /// The buffer of a frame that is partly here, with room for just the rest of it. Read into its spare room, no
-    /// further, and give it back with [`Input::Received`], also when nothing was read.
+    /// The buffer of a frame that is partly here, with room for its rest. Read into its spare room, which is never
+    /// empty, and give it back with [`Input::Received`], also when nothing was read.
     fn read_buffer(&mut self, peer: Peer) -> Option<BytesMut>;
 }

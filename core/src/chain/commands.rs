@@ -230,7 +230,7 @@ impl Session {
             }
         }
         let nobody_left = match stage {
-            Stage::Connect | Stage::Helo => self.children.iter().all(|child| child.up().is_none()),
+            Stage::Connect | Stage::Helo => self.children.iter().all(is_out),
             Stage::Mail | Stage::Rcpt | Stage::Data => {
                 self.children.iter().all(|child| !matches!(child.part, Part::In(_)))
             }
@@ -302,6 +302,11 @@ pub(super) fn fallback_step(child: &Child, stage: Stage) -> Step {
         Some(Fallback::Discard) if !counts => Step::Passed,
         Some(fallback) => Step::Decided(fallback.into()),
     }
+}
+
+/// Whether a child has no say in the session any more. The fallback of one that failed may still count at MAIL.
+fn is_out(child: &Child) -> bool {
+    child.up().is_none() && fallback_step(child, Stage::Mail) == Step::Passed
 }
 
 /// What CONNECT said, copied so that it does not pin the buffer that it was read into.

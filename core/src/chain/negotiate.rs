@@ -91,7 +91,12 @@ impl Session {
     fn joint_answer(&self) -> Negotiation {
         let clients = || self.children.iter().filter_map(Child::up);
         let enforcing = || self.children.iter().filter(|child| !child.evaluation).filter_map(Child::up);
-        let actions = enforcing().fold(Actions::NONE, |all, client| all.with(client.negotiated().actions));
+        let mut actions =
+            enforcing().fold(Actions::NONE, |all, client| all.with(client.negotiated().actions));
+        if actions.has(Actions::CHANGE_HEADERS) {
+            // A change of a header that is not there adds it.
+            actions = actions.with(Actions::ADD_HEADERS);
+        }
         let mut macro_lists = Vec::new();
         if self.offered.actions.has(Actions::MACRO_LISTS) {
             macro_lists = self.joint_macro_lists();

@@ -16,7 +16,7 @@ use crate::wire::{Actions, Edit, Fault, Final, Stage};
 const SHUTDOWN: &[u8] = b"421 4.7.0 Service not available, closing transmission channel";
 
 /// Pieces of a body replacement from this size on stay where they were read.
-const SHARE_BODY_FROM: usize = 8 << 10;
+const SHARE_BODY_FROM: usize = 16 << 10;
 
 impl Session {
     pub(super) fn child_received(&mut self, index: usize, data: BytesMut) {

@@ -38,7 +38,7 @@ impl Session {
         if decided.verdict.delivers()
             && let Some(transaction) = &self.transaction
         {
-            for edit in transaction.content.render() {
+            for edit in transaction.content.render(self.answer.actions) {
                 if self.filter.edit(edit).is_err() {
                     debug_assert!(false, "an edit that the filter refuses");
                     return self.finish();

@@ -62,6 +62,8 @@ pub struct Filter {
     connected: bool,
     protocol: Protocol,
     owed: Option<Stage>,
+    /// The message was answered before its end: the MTA need not take it back before it begins another.
+    answered: bool,
     body_run: BodyRun,
     fault: Option<Fault>,
 }
@@ -77,6 +79,7 @@ impl Filter {
             connected: false,
             protocol: Protocol::NONE,
             owed: None,
+            answered: false,
             body_run: BodyRun::None,
             fault: None,
         }
@@ -147,7 +150,9 @@ impl Filter {
         {
             return Err(wrong(crate::wire::WireError::UnknownLetter(letter)));
         }
-        let next = self.conversation.after(letter, self.protocol).ok_or(out_of_turn)?;
+        let begins_anew = self.answered && (letter == Stage::Mail.letter() || letter == Stage::Helo.letter());
+        let here = if begins_anew { Conversation::Idle } else { self.conversation };
+        let next = here.after(letter, self.protocol).ok_or(out_of_turn)?;
         if letter == Stage::Connect.letter() {
             if self.connected {
                 return Err(out_of_turn);
@@ -165,6 +170,7 @@ impl Filter {
             self.connected = false;
         }
         self.conversation = next;
+        self.answered &= next.in_message() && !begins_anew;
         if let Some(stage) = Stage::of_letter(letter) {
             let silent = stage.fact().no_reply.is_some_and(|bit| self.protocol.has(bit));
             self.owed = (!silent).then_some(stage);
@@ -190,7 +196,7 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// No reply is owed, or the verdict does not exist at this stage.
+    /// No reply is owed, or the verdict does not exist at this stage or, as SKIP, was not negotiated.
     pub fn reply(&mut self, reply: Final) -> Result<(), Misuse> {
         let stage = match self.owed {
             None | Some(Stage::Negotiate) => return Err(Misuse::NotOwed),
@@ -198,7 +204,7 @@ impl Filter {
         };
         let allowed = match reply {
             Final::Discard => !matches!(stage, Stage::Connect | Stage::Helo | Stage::Unknown),
-            Final::Skip => matches!(stage, Stage::Header | Stage::Body),
+            Final::Skip => matches!(stage, Stage::Header | Stage::Body) && self.protocol.has(Protocol::SKIP),
             Final::ConnectionFailure | Final::Shutdown => false,
             _ => true,
         };
@@ -207,6 +213,12 @@ impl Filter {
         }
         self.owed = None;
         self.body_run = BodyRun::None;
+        let goes_on = match (stage, &reply) {
+            (Stage::Rcpt, Final::Reject | Final::TemporaryFailure | Final::ReplyCode(_))
+            | (Stage::Unknown, _) => true,
+            (_, reply) => matches!(reply, Final::Continue | Final::Skip),
+        };
+        self.answered |= !goes_on && self.conversation.in_message();
         self.outbox.write(|out| Reply::Final(reply).encode(out));
         Ok(())
     }

@@ -5,6 +5,9 @@ use bytes::{Bytes, BytesMut};
 /// The size of the blocks in which copies lie side by side.
 const BLOCK: usize = 4096;
 
+/// From this size on a copy has a block of its own.
+const ALONE: usize = 1024;
+
 /// Copies byte strings into blocks.
 #[derive(Debug, Default)]
 pub struct Arena {
@@ -15,8 +18,15 @@ impl Arena {
     /// A copy of the pieces, joined.
     pub fn copy(&mut self, pieces: &[&[u8]]) -> Bytes {
         let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        if len >= ALONE {
+            let mut alone = BytesMut::with_capacity(len);
+            for piece in pieces {
+                alone.extend_from_slice(piece);
+            }
+            return alone.freeze();
+        }
         if self.block.capacity() < len {
-            self.block = BytesMut::with_capacity(len.max(BLOCK));
+            self.block = BytesMut::with_capacity(BLOCK);
         }
         for piece in pieces {
             self.block.extend_from_slice(piece);

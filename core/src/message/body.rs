@@ -4,10 +4,13 @@ use alloc::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+use super::arena::Arena;
 use crate::wire::{CHUNK_SIZE, Edit, Frame};
 
-/// Replacement pieces shorter than this are joined.
-const JOIN_BELOW: usize = 8 << 10;
+/// Shorter chunks are copied next to each other, so that they do not keep the buffer that they were read into.
+const SHARE_FROM: usize = 16 << 10;
+/// Places for chunks that are kept while none is held.
+const KEEP: usize = 16;
 
 /// The chunks of a body, each a frame ready to be sent.
 #[derive(Debug, Default)]
@@ -16,6 +19,7 @@ pub struct Body {
     first: usize,
     chunks: VecDeque<Frame>,
     held: usize,
+    arena: Arena,
     /// Short pieces of a replacement that wait to be joined.
     tail: BytesMut,
 }
@@ -29,7 +33,11 @@ impl Body {
             0 => {}
             1..=CHUNK_SIZE => {
                 self.held += len;
-                self.chunks.push_back(frame);
+                self.chunks.push_back(if len < SHARE_FROM {
+                    frame.copied(|pieces| self.arena.copy(pieces))
+                } else {
+                    frame
+                });
             }
             _ => {
                 for piece in frame.payload() {
@@ -49,7 +57,7 @@ impl Body {
 
     /// Appends a piece of a replacement.
     pub fn append(&mut self, piece: Bytes) {
-        if piece.len() >= JOIN_BELOW {
+        if piece.len() >= SHARE_FROM {
             self.flush();
             self.push_pieces(piece);
         } else {
@@ -85,7 +93,7 @@ impl Body {
             self.held -= chunk.payload_len();
             self.first += 1;
         }
-        if self.chunks.is_empty() {
+        if self.chunks.is_empty() && self.chunks.capacity() > KEEP {
             self.chunks = VecDeque::new();
         }
     }

@@ -52,6 +52,9 @@ pub struct Headers {
     names: BTreeMap<Vec<u8>, u32>,
 }
 
+/// An occurrence that no message has; the highest index that Postfix takes.
+const NEVER: u32 = (1 << 31) - 1;
+
 /// The name id of a field whose name was not looked at yet.
 const NOT_NAMED: u32 = u32::MAX;
 
@@ -165,9 +168,10 @@ impl Headers {
         order.iter().enumerate().filter(|(_, id)| of_name(id)).nth(skip).map(|(place, _)| place)
     }
 
-    /// The edits that lead from what the MTA sent to the current order.
+    /// The edits that lead from what the MTA sent to the current order. An MTA that lets headers be changed and not be
+    /// added is asked to change one that it does not have, which appends it.
     #[must_use]
-    pub fn render(&self) -> Vec<Edit> {
+    pub fn render(&self, may_add: bool) -> Vec<Edit> {
         let Some(order) = &self.order else { return Vec::new() };
         let occurrences = self.occurrences();
         let mut edits = Vec::new();
@@ -189,10 +193,10 @@ impl Headers {
         let appended = order.iter().rev().take_while(|id| is_new(id)).count();
         for (place, id) in order.iter().enumerate().filter(|(_, id)| is_new(id)) {
             let (name, value) = self.copy(*id);
-            edits.push(if place >= order.len() - appended {
-                Edit::AddHeader(name, value)
-            } else {
-                Edit::InsertHeader(place as u32, name, value)
+            edits.push(match place >= order.len() - appended {
+                _ if !may_add => Edit::ChangeHeader(NEVER, name, value),
+                true => Edit::AddHeader(name, value),
+                false => Edit::InsertHeader(place as u32, name, value),
             });
         }
         edits

@@ -196,10 +196,10 @@ impl Content {
     }
 
     /// The edits that turn the message that the MTA holds into the last view: header changes, deletes from the highest
-    /// index, inserts and adds, the body in one run, the envelope, quarantine.
+    /// index, inserts and adds, the body in one run, the envelope, quarantine. `actions` are those negotiated with the MTA.
     #[must_use]
-    pub fn render(&self) -> Vec<Edit> {
-        let mut edits = self.headers.render();
+    pub fn render(&self, actions: Actions) -> Vec<Edit> {
+        let mut edits = self.headers.render(actions.has(Actions::ADD_HEADERS));
         match self.body_of(self.latest_view()) {
             0 => {}
             body => edits.extend(self.bodies[body].render()),

@@ -14,25 +14,22 @@
 //! What a peer can make a decoder hold is bounded by what it has sent, never by what a length field promises: at most
 //! eight times as much and 16 KiB, most of it room that nothing was written to.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::error::WireError;
 use super::facts::HEAD;
 use super::foreign;
 use super::frame::Frame;
 
-/// A beginning shorter than this is copied together with its rest; a longer one stays where it was read. Also the
-/// least that is worth a read of its own.
-const COPY_BELOW: usize = 4096;
+/// A beginning shorter than this is copied, so that few bytes of a slow peer do not keep a read buffer in memory. A
+/// longer one stays where it was read, one for each peer at most.
+const SHARE_FROM: usize = 4096;
+/// The least that is worth a read of its own.
+const LEND_FROM: usize = 4096;
 /// Room that a partial frame may get whatever has come of it: enough for all but body frames.
 const ROOM_AT_ONCE: usize = 16 << 10;
 /// Further room that it may get per byte that has come: a body frame whose first 8 KiB are here gets all of it at once.
 const ROOM_PER_BYTE: usize = 7;
-/// A shorter read is copied, so that few bytes do not keep a read buffer in memory: a quarter of the usual one. A
-/// runtime that reads into part of a larger buffer can use that again at once.
-const SHARE_FROM: usize = 16 << 10;
-/// A read that fills less than this part of its buffer is copied as well.
-const SPARSE: usize = 4;
 /// No limit is higher: a quarter of what Postfix reads, so that no sum here overflows even 32 bits.
 const LENGTH_MAX: usize = (1 << 28) - 1;
 
@@ -70,17 +67,13 @@ impl Decoder {
 
     /// Takes bytes in: what [`lend`](Self::lend) gave with new bytes at its end, or fresh ones.
     ///
-    /// Frames share the buffer when it holds much. Drain [`next_frame`](Self::next_frame) before the next read:
+    /// Frames share the buffer: copy what is to stay. Drain [`next_frame`](Self::next_frame) before the next read:
     /// otherwise the bytes have to be joined.
     pub fn receive(&mut self, data: BytesMut) {
         match &mut self.state {
             State::Failed(_) => {}
             State::Within(partial) if partial.lent.is_some() => self.input = partial.take_back(data),
-            State::Within(partial) if self.input.is_empty() => self.input = partial.take(data),
-            _ if self.input.is_empty() => {
-                let room = data.capacity();
-                self.input = share(data, room);
-            }
+            _ if self.input.is_empty() => self.input = data.freeze(),
             _ => {
                 let input = core::mem::take(&mut self.input);
                 let mut joined = input.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
@@ -183,7 +176,7 @@ struct Partial {
 
 impl Partial {
     fn new(total: usize, begun: Bytes) -> Self {
-        if begun.len() >= COPY_BELOW {
+        if begun.len() >= SHARE_FROM {
             return Self { total, beginning: begun, rest: BytesMut::new(), lent: None };
         }
         let mut rest = BytesMut::with_capacity(total.min(room_for(begun.len())));
@@ -213,17 +206,6 @@ impl Partial {
         })
     }
 
-    /// Takes what belongs to this frame out of a short read, and gives the rest of the read.
-    fn take(&mut self, mut data: BytesMut) -> Bytes {
-        let room = data.capacity();
-        if data.len() < SHARE_FROM {
-            let mine = data.len().min(self.missing());
-            self.append(&data[..mine]);
-            data.advance(mine);
-        }
-        share(data, room)
-    }
-
     fn append(&mut self, more: &[u8]) {
         self.make_room(more.len());
         self.rest.extend_from_slice(more);
@@ -238,10 +220,10 @@ impl Partial {
     }
 
     fn lend(&mut self) -> Option<BytesMut> {
-        if self.lent.is_some() || self.missing() < COPY_BELOW {
+        if self.lent.is_some() || self.missing() < LEND_FROM {
             return None;
         }
-        self.make_room(COPY_BELOW);
+        self.make_room(LEND_FROM);
         self.lent = Some(self.rest.len());
         Some(core::mem::take(&mut self.rest))
     }
@@ -250,22 +232,17 @@ impl Partial {
     fn take_back(&mut self, mut data: BytesMut) -> Bytes {
         debug_assert!(self.lent.is_some_and(|lent| data.len() >= lent), "not the buffer that was lent");
         self.lent = None;
-        let (room, end) = (data.capacity(), self.total - self.beginning.len());
+        let end = self.total - self.beginning.len();
         // Only then: splitting takes the spare room away.
         let beyond = if data.len() > end { data.split_off(end) } else { BytesMut::new() };
         self.rest = data;
-        share(beyond, room)
+        beyond.freeze()
     }
 }
 
 /// The room that a partial frame may get when `come` bytes of it have come.
 const fn room_for(come: usize) -> usize {
     ROOM_AT_ONCE + ROOM_PER_BYTE * come
-}
-
-/// `data`, copied when it is only a small part of what it would keep in memory: `room` bytes, or a buffer of the runtime.
-fn share(data: BytesMut, room: usize) -> Bytes {
-    if data.len() < SHARE_FROM.max(room / SPARSE) { Bytes::copy_from_slice(&data) } else { data.freeze() }
 }
 
 /// The whole size of the frame that starts in `bytes`, at least four of them.

@@ -28,6 +28,12 @@ impl Frame {
         Self { first, rest }
     }
 
+    /// The same frame in memory of its own, made by `copy` from the pieces.
+    #[must_use]
+    pub fn copied(&self, copy: impl FnOnce(&[&[u8]]) -> Bytes) -> Self {
+        Self { first: copy(&[&self.first, &self.rest]), rest: Bytes::new() }
+    }
+
     /// The letter.
     #[must_use]
     pub fn letter(&self) -> u8 {

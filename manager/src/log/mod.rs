@@ -132,7 +132,6 @@ impl Logger {
         self.log(LogLevel::MESSAGE, text);
     }
 
-
     pub(crate) fn debug(&self, text: impl FnOnce() -> String) {
         self.log(LogLevel::DEBUG, text);
     }
