@@ -35,7 +35,23 @@ impl MtaSide {
     /// # Errors
     /// When the milter answers something else or nothing.
     pub fn negotiate(&mut self) -> io::Result<[u32; 3]> {
-        self.send(&Frame::negotiation(6, ALL_ACTIONS, ALL_FLAGS))?;
+        self.offer()?;
+        self.take_wishes()
+    }
+
+    /// The first half of [`negotiate`](Self::negotiate): what Postfix offers.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub fn offer(&mut self) -> io::Result<()> {
+        self.send(&Frame::negotiation(6, ALL_ACTIONS, ALL_FLAGS))
+    }
+
+    /// The second half: takes what the milter wants.
+    ///
+    /// # Errors
+    /// When the milter answers something else or nothing.
+    pub fn take_wishes(&mut self) -> io::Result<[u32; 3]> {
         let answer = self.receive()?;
         let wanted = answer.negotiated().ok_or_else(|| wrong(&answer))?;
         let [version, actions, flags] = wanted;
@@ -90,6 +106,29 @@ impl MtaSide {
                 _ => return Err(wrong(&frame)),
             }
         }
+    }
+
+    /// A whole message, up to the first answer that is not `c`, or to the verdict. Closed connections count as `4`: that is
+    /// what an MTA makes of them.
+    pub fn outcome(&mut self) -> u8 {
+        let commands = [
+            Frame::new(b'C', &b"client.example.org\x004\x12\x34203.0.113.7\0"[..]),
+            Frame::strings(b'H', ["client.example.org"]),
+            Frame::strings(b'M', ["<sender@example.org>"]),
+            Frame::strings(b'R', ["<user@example.com>"]),
+            Frame::new(b'T', []),
+            Frame::strings(b'L', ["Subject", "Hello"]),
+            Frame::new(b'N', []),
+            Frame::new(b'B', &b"Hello.\r\n"[..]),
+        ];
+        for command in commands {
+            match self.command(&command) {
+                Ok(answer) if answer.letter == b'c' => {}
+                Ok(answer) => return answer.letter,
+                Err(_) => return b'4',
+            }
+        }
+        self.end_of_message().map_or(b'4', |ending| ending.verdict.letter)
     }
 
     /// Connect and HELO, as every session starts.

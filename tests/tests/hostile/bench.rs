@@ -91,7 +91,7 @@ fn configuration(address: &Address, settings: &str, child: &Path) -> String {
     format!(
         "manager.connection_spec = \"{}\"\n{settings}\n\
          define_milter(\"child\") do |milter|\n  milter.connection_spec = \"unix:{}\"\n  \
-         milter.fallback_status = \"temporary-failure\"\nend\n",
+         milter.fallback_status = \"accept\"\nend\n",
         address.specification(),
         child.display()
     )

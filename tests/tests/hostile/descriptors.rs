@@ -1,11 +1,11 @@
-//! No descriptors left: the listener pauses, says so once, and goes on.
+//! No descriptors left: the listener pauses, says so, and goes on; no mail slips past its filters meanwhile.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::bench::Bench;
 use millstream_tests::mta_side::MtaSide;
 use millstream_tests::until::until_some;
-use millstream_tests::wire::Frame;
 
 #[test]
 fn running_out_of_descriptors_is_survived() {
@@ -18,7 +18,7 @@ fn running_out_of_descriptors_is_survived() {
     for _ in 0..100 {
         let mut connection =
             MtaSide::connect(&bench.address, Duration::from_secs(1)).expect("the kernel queues it");
-        let _ = connection.send(&Frame::negotiation(6, 0x1FF, 0x1F_FFFF));
+        let _ = connection.offer();
         open.push(connection);
     }
     // As many as fit are in; it may also keep a few descriptors for itself.
@@ -33,6 +33,36 @@ fn running_out_of_descriptors_is_survived() {
     bench.assert_works();
     let lines = bench.manager.log().lines().count() - before;
     assert!(lines < 1000, "{lines} log lines about it");
+}
+
+/// The child's fallback says accept, but the child is well: a limit of our own never lets mail pass unfiltered.
+#[test]
+fn running_out_of_descriptors_lets_nothing_pass_unfiltered() {
+    let Some(mut bench) = Bench::start_with("", Some(&["prlimit", "--nofile=40:40"])) else { return };
+    let mut open = Vec::new();
+    for _ in 0..60 {
+        let mut connection =
+            MtaSide::connect(&bench.address, Duration::from_secs(1)).expect("the kernel queues it");
+        let _ = connection.offer();
+        open.push(connection);
+    }
+
+    let mut outcomes = Vec::new();
+    for connection in &mut open {
+        match connection.take_wishes() {
+            Ok(_) => outcomes.push(char::from(connection.outcome())),
+            // It waits outside, and so do all behind it.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(_) => outcomes.push('4'),
+        }
+    }
+
+    let passed = outcomes.iter().filter(|letter| ['c', 'a'].contains(letter)).count();
+    let filtered = bench.child.seen().iter().filter(|frame| frame.letter == b'E').count();
+    assert!(!outcomes.is_empty());
+    assert_eq!(passed, filtered, "messages that passed, and messages that the child has seen: {outcomes:?}");
+    drop(open);
+    bench.assert_works();
 }
 
 /// How many descriptors the manager has open.
