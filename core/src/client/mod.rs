@@ -11,6 +11,7 @@
 //! ```
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
@@ -38,6 +39,21 @@ struct Owed {
     stale: bool,
 }
 
+/// The macros that were last sent for a command that comes many times, so that they are sent again only when they
+/// changed.
+#[derive(Debug)]
+struct Repeated {
+    letter: u8,
+    set: Bytes,
+    extra: Vec<(Bytes, Bytes)>,
+}
+
+impl Repeated {
+    const fn nothing(letter: u8) -> Self {
+        Self { letter, set: Bytes::new(), extra: Vec::new() }
+    }
+}
+
 /// The MTA's end of a connection.
 #[derive(Debug)]
 pub struct Client {
@@ -47,8 +63,7 @@ pub struct Client {
     offer: (u32, crate::wire::Actions),
     negotiated: Negotiation,
     owed: VecDeque<Owed>,
-    /// The last macro set sent for commands that come many times, so that it is sent again only when it changed.
-    repeated: [(u8, Bytes); 3],
+    repeated: [Repeated; 3],
     fault: Option<Fault>,
 }
 
@@ -82,7 +97,7 @@ impl Client {
             offer: (0, crate::wire::Actions::NONE),
             negotiated: Negotiation::default(),
             owed: VecDeque::new(),
-            repeated: [(b'L', Bytes::new()), (b'B', Bytes::new()), (b'U', Bytes::new())],
+            repeated: [b'L', b'B', b'U'].map(Repeated::nothing),
             fault: None,
         }
     }
@@ -134,11 +149,12 @@ impl Client {
     /// Sends the macros that the MTA sent for the command `stage_letter`, as far as the milter listed them. `extra`
     /// were set for this milter alone.
     pub fn macros(&mut self, stage_letter: u8, set: &[u8], extra: &[(Bytes, Bytes)]) {
-        if let Some((_, last)) = self.repeated.iter_mut().find(|(known, _)| *known == stage_letter) {
-            if last == set {
+        if let Some(last) = self.repeated.iter_mut().find(|last| last.letter == stage_letter) {
+            if last.set == set && last.extra == extra {
                 return;
             }
-            *last = Bytes::copy_from_slice(set);
+            last.set = Bytes::copy_from_slice(set);
+            last.extra = extra.to_vec();
         }
         let wanted = Stage::of_letter(stage_letter).and_then(|stage| self.negotiated.macro_list(stage));
         self.outbox.write(|out| crate::wire::encode_macros(out, stage_letter, set, wanted, extra));
@@ -177,6 +193,9 @@ impl Client {
         let next = self.conversation.after(stage.letter(), self.negotiated.protocol);
         debug_assert!(next.is_some(), "{stage} after {:?}", self.conversation);
         self.conversation = next.unwrap_or(self.conversation);
+        if stage <= Stage::Rcpt || stage == Stage::EndOfMessage {
+            self.forget_repeated();
+        }
         let owed = self.replies_to(stage);
         if owed {
             self.owed.push_back(Owed { stage, stale: false });
@@ -189,6 +208,7 @@ impl Client {
         let at_end = Owed { stage: Stage::EndOfMessage, stale: false };
         if self.in_message() || self.owed.back() == Some(&at_end) {
             self.simple(letter::ABORT);
+            self.forget_repeated();
         }
         self.give_up();
     }
@@ -206,6 +226,12 @@ impl Client {
         for owed in &mut self.owed {
             owed.stale = true;
         }
+    }
+
+    /// Macros hold until the message is over, and libmilter forgets those for later commands already with a new
+    /// recipient.
+    fn forget_repeated(&mut self) {
+        self.repeated = self.repeated.each_ref().map(|last| Repeated::nothing(last.letter));
     }
 
     fn simple(&mut self, command: u8) {
