@@ -1,0 +1,360 @@
+//! The naive reference: the children one after another, in memory, as if each stood alone behind Postfix.
+//!
+//! It shares no code with core, not even wire types. Its input is what the MTA said and was told, and each child's script
+//! and tape (what the child saw). The tape is checked against what the child must see. It decides only what timing
+//! decides: how far a child got with a message that ended without it (aborted, or refused by a child before it).
+
+use super::plan::{Fallback, Frame, Text};
+use super::postfix::{Message, differ, strings};
+use super::runner::{Child, Macros, Reach, Runner, SHUTDOWN, Verdict, fallback_frame};
+use super::show::show;
+
+/// A command of the MTA and what it was told.
+pub(crate) struct Exchange {
+    pub(crate) letter: u8,
+    pub(crate) payload: Text,
+    /// Not sent, because the session asked the MTA not to.
+    pub(crate) suppressed: bool,
+    pub(crate) owed: bool,
+    /// Edits, then the final reply; `None` when the connection ended before.
+    pub(crate) reply: Option<Vec<Frame>>,
+}
+
+pub(crate) struct Model<'a> {
+    runners: Vec<Runner<'a>>,
+    fallback: Fallback,
+    mta_lead: bool,
+    macros: Macros,
+    message: Message,
+    open: bool,
+    headers_ended: bool,
+    /// The verdict on the whole connection, on the whole message.
+    gone: Option<Frame>,
+    over: Option<Frame>,
+}
+
+const LISTED: &[u8] = b"CHMRTNE";
+
+impl<'a> Model<'a> {
+    /// Compares a whole session with what it should have been; the error says what differs first.
+    pub(crate) fn check(
+        children: &'a [Child],
+        fallback: Fallback,
+        mta_lead: bool,
+        session: &[Exchange],
+    ) -> Result<(), String> {
+        let mut model = Self {
+            runners: children.iter().enumerate().map(|(number, child)| Runner::new(number, child)).collect(),
+            fallback,
+            mta_lead,
+            macros: Macros::new(),
+            message: Message::default(),
+            open: false,
+            headers_ended: false,
+            gone: None,
+            over: None,
+        };
+        // Behind the last answer timing decides how much of what was sent came through.
+        let certain = session.iter().rposition(|exchange| exchange.reply.is_some());
+        for (number, exchange) in session.iter().enumerate() {
+            let letter = char::from(exchange.letter);
+            model
+                .step(exchange, certain.is_some_and(|last| number <= last))
+                .map_err(|what| format!("MTA command {number} '{letter}': {what}"))?;
+        }
+        model.abort().map_err(|what| format!("at the end: {what}"))?;
+        for (i, runner) in model.runners.iter_mut().enumerate() {
+            if let Some(seen) =
+                runner.child.tape[runner.at..].iter().find(|seen| !b"AQK".contains(&seen.letter))
+            {
+                let letter = char::from(seen.letter);
+                return Err(format!(
+                    "child {i} saw a '{letter}' more than it should: {}",
+                    show(&seen.payload)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
+        let Exchange { letter, payload, suppressed, reply, .. } = exchange;
+        match letter {
+            b'D' => {
+                let texts = if payload.len() > 1 { strings(&payload[1..]) } else { Vec::new() };
+                let pairs = texts.chunks(2).map(|pair| (bare(pair[0]), pair[1].to_vec())).collect();
+                self.macros.insert(payload[0], pairs);
+                return Ok(());
+            }
+            b'M' => {
+                // Its macros are here already.
+                let macros = self.macros.clone();
+                self.abort()?;
+                self.macros = macros;
+            }
+            b'A' | b'H' | b'K' | b'Q' | b'C' => self.abort()?,
+            _ => {}
+        }
+        if let Some(from) = LISTED.iter().position(|known| known == letter).filter(|at| *at < 4) {
+            LISTED[from + 1..].iter().for_each(|later| drop(self.macros.remove(later)));
+        }
+        match letter {
+            b'A' | b'Q' => return Ok(()),
+            b'K' => {
+                self.gone = None;
+                for runner in &mut self.runners {
+                    (runner.failed, runner.out) = (runner.child.joined.is_none(), false);
+                }
+                return Ok(());
+            }
+            b'M' => {
+                self.message = Message { sender: strings(payload).join(&0), ..Message::default() };
+                self.message.headers.push((true, b"Received".to_vec(), b" by the MTA itself".to_vec()));
+                (self.open, self.headers_ended) = (true, false);
+                self.runners.iter_mut().for_each(|runner| runner.done = false);
+            }
+            b'L' => {
+                let texts = strings(payload);
+                let space = if self.mta_lead { "" } else { " " };
+                let raw = [space.as_bytes(), texts[1]].concat();
+                self.message.headers.push((false, texts[0].to_vec(), raw));
+            }
+            b'N' => self.headers_ended = true,
+            b'B' => self.message.body.push(payload.clone()),
+            b'E' if !payload.is_empty() => self.message.body.push(payload.clone()),
+            _ => {}
+        }
+        if *suppressed {
+            let wanted =
+                (0..self.runners.len()).find(|i| !self.runners[*i].failed && self.runners[*i].wants(*letter));
+            return wanted.map_or(Ok(()), |i| {
+                Err(format!("the session asked the MTA not to send it; child {i} wants it"))
+            });
+        }
+        if let b'L' | b'N' | b'B' = letter {
+            let standing = self.gone.clone().or_else(|| self.over.clone());
+            return tell(
+                exchange,
+                &[(b'c', Vec::new())],
+                standing.as_ref().or(self.standing_fallback().as_ref()),
+            );
+        }
+        let fixed = self.gone.clone().or_else(|| self.over.clone().filter(|_| b"RTE".contains(letter)));
+        let fixed = fixed.or_else(|| self.standing_fallback());
+        if let Some(verdict) = fixed {
+            if *letter == b'E' {
+                self.end();
+            }
+            let lenient = (b"CHU".contains(letter) && verdict.0 == b'd')
+                || (b"EU".contains(letter) && verdict.0 == b'a');
+            return tell(exchange, &[verdict], lenient.then_some(&(b'c', Vec::new())));
+        }
+        match letter {
+            b'R' => self.rcpt(exchange, exact),
+            b'E' => {
+                let mut queued = self.message.clone();
+                let (decided, expected) = self.content(true, exact)?;
+                self.end();
+                let Some(frames) = reply else { return Ok(()) };
+                tell(exchange, &[decided.clone().unwrap_or((b'c', Vec::new()))], None)?;
+                queued.apply(frames, self.mta_lead, u32::MAX);
+                if decided.is_none() && queued.delivered() != expected.delivered() {
+                    return Err(differ(&queued, &expected));
+                }
+                Ok(())
+            }
+            _ => self.joint(exchange, exact),
+        }
+    }
+
+    /// With no children at all everything is answered with the policy's fallback.
+    fn standing_fallback(&self) -> Option<Frame> {
+        self.runners.is_empty().then(|| fallback_frame(self.fallback).unwrap_or((b'a', Vec::new())))
+    }
+
+    /// CONNECT, HELO, MAIL, DATA, UNKNOWN: everybody sees it, the first in the chain decides.
+    fn joint(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
+        let letter = exchange.letter;
+        let mut decided = None;
+        for i in 0..self.runners.len() {
+            if self.runners[i].out || (letter == b'T' && self.runners[i].done) {
+                continue;
+            }
+            // Once it is certain, the others may be spared.
+            let exact = exact && decided.is_none();
+            let before = self.runners[i].mark();
+            let verdict = self.runners[i].ask(letter, &exchange.payload, &self.macros, exact)?;
+            if decided.is_some() && letter == b'T' && verdict == Verdict::Go && !self.runners[i].was_cut_off()
+            {
+                self.runners[i].back_to(before);
+            }
+            let evaluation = self.runners[i].child.plan.evaluation;
+            let leaves = match verdict {
+                Verdict::Refuse(frame) if b"CHU".contains(&letter) && frame.0 == b'd' => false,
+                Verdict::Refuse(frame) if !evaluation => {
+                    decided = decided.or(Some(frame));
+                    false
+                }
+                Verdict::Refuse(_) | Verdict::Accept => true,
+                _ => false,
+            };
+            match letter {
+                b'C' | b'H' => self.runners[i].out |= leaves,
+                b'M' | b'T' => self.runners[i].done |= leaves,
+                _ => {}
+            }
+        }
+        let Some(frame) = decided else { return self.tell_joint(exchange) };
+        match letter {
+            b'C' | b'H' => {
+                self.gone = Some(frame.clone());
+                self.runners.iter_mut().for_each(|runner| runner.out = true);
+            }
+            b'M' | b'T' => self.refuse_message(&frame),
+            _ => {}
+        }
+        tell(exchange, &[frame], None)
+    }
+
+    fn rcpt(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
+        for i in 0..self.runners.len() {
+            if self.runners[i].out || self.runners[i].done {
+                continue;
+            }
+            match self.runners[i].ask(b'R', &exchange.payload, &self.macros, exact)? {
+                Verdict::Refuse(frame) if !self.runners[i].child.plan.evaluation => {
+                    if frame.0 == b'd' {
+                        self.refuse_message(&frame);
+                    }
+                    return tell(exchange, &[frame], None);
+                }
+                Verdict::Refuse((b'd', _)) | Verdict::Accept => self.runners[i].done = true,
+                Verdict::Cut => return Ok(()),
+                _ => {}
+            }
+        }
+        self.message.recipients.push(strings(&exchange.payload).join(&0));
+        self.tell_joint(exchange)
+    }
+
+    /// Nobody objected: accept when nobody is left, else continue.
+    fn tell_joint(&self, exchange: &Exchange) -> Result<(), String> {
+        let in_message = b"MRT".contains(&exchange.letter);
+        let gone = |runner: &Runner<'_>| {
+            runner.out || (in_message && runner.done) || (runner.failed && runner.mild())
+        };
+        let (accept, go) = ((b'a', Vec::new()), (b'c', Vec::new()));
+        match self.runners.iter().all(gone) {
+            true => tell(exchange, &[accept], (exchange.letter == b'U').then_some(&go)),
+            false => tell(exchange, &[go], None),
+        }
+    }
+
+    fn refuse_message(&mut self, frame: &Frame) {
+        self.over = Some(frame.clone());
+        self.runners.iter_mut().for_each(|runner| runner.done = true);
+    }
+
+    /// The message ends without end of message.
+    fn abort(&mut self) -> Result<(), String> {
+        if self.open {
+            self.content(false, false)?;
+        }
+        self.end();
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.open = false;
+        self.over = None;
+        for runner in &mut self.runners {
+            runner.done = true;
+            runner.next_seen();
+        }
+        b"MRTLNBEU".iter().for_each(|letter| drop(self.macros.remove(letter)));
+    }
+
+    /// Runs the content through the chain; says who refused, and the message as it became.
+    fn content(&mut self, ends: bool, exact: bool) -> Result<(Option<Frame>, Message), String> {
+        let mut view = self.message.clone();
+        let mut decided = None;
+        // What an unfinished writer before may still change.
+        let mut unsettled = 0;
+        let mut unfinished = false;
+        // Postfix asks nobody behind a child that has quarantined.
+        let postfix = self.macros.get(&b'C').into_iter().flatten();
+        let postfix = postfix.clone().any(|(name, value)| name == b"v" && value.starts_with(b"Postfix"));
+        let mut held = false;
+        for i in 0..self.runners.len() {
+            if self.runners[i].out || self.runners[i].done {
+                continue;
+            }
+            let evaluation = self.runners[i].child.plan.evaluation;
+            let may_end = ends && !held && (evaluation || (decided.is_none() && !unfinished));
+            let waits_for = if self.runners[i].wants(b'L') { 0x11 } else { 0 }
+                | if self.runners[i].wants(b'B') { 0x02 } else { 0 };
+            let blocked = unsettled & waits_for;
+            let exact = exact && decided.is_none() && !held;
+            let before = self.runners[i].mark();
+            let verdict = if blocked & 0x11 != 0 && !exact && !self.runners[i].failed {
+                Verdict::Cut
+            } else {
+                let headers_ended = self.headers_ended;
+                let reach =
+                    Reach { headers_ended, body: blocked & 2 == 0, end: may_end && blocked == 0, exact };
+                self.runners[i].feed(&view, &self.macros, &reach)?
+            };
+            if verdict == Verdict::Cut && !self.runners[i].was_cut_off() {
+                self.runners[i].back_to(before);
+            }
+            if held {
+                continue;
+            }
+            let Some(joined) = self.runners[i].child.joined.as_ref().filter(|_| !evaluation) else {
+                if let (Verdict::Refuse(frame), false) = (verdict, evaluation) {
+                    decided = decided.or(Some(frame));
+                }
+                continue;
+            };
+            match verdict {
+                Verdict::Refuse(frame) => decided = decided.or(Some(frame)),
+                Verdict::Cut => {
+                    unfinished = true;
+                    unsettled |= joined.actions & 0x13;
+                }
+                _ => {
+                    let edits = std::mem::take(&mut self.runners[i].edits);
+                    held = postfix && joined.actions & 0x20 != 0 && edits.iter().any(|edit| edit.0 == b'q');
+                    view.apply(&edits, joined.protocol & 0x10_0000 != 0, joined.actions);
+                }
+            }
+        }
+        Ok((decided, view))
+    }
+}
+
+/// Compares the final reply that the MTA got.
+fn tell(exchange: &Exchange, expected: &[Frame], also: Option<&Frame>) -> Result<(), String> {
+    let Some((letter, payload)) = exchange.reply.as_ref().and_then(|frames| frames.last()) else {
+        return Ok(());
+    };
+    let text = payload.strip_suffix(b"\0").unwrap_or(payload);
+    let is = |known: &Frame| {
+        known.0 == *letter && (known.1 == text || known.1 == SHUTDOWN && text.starts_with(SHUTDOWN))
+    };
+    if expected.iter().chain(also).any(is) {
+        return Ok(());
+    }
+    let expected: Vec<_> =
+        expected.iter().map(|frame| format!("'{}' {}", char::from(frame.0), show(&frame.1))).collect();
+    Err(format!(
+        "the MTA was told '{}' {}, must be {}",
+        char::from(*letter),
+        show(payload),
+        expected.join(" or ")
+    ))
+}
+
+fn bare(name: &[u8]) -> Text {
+    name.strip_prefix(b"{").and_then(|inner| inner.strip_suffix(b"}")).unwrap_or(name).to_vec()
+}

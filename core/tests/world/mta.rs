@@ -1,0 +1,320 @@
+//! The scripted MTA at the far end of the session's own connection.
+
+use super::frames::{cut, decode_lists, encode, number, plain_connect};
+use super::model::Exchange;
+use super::plan::{Frame, MtaPlan, Step, Text, no_reply_bit, no_send_bit};
+use super::rng::Rng;
+use super::script::macro_names;
+
+pub(crate) const MS: u64 = 1_000_000;
+
+/// What the session answered to the offer.
+#[derive(Clone, Debug)]
+pub(crate) struct Agreed {
+    pub(crate) version: u32,
+    pub(crate) protocol: u32,
+    pub(crate) lists: Vec<(u8, Vec<Text>)>,
+}
+
+pub(crate) struct MtaEnd {
+    pub(crate) plan: MtaPlan,
+    at: usize,
+    pub(crate) agreed: Option<Agreed>,
+    pub(crate) exchanges: Vec<Exchange>,
+    /// The exchange that waits for its reply.
+    waiting: Option<usize>,
+    replies: Vec<Frame>,
+    inbox: Text,
+    accepted: u32,
+    open: bool,
+    /// Passes over what is left of the message.
+    skipping: bool,
+    pub(crate) next_at: u64,
+    close_at: Option<u64>,
+    pub(crate) closed: bool,
+    pub(crate) quit: bool,
+    /// Mistakes of the session that only the MTA can see.
+    pub(crate) complaint: Option<String>,
+}
+
+impl MtaEnd {
+    pub(crate) fn new(plan: MtaPlan) -> Self {
+        Self {
+            plan,
+            at: 0,
+            agreed: None,
+            exchanges: Vec::new(),
+            waiting: None,
+            replies: Vec::new(),
+            inbox: Vec::new(),
+            accepted: 0,
+            open: false,
+            skipping: false,
+            next_at: 0,
+            close_at: None,
+            closed: false,
+            quit: false,
+            complaint: None,
+        }
+    }
+
+    pub(crate) fn offer(&self) -> Text {
+        let numbers = [self.plan.version, self.plan.actions, self.plan.protocol];
+        encode(&(b'O', numbers.iter().flat_map(|number| number.to_be_bytes()).collect()))
+    }
+
+    /// When it does something by itself.
+    pub(crate) fn due(&self) -> Option<u64> {
+        if self.closed {
+            return None;
+        }
+        let step = (self.agreed.is_some()
+            && self.waiting.is_none()
+            && self.at < self.plan.steps.len()
+            && !self.quit)
+            .then_some(self.next_at);
+        let quit_then_close = (self.quit
+            && self.plan.steps.last().is_some_and(|step| matches!(step, Step::Close)))
+        .then_some(self.next_at);
+        [step, self.close_at, quit_then_close].into_iter().flatten().min()
+    }
+
+    /// Does the next thing; returns the bytes that it sends.
+    pub(crate) fn act(&mut self, now: u64, rng: &mut Rng) -> Text {
+        if self.close_at.is_some_and(|at| at <= now) || self.quit {
+            self.closed = true;
+            return Vec::new();
+        }
+        let mut out = Vec::new();
+        let step = self.plan.steps[self.at].clone();
+        self.at += 1;
+        // Content that needs no answers goes out back to back.
+        let gap = if rng.chance(70) { 0 } else { rng.below(20) };
+        self.next_at = now + gap * MS;
+        match step {
+            Step::EndOfMessage => {
+                if (self.skipping || self.open) && self.plan.polite {
+                    self.send(b'A', Vec::new(), None, &mut out);
+                }
+                (self.skipping, self.open, self.accepted) = (false, false, 0);
+            }
+            _ if self.skipping => {}
+            Step::Pause(ms) => self.next_at = now + ms * MS,
+            Step::Close => self.closed = true,
+            Step::CloseSoon(ms) => self.close_at = Some(now + ms * MS),
+            Step::Send { letter, payload, macros } => {
+                let content = b"TLNBE".contains(&letter);
+                if content && self.accepted == 0 {
+                    self.skipping = true;
+                } else {
+                    self.send(letter, payload, macros, &mut out);
+                }
+            }
+        }
+        out
+    }
+
+    fn send(&mut self, letter: u8, payload: Text, macros: Option<Vec<(Text, Text)>>, out: &mut Text) {
+        let agreed = self.agreed.clone().unwrap();
+        // DATA and UNKNOWN are newer than some versions, QUIT_NC than most.
+        let since = match letter {
+            b'T' => 4,
+            b'U' => 3,
+            b'K' => 6,
+            _ => 2,
+        };
+        if agreed.version < since {
+            if letter == b'K' {
+                self.quit = true;
+                self.send(b'Q', Vec::new(), None, out);
+            }
+            return;
+        }
+        let suppressed = agreed.protocol & no_send_bit(letter) != 0;
+        if let Some(macros) = macros.filter(|_| !suppressed || self.plan.postfix) {
+            // Postfix takes the lists of EOH and end of message for headers and body.
+            let list_of = match letter {
+                b'L' => b'N',
+                b'B' => b'E',
+                other => other,
+            };
+            let asked = agreed.lists.iter().find(|(listed, names)| *listed == list_of && !names.is_empty());
+            let names = asked.map(|(_, names)| names.clone());
+            let names = names.unwrap_or_else(|| {
+                macro_names(letter).0.iter().map(|name| name.as_bytes().to_vec()).collect()
+            });
+            let mut set = vec![letter];
+            for (name, value) in macros.iter().filter(|(name, _)| names.contains(name)) {
+                let braced = if name.len() == 1 { name.clone() } else { [b"{", &name[..], b"}"].concat() };
+                set.extend([&braced[..], b"\0", value, b"\0"].concat());
+            }
+            if set.len() > 1 || self.plan.postfix {
+                self.push(b'D', set, false, out);
+            }
+        }
+        match letter {
+            b'M' => (self.open, self.accepted) = (true, 0),
+            b'A' | b'H' => self.open = false,
+            b'Q' => self.quit = true,
+            _ => {}
+        }
+        if suppressed {
+            if letter == b'R' {
+                self.accepted += 1;
+            }
+            let exchange = Exchange { letter, payload, suppressed: true, owed: false, reply: None };
+            self.exchanges.push(exchange);
+            return;
+        }
+        let owed = !b"AQK".contains(&letter) && agreed.protocol & no_reply_bit(letter) == 0;
+        self.push(letter, payload, owed, out);
+        if owed {
+            self.waiting = Some(self.exchanges.len() - 1);
+        } else if letter == b'R' {
+            self.accepted += 1;
+        }
+    }
+
+    fn push(&mut self, letter: u8, payload: Text, owed: bool, out: &mut Text) {
+        out.extend(encode(&(letter, payload.clone())));
+        let payload = if letter == b'C' { plain_connect(&payload) } else { payload };
+        self.exchanges.push(Exchange { letter, payload, suppressed: false, owed, reply: None });
+    }
+
+    pub(crate) fn arrived(&mut self, bytes: &[u8], now: u64, rng: &mut Rng) {
+        self.inbox.extend_from_slice(bytes);
+        while let Some(frame) = cut(&mut self.inbox) {
+            if !self.closed {
+                self.reply(frame, now, rng);
+            }
+        }
+    }
+
+    fn reply(&mut self, frame: Frame, now: u64, rng: &mut Rng) {
+        let think = if rng.chance(60) { 0 } else { rng.below(50) };
+        if frame.0 == b'O' {
+            let [version, actions, protocol] = [0, 4, 8].map(|at| number(&frame.1, at));
+            let lists = decode_lists(&frame.1[12..]);
+            let (offered, plan) = (self.plan.version.min(6), &self.plan);
+            if version != offered || actions & !plan.actions != 0 || protocol & !plan.protocol != 0 {
+                self.complaint =
+                    Some(format!("answered {version} {actions:#x} {protocol:#x}, outside the offer"));
+            }
+            self.agreed = Some(Agreed { version, protocol, lists });
+            self.next_at = now + think * MS;
+            return;
+        }
+        let letter = frame.0;
+        self.replies.push(frame);
+        if b"pbhim+-2eq".contains(&letter) {
+            return;
+        }
+        let Some(waiting) = self.waiting.take() else { return };
+        let command = self.exchanges[waiting].letter;
+        self.replies.retain(|(letter, _)| *letter != b'p');
+        self.exchanges[waiting].reply = Some(std::mem::take(&mut self.replies));
+        self.next_at = now + think * MS;
+        let refused = b"rty4".contains(&letter);
+        match command {
+            b'C' | b'H' if (refused || letter == b'a') && !self.plan.lax => {
+                // Postfix closes at once, Sendmail sends QUIT.
+                let quit = Step::Send { letter: b'Q', payload: Vec::new(), macros: None };
+                self.plan.steps.truncate(self.at);
+                self.plan.steps.push(if self.plan.polite { quit } else { Step::Close });
+                self.skipping = false;
+            }
+            b'M' | b'T' => self.skipping = (refused || b"da".contains(&letter)) && !self.plan.lax,
+            b'R' if refused => {}
+            b'R' => {
+                self.accepted += 1;
+                self.skipping = b"da".contains(&letter) && !self.plan.lax;
+            }
+            b'E' => self.open = false,
+            _ => {}
+        }
+    }
+}
+
+/// Checks what the session sends to the MTA, as it leaves the session.
+pub(crate) struct MtaWatch {
+    /// Commands that have reached the session and are owed a reply, oldest first, with the time.
+    owed: std::collections::VecDeque<(u8, u64)>,
+    edits: Vec<u8>,
+    last_frame: u64,
+    actions: u32,
+}
+
+impl MtaWatch {
+    pub(crate) fn new() -> Self {
+        Self { owed: [].into(), edits: Vec::new(), last_frame: 0, actions: 0 }
+    }
+
+    pub(crate) fn asked(&mut self, letter: u8, now: u64) {
+        self.owed.push_back((letter, now));
+        self.last_frame = now;
+    }
+
+    /// For how long the oldest command waits, and for how long nothing was sent while end of message waits.
+    pub(crate) fn oldest(&self) -> Option<(u8, u64, u64)> {
+        self.owed.front().map(|(letter, since)| (*letter, *since, self.last_frame.max(*since)))
+    }
+
+    pub(crate) fn frame(&mut self, letter: u8, payload: &[u8], now: u64) -> Result<(), String> {
+        let name = char::from(letter);
+        self.last_frame = now;
+        let Some((command, _)) = self.owed.front().copied() else {
+            return Err(format!("'{name}' to the MTA, which is owed nothing"));
+        };
+        if (letter == b'O') != (command == b'O') {
+            return Err(format!("'{name}' as reply to '{}'", char::from(command)));
+        }
+        if letter == b'O' {
+            self.actions = number(payload, 4);
+        }
+        let edit = b"bhim+-2eq".contains(&letter);
+        if edit || letter == b'p' {
+            if command != b'E' {
+                return Err(format!("'{name}' before the reply to '{}'", char::from(command)));
+            }
+            let run_is_over = self.edits.contains(&b'b') && self.edits.last() != Some(&b'b');
+            if letter == b'b' && run_is_over {
+                return Err("a second run of body".into());
+            }
+            let needs = match letter {
+                b'h' | b'i' => 0x01,
+                b'b' => 0x02,
+                b'+' => 0x04,
+                b'-' => 0x08,
+                b'm' => 0x10,
+                b'q' => 0x20,
+                b'e' => 0x40,
+                b'2' => 0x80,
+                _ => 0,
+            };
+            if self.actions & needs != needs {
+                return Err(format!("edit '{name}' without its action ({:#x})", self.actions));
+            }
+            if payload.len() > 65535 {
+                return Err(format!("'{name}' of {} bytes", payload.len()));
+            }
+            self.edits.push(letter);
+            return Ok(());
+        }
+        let delivers = b"ca".contains(&letter);
+        if command == b'E' && !delivers && self.edits.iter().any(|letter| *letter != b'p') {
+            return Err(format!("edits, then '{name}'"));
+        }
+        let known = match command {
+            b'O' => letter == b'O',
+            b'C' | b'H' => b"carty".contains(&letter),
+            b'U' => b"carty".contains(&letter),
+            _ => b"cadrty".contains(&letter),
+        };
+        if !known {
+            return Err(format!("'{name}' as reply to '{}'", char::from(command)));
+        }
+        self.edits.clear();
+        self.owed.pop_front();
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! What the MTA and the children of one world do: plain data, made from a seed by `script`.
+
+use std::collections::BTreeMap;
+
+pub(crate) type Text = Vec<u8>;
+/// Letter and payload.
+pub(crate) type Frame = (u8, Text);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fallback {
+    Accept,
+    TemporaryFailure,
+    Reject,
+    Discard,
+}
+
+/// How a child's answer to one command ends.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum End {
+    Final(Frame),
+    FinalThenClose(Frame),
+    Close,
+    /// Never answers.
+    Stall,
+    /// Bytes that are no legal reply here.
+    Bad(Text),
+    /// The beginning of a reply, then nothing (or the end of the connection).
+    Half {
+        then_close: bool,
+    },
+}
+
+/// What a child does about one command: edits and PROGRESS first (at end of message), then the end.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Act {
+    pub(crate) edits: Vec<Frame>,
+    pub(crate) end: End,
+    /// Milliseconds before each frame.
+    pub(crate) pause: u64,
+}
+
+/// When an act is due; `None` fits always.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) message: Option<u32>,
+    pub(crate) letter: u8,
+    /// The how manieth of its kind; for body the byte that must have come.
+    pub(crate) ordinal: Option<u32>,
+    pub(crate) act: Act,
+}
+
+/// How getting a child's connection and its negotiation fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JoinFault {
+    Refused,
+    /// Connecting takes forever.
+    Hang,
+    CloseAtOnce,
+    Stall,
+    Garbage,
+    /// The answer is of a higher version, or with actions that were not offered.
+    TooHigh,
+    TooMuch,
+    /// A frame that is no negotiation.
+    OtherReply,
+    HalfFrame,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) fallback: Fallback,
+    pub(crate) evaluation: bool,
+    pub(crate) fault: Option<JoinFault>,
+    pub(crate) version: u32,
+    pub(crate) actions: u32,
+    pub(crate) protocol: u32,
+    /// By command letter; names without braces. An empty list means the MTA's default.
+    pub(crate) lists: Vec<(u8, Vec<Text>)>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) usual: Act,
+    /// Seconds: connection, writing, reading, end of message.
+    pub(crate) timeouts: [u64; 4],
+}
+
+impl Plan {
+    pub(crate) fn act(&self, place: &Place) -> &Act {
+        let fits = |rule: &&Rule| {
+            rule.letter == place.letter
+                && rule.message.is_none_or(|message| message == place.message)
+                && rule.ordinal.is_none_or(|ordinal| place.from <= ordinal && ordinal < place.until)
+        };
+        self.rules.iter().find(fits).map_or(&self.usual, |rule| &rule.act)
+    }
+}
+
+/// What a child answered to the offer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Joined {
+    pub(crate) version: u32,
+    pub(crate) actions: u32,
+    pub(crate) protocol: u32,
+    pub(crate) lists: Vec<(u8, Vec<Text>)>,
+}
+
+/// Where a child stands when it sees a command, by what it saw itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) message: u32,
+    pub(crate) letter: u8,
+    pub(crate) from: u32,
+    pub(crate) until: u32,
+}
+
+/// Counts what a child sees, so that its script means the same whatever the timing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    message: u32,
+    open: bool,
+    counts: BTreeMap<u8, u32>,
+}
+
+impl Progress {
+    pub(crate) fn see(&mut self, letter: u8, payload: usize) -> Place {
+        match letter {
+            b'A' | b'K' => self.open = false,
+            b'M' | b'R' | b'T' | b'L' | b'N' | b'B' | b'E' if !self.open || letter == b'M' => {
+                self.open = true;
+                self.message += 1;
+                self.counts.retain(|known, _| b"CHU".contains(known));
+            }
+            _ => {}
+        }
+        if letter == b'E' {
+            self.open = false;
+        }
+        let count = self.counts.entry(letter).or_default();
+        let from = *count;
+        *count += if letter == b'B' { payload as u32 } else { 1 };
+        Place { message: self.message, letter, from, until: *count }
+    }
+}
+
+/// One thing that the MTA does.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Send {
+        letter: u8,
+        payload: Text,
+        /// Name and value pairs of the MACRO in front, names without braces.
+        macros: Option<Vec<(Text, Text)>>,
+    },
+    /// Nothing for so many milliseconds.
+    Pause(u64),
+    /// The message is over, refused or not.
+    EndOfMessage,
+    /// Closes without QUIT.
+    Close,
+    /// Closes so many milliseconds from now, whatever is owed.
+    CloseSoon(u64),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct MtaPlan {
+    pub(crate) version: u32,
+    pub(crate) actions: u32,
+    pub(crate) protocol: u32,
+    pub(crate) steps: Vec<Step>,
+    /// Goes on with a message or connection that was refused or accepted.
+    pub(crate) lax: bool,
+    /// Sends ABORT when a message was refused, QUIT when a connection was.
+    pub(crate) polite: bool,
+    /// Sends macros also for commands that it does not send.
+    pub(crate) postfix: bool,
+}
+
+/// Everything about one world but the order of things.
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) mta: MtaPlan,
+    pub(crate) children: Vec<Plan>,
+    /// What the policy says without children.
+    pub(crate) fallback: Fallback,
+}
+
+pub(crate) fn no_send_bit(letter: u8) -> u32 {
+    bits(letter).0
+}
+
+pub(crate) fn no_reply_bit(letter: u8) -> u32 {
+    bits(letter).1
+}
+
+fn bits(letter: u8) -> (u32, u32) {
+    match letter {
+        b'C' => (0x01, 0x1000),
+        b'H' => (0x02, 0x2000),
+        b'M' => (0x04, 0x4000),
+        b'R' => (0x08, 0x8000),
+        b'B' => (0x10, 0x8_0000),
+        b'L' => (0x20, 0x80),
+        b'N' => (0x40, 0x4_0000),
+        b'U' => (0x100, 0x2_0000),
+        b'T' => (0x200, 0x1_0000),
+        _ => (0, 0),
+    }
+}

@@ -1,0 +1,110 @@
+//! A message in Postfix's queue, and what Postfix does with a milter's edits (section 7 of the protocol description).
+
+use super::plan::{Frame, Text};
+use super::show::show;
+
+/// One header: whether the MTA made it, its name, and everything behind the colon.
+pub(crate) type Header = (bool, Text, Text);
+
+/// A message as it lies in the MTA's queue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Message {
+    pub(crate) headers: Vec<Header>,
+    pub(crate) body: Vec<Text>,
+    /// A child replaced the body: how it is cut into chunks is free.
+    pub(crate) recut: bool,
+    pub(crate) sender: Text,
+    pub(crate) recipients: Vec<Text>,
+    pub(crate) quarantine: Option<Text>,
+}
+
+pub(crate) fn strings(payload: &[u8]) -> Vec<&[u8]> {
+    payload.strip_suffix(b"\0").unwrap_or(payload).split(|byte| *byte == 0).collect()
+}
+
+impl Message {
+    /// Applies a child's edits with Postfix's rules. `lead`: values come with their leading space.
+    pub(crate) fn apply(&mut self, edits: &[Frame], lead: bool, actions: u32) {
+        let mut replaced = false;
+        for (letter, payload) in edits {
+            let needs = match letter {
+                b'h' | b'i' => 0x01,
+                b'b' => 0x02,
+                b'+' => 0x04,
+                b'-' => 0x08,
+                b'm' => 0x10,
+                b'q' => 0x20,
+                b'e' => 0x40,
+                b'2' => 0x80,
+                _ => continue,
+            };
+            if actions & needs == 0 {
+                continue;
+            }
+            let indexed = matches!(letter, b'i' | b'm');
+            let index =
+                if indexed { u32::from_be_bytes(payload[..4].try_into().unwrap()) as usize } else { 0 };
+            let texts = strings(&payload[if indexed { 4 } else { 0 }..]);
+            let text = |n: usize| texts.get(n).map_or(Vec::new(), |text| text.to_vec());
+            let raw = if lead { text(1) } else { [b" ", &text(1)[..]].concat() };
+            match letter {
+                b'h' => self.headers.push((false, text(0), raw)),
+                b'i' => self.headers.insert(index.min(self.headers.len()), (false, text(0), raw)),
+                b'm' => {
+                    let named =
+                        |(_, header): &(usize, &Header)| !header.0 && header.1.eq_ignore_ascii_case(&text(0));
+                    let found =
+                        self.headers.iter().enumerate().filter(named).nth(index.max(1) - 1).map(|(at, _)| at);
+                    match (found, text(1).is_empty()) {
+                        (Some(at), true) => drop(self.headers.remove(at)),
+                        (Some(at), false) => self.headers[at] = (false, text(0), raw),
+                        (None, true) => {}
+                        (None, false) => self.headers.push((false, text(0), raw)),
+                    }
+                }
+                b'b' => {
+                    if !std::mem::replace(&mut replaced, true) {
+                        self.body.clear();
+                        self.recut = true;
+                    }
+                    self.body.push(payload.clone());
+                }
+                b'+' | b'2' => self.recipients.push(texts.join(&0)),
+                b'-' => self.recipients.retain(|known| strings(known)[0] != text(0)),
+                b'e' => self.sender = texts.join(&0),
+                _ => self.quarantine = Some(text(0)),
+            }
+        }
+    }
+
+    /// What matters of a delivered message, to be compared.
+    pub(crate) fn delivered(&self) -> (Vec<Header>, Text, Text, Vec<Text>, Option<Text>) {
+        let mut recipients = self.recipients.clone();
+        recipients.sort();
+        recipients.dedup();
+        (self.headers.clone(), self.body.concat(), self.sender.clone(), recipients, self.quarantine.clone())
+    }
+}
+
+pub(crate) fn differ(got: &Message, expected: &Message) -> String {
+    let (got, expected) = (got.delivered(), expected.delivered());
+    let list = |headers: &[Header]| -> String {
+        headers.iter().map(|(_, name, raw)| format!("\n      {}:{}", show(name), show(raw))).collect()
+    };
+    if got.0 != expected.0 {
+        return format!("delivered headers:{}\n    must be:{}", list(&got.0), list(&expected.0));
+    }
+    if got.1 != expected.1 {
+        return format!("delivered body {}, must be {}", show(&got.1), show(&expected.1));
+    }
+    let envelope = |it: &(Vec<Header>, Text, Text, Vec<Text>, Option<Text>)| {
+        let recipients: Vec<_> = it.3.iter().map(|text| show(text)).collect();
+        format!(
+            "{} -> {} quarantine {:?}",
+            show(&it.2),
+            recipients.join(" "),
+            it.4.as_ref().map(|text| show(text))
+        )
+    };
+    format!("delivered envelope {}, must be {}", envelope(&got), envelope(&expected))
+}

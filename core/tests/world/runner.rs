@@ -1,0 +1,267 @@
+//! One child in the model: what it must see, checked against its tape, and what its script answers.
+
+use std::collections::BTreeMap;
+
+use super::plan::{
+    Act, End, Fallback, Frame, Joined, Place, Plan, Progress, Text, no_reply_bit, no_send_bit,
+};
+use super::postfix::Message;
+use super::show::{show, show_pairs};
+
+/// The MTA's macros by command letter.
+pub(crate) type Macros = BTreeMap<u8, Vec<(Text, Text)>>;
+
+/// A child as the model knows it.
+pub(crate) struct Child {
+    pub(crate) plan: Plan,
+    /// What it negotiated; `None` when it never came that far.
+    pub(crate) joined: Option<Joined>,
+    pub(crate) tape: Vec<Seen>,
+}
+
+/// A command that a child saw, with the macros that it knew for that command then, sorted.
+pub(crate) struct Seen {
+    pub(crate) letter: u8,
+    pub(crate) payload: Text,
+    pub(crate) macros: Vec<(Text, Text)>,
+}
+
+#[derive(Clone, PartialEq)]
+pub(crate) enum Verdict {
+    Go,
+    Skip,
+    Accept,
+    Refuse(Frame),
+    /// Timing: the child did not get this far.
+    Cut,
+}
+
+/// A child's place in the session.
+pub(crate) struct Runner<'a> {
+    number: usize,
+    pub(crate) child: &'a Child,
+    pub(crate) at: usize,
+    progress: Progress,
+    pub(crate) failed: bool,
+    /// Out of the session, out of the message.
+    pub(crate) out: bool,
+    pub(crate) done: bool,
+    /// What it asked for at end of message, to be applied.
+    pub(crate) edits: Vec<Frame>,
+}
+
+/// How far the content goes for a child.
+pub(crate) struct Reach {
+    /// The MTA has sent the end of headers.
+    pub(crate) headers_ended: bool,
+    /// It may be shown body, end of message.
+    pub(crate) body: bool,
+    pub(crate) end: bool,
+    /// It must have seen all of that, whatever the timing.
+    pub(crate) exact: bool,
+}
+
+impl<'a> Runner<'a> {
+    pub(crate) fn new(number: usize, child: &'a Child) -> Self {
+        Self {
+            number,
+            child,
+            at: 0,
+            progress: Progress::default(),
+            failed: child.joined.is_none(),
+            out: false,
+            done: true,
+            edits: Vec::new(),
+        }
+    }
+
+    /// Shows the content to one child.
+    pub(crate) fn feed(
+        &mut self,
+        view: &Message,
+        macros: &Macros,
+        &Reach { headers_ended, body, end: may_end, exact }: &Reach,
+    ) -> Result<Verdict, String> {
+        let lead = self.child.joined.as_ref().is_some_and(|joined| joined.protocol & 0x10_0000 != 0);
+        self.edits.clear();
+        for (_, name, raw) in view.headers.iter().filter(|header| !header.0) {
+            let value = if lead { raw } else { raw.strip_prefix(b" ").unwrap_or(raw) };
+            match self.ask(b'L', &[name, &b"\0"[..], value, b"\0"].concat(), macros, exact)? {
+                Verdict::Go => {}
+                Verdict::Skip => break,
+                decided => return Ok(decided),
+            }
+        }
+        if !headers_ended && !may_end {
+            return Ok(Verdict::Cut);
+        }
+        match self.ask(b'N', b"", macros, exact)? {
+            Verdict::Go | Verdict::Skip => {}
+            decided => return Ok(decided),
+        }
+        if !body {
+            return Ok(Verdict::Cut);
+        }
+        let whole = view.body.concat();
+        let (mut rest, mut chunks) = (&whole[..], view.body.iter());
+        while !rest.is_empty() {
+            let shown = self.child.tape.get(self.at);
+            let shown = shown.filter(|seen| view.recut && seen.letter == b'B' && !seen.payload.is_empty());
+            let shown = shown.filter(|seen| rest.starts_with(&seen.payload)).map(|seen| seen.payload.clone());
+            let chunk = shown
+                .unwrap_or_else(|| chunks.next().filter(|_| !view.recut).map_or(rest.to_vec(), Clone::clone));
+            rest = &rest[chunk.len()..];
+            match self.ask(b'B', &chunk, macros, exact)? {
+                Verdict::Go => {}
+                Verdict::Skip => break,
+                decided => return Ok(decided),
+            }
+        }
+        if may_end { self.ask(b'E', b"", macros, exact) } else { Ok(Verdict::Cut) }
+    }
+
+    pub(crate) fn next_seen(&mut self) -> Option<&'a Seen> {
+        while let Some(seen) = self.child.tape.get(self.at).filter(|seen| b"AKQ".contains(&seen.letter)) {
+            self.progress.see(seen.letter, 0);
+            self.at += 1;
+        }
+        self.child.tape.get(self.at)
+    }
+
+    pub(crate) fn wants(&self, letter: u8) -> bool {
+        let since = match letter {
+            b'T' => 4,
+            b'U' => 3,
+            _ => 2,
+        };
+        let joined = self.child.joined.as_ref();
+        joined.is_some_and(|joined| joined.version >= since && joined.protocol & no_send_bit(letter) == 0)
+    }
+
+    /// Shows one command to one child and reads its answer from its script.
+    pub(crate) fn ask(
+        &mut self,
+        letter: u8,
+        payload: &[u8],
+        macros: &Macros,
+        exact: bool,
+    ) -> Result<Verdict, String> {
+        if self.failed {
+            return Ok(self.fallback(letter));
+        }
+        if !self.wants(letter) {
+            return Ok(Verdict::Go);
+        }
+        let macros = self.macros_for(macros, letter);
+        let number = self.number;
+        let at = |what: String| {
+            Err(format!("child {} must see '{}' {}: {what}", number, char::from(letter), show(payload)))
+        };
+        let next = match exact {
+            true => self.next_seen(),
+            // ABORT ends content, and may stand between other commands.
+            false if b"LNBE".contains(&letter) => self.child.tape.get(self.at),
+            false => {
+                let mut rest = self.child.tape[self.at..].iter();
+                let next = rest.find(|seen| seen.letter != b'A');
+                next.filter(|seen| seen.letter == letter && seen.payload == payload)
+                    .and_then(|_| self.next_seen())
+            }
+        };
+        let seen = match next {
+            Some(seen) if seen.letter == letter && seen.payload == payload => seen,
+            _ if !exact => return Ok(Verdict::Cut),
+            Some(seen) => return at(format!("it saw '{}' {}", char::from(seen.letter), show(&seen.payload))),
+            None => return at("it saw nothing more".into()),
+        };
+        // Nobody looks at macros for these, and nobody takes old ones back.
+        let stale = macros.is_empty() && b"LBU".contains(&letter);
+        if seen.macros != macros && !stale {
+            return at(format!(
+                "its macros are {}, must be {}",
+                show_pairs(&seen.macros),
+                show_pairs(&macros)
+            ));
+        }
+        self.at += 1;
+        let place: Place = self.progress.see(letter, payload.len());
+        let act: &Act = self.child.plan.act(&place);
+        let silent =
+            self.child.joined.as_ref().is_some_and(|joined| joined.protocol & no_reply_bit(letter) != 0);
+        match &act.end {
+            End::Final(_) | End::FinalThenClose(_) if silent => Ok(Verdict::Go),
+            End::Final(frame) | End::FinalThenClose(frame) => {
+                self.failed = matches!(act.end, End::FinalThenClose(_));
+                let verdict = verdict_of(frame);
+                if letter == b'E' && !matches!(verdict, Verdict::Refuse(_)) {
+                    self.edits.clone_from(&act.edits);
+                }
+                Ok(if letter == b'U' && verdict == Verdict::Accept { Verdict::Go } else { verdict })
+            }
+            _ => {
+                self.failed = true;
+                Ok(self.fallback(letter))
+            }
+        }
+    }
+
+    /// The macros that a child must know for a command: all of the MTA's, or those that it listed.
+    fn macros_for(&self, macros: &Macros, letter: u8) -> Vec<(Text, Text)> {
+        let mut macros = macros.get(&letter).cloned().unwrap_or_default();
+        let lists = self.child.joined.as_ref().map_or(&[][..], |joined| &joined.lists);
+        if let Some((_, names)) = lists.iter().find(|(listed, names)| *listed == letter && !names.is_empty())
+        {
+            macros.retain(|(name, _)| names.contains(name));
+        }
+        macros.sort();
+        macros
+    }
+
+    pub(crate) fn mark(&self) -> (usize, Progress) {
+        (self.at, self.progress.clone())
+    }
+
+    pub(crate) fn back_to(&mut self, (at, progress): (usize, Progress)) {
+        (self.at, self.progress) = (at, progress);
+    }
+
+    /// Whether what the child saw up to here ends here. Else it was the beginning of another message.
+    pub(crate) fn was_cut_off(&self) -> bool {
+        self.child.tape.get(self.at).is_none_or(|seen| b"AQK".contains(&seen.letter))
+    }
+
+    /// Its failure changes nothing for the mail.
+    pub(crate) fn mild(&self) -> bool {
+        self.child.plan.evaluation || self.child.plan.fallback == Fallback::Accept
+    }
+
+    fn fallback(&self, letter: u8) -> Verdict {
+        match fallback_frame(self.child.plan.fallback) {
+            _ if self.mild() => Verdict::Accept,
+            Some(frame) if frame.0 == b'd' && b"CHU".contains(&letter) => Verdict::Go,
+            frame => frame.map_or(Verdict::Accept, Verdict::Refuse),
+        }
+    }
+}
+
+pub(crate) fn fallback_frame(fallback: Fallback) -> Option<Frame> {
+    match fallback {
+        Fallback::Accept => None,
+        Fallback::TemporaryFailure => Some((b't', Vec::new())),
+        Fallback::Reject => Some((b'r', Vec::new())),
+        Fallback::Discard => Some((b'd', Vec::new())),
+    }
+}
+
+/// The text of a temporary failure that the session makes up for SHUTDOWN.
+pub(crate) const SHUTDOWN: &[u8] = b"421 ";
+
+fn verdict_of((letter, payload): &Frame) -> Verdict {
+    match letter {
+        b'c' => Verdict::Go,
+        b's' => Verdict::Skip,
+        b'a' => Verdict::Accept,
+        b'4' => Verdict::Refuse((b'y', SHUTDOWN.to_vec())),
+        _ => Verdict::Refuse((*letter, payload.strip_suffix(b"\0").unwrap_or(payload).to_vec())),
+    }
+}

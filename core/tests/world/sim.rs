@@ -1,0 +1,823 @@
+//! The world itself: a virtual clock, the wires between one machine and its peers, and the rules that always hold.
+//!
+//! It plays the runtime and the pool. Everything that can happen at a moment is collected, and chance picks one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use millstream_core::event::Event;
+use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer, Refusal};
+use millstream_core::policy::{
+    ChildSettings, Endpoint, Environment, Fallback as CoreFallback, Limits, Policy, StaticPolicy, Timeouts,
+};
+use millstream_core::time::Instant;
+
+use super::child::{ChildEnd, Out, Watch};
+use super::frames::cut;
+use super::model::Model;
+use super::mta::{MS, MtaEnd, MtaWatch};
+use super::plan::{End, Fallback, Frame, JoinFault, Progress, Rule, Scenario, Text};
+use super::rng::Rng;
+use super::runner::{Child, Seen};
+use super::show::show;
+
+const SECOND: u64 = 1_000 * MS;
+
+/// What went wrong in a world, and how it came to that.
+pub(crate) struct Failure {
+    pub(crate) what: String,
+    pub(crate) transcript: String,
+    pub(crate) lines: usize,
+}
+
+/// What a world did when nothing went wrong.
+#[derive(Default)]
+pub(crate) struct Report {
+    pub(crate) transcript: String,
+}
+
+struct Line {
+    peer: Peer,
+    /// Bytes on their way to the session, and how they end.
+    inward: Text,
+    inward_end: Option<Closure>,
+    /// Offset in all bytes sent at which each whole answer ends, with what it means to the watch.
+    answers: Vec<(u64, bool)>,
+    sent: u64,
+    delivered: u64,
+    /// Bytes on their way from the session.
+    outward: Text,
+    capacity: usize,
+    /// Reassembly of what left the session and of what reached it, for the checks.
+    left: Text,
+    came: Text,
+    owed_at_first: bool,
+    ready: [u64; 3],
+    flush_by: Option<u64>,
+    /// The session has closed it or was told that it is closed.
+    over: bool,
+    acquiring: Option<(u64, Option<IoKind>)>,
+    child: Option<ChildEnd>,
+    watch: Watch,
+}
+
+impl Line {
+    fn new(peer: Peer, child: Option<ChildEnd>, capacity: usize) -> Self {
+        Self {
+            peer,
+            inward: Vec::new(),
+            inward_end: None,
+            answers: Vec::new(),
+            sent: 0,
+            delivered: 0,
+            outward: Vec::new(),
+            capacity,
+            left: Vec::new(),
+            came: Vec::new(),
+            owed_at_first: false,
+            ready: [0; 3],
+            flush_by: None,
+            over: false,
+            acquiring: None,
+            child,
+            watch: Watch::new(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Do {
+    Deliver(usize),
+    Write(usize),
+    Arrive(usize),
+    Child(usize),
+    Connect(usize),
+    Mta,
+    Spill,
+    Tick,
+}
+
+type Entry = (u64, String, Text);
+
+/// One session and everything around it.
+pub(crate) struct World<M> {
+    rng: Rng,
+    scenario: Scenario,
+    machine: M,
+    now: u64,
+    wait: Option<u64>,
+    lines: Vec<Line>,
+    mta: MtaEnd,
+    mta_watch: MtaWatch,
+    finished: bool,
+    progress: Vec<Progress>,
+    spills: HashMap<u32, Vec<u8>>,
+    spilled: Vec<Input>,
+    log: Vec<Entry>,
+    error: Option<String>,
+    ticks_at: (u64, u32),
+}
+
+pub(crate) fn policy(scenario: &Scenario, limits: Limits) -> Arc<dyn Policy> {
+    let fallback = |fallback: Fallback| match fallback {
+        Fallback::Accept => CoreFallback::Accept,
+        Fallback::TemporaryFailure => CoreFallback::TemporaryFailure,
+        Fallback::Reject => CoreFallback::Reject,
+        Fallback::Discard => CoreFallback::Discard,
+    };
+    let children = scenario.children.iter().enumerate().map(|(i, plan)| {
+        let [connection, writing, reading, end_of_message] = plan.timeouts.map(Duration::from_secs);
+        ChildSettings {
+            name: format!("c{i}").into(),
+            endpoint: Endpoint::Unix(format!("/run/c{i}").into_bytes().into()),
+            fallback: fallback(plan.fallback),
+            evaluation_mode: plan.evaluation,
+            timeouts: Timeouts { connection, writing, reading, end_of_message },
+        }
+    });
+    Arc::new(StaticPolicy { children: children.collect(), limits, fallback: fallback(scenario.fallback) })
+}
+
+impl<M: Machine> World<M> {
+    /// Runs one seed from the connection of the MTA to the end of the session.
+    pub(crate) fn run(
+        seed: u64,
+        make_scenario: impl FnOnce(&mut Rng) -> Scenario,
+        make: impl FnOnce(Arc<dyn Policy>, Environment) -> M,
+    ) -> Result<Report, Failure> {
+        let mut rng = Rng::new(seed);
+        let scenario = make_scenario(&mut rng);
+        let mut limits = Limits::default();
+        limits.read_ahead = *rng.pick(&[1, 4096, limits.read_ahead]);
+        let machine = make(policy(&scenario, limits), Environment::default());
+        let children = scenario.children.len();
+        let mut world = Self {
+            mta: MtaEnd::new(scenario.mta.clone()),
+            rng,
+            scenario,
+            machine,
+            now: SECOND,
+            wait: None,
+            lines: Vec::new(),
+            mta_watch: MtaWatch::new(),
+            finished: false,
+            progress: vec![Progress::default(); children],
+            spills: HashMap::new(),
+            spilled: Vec::new(),
+            log: Vec::new(),
+            error: None,
+            ticks_at: (0, 0),
+        };
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.play()));
+        if let Err(panic) = caught {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?");
+            world.error = Some(format!("PANIC: {text}"));
+        }
+        if world.error.is_none() {
+            world.error = world.compare().err();
+        }
+        let transcript = world.transcript();
+        match world.error {
+            None => Ok(Report { transcript }),
+            Some(what) => Err(Failure { what, transcript, lines: world.log.len() }),
+        }
+    }
+
+    fn play(&mut self) {
+        let capacity = self.capacity();
+        let mut line = Line::new(Peer::MTA, None, capacity);
+        line.inward = self.mta.offer();
+        self.lines.push(line);
+        self.handle(Input::Tick);
+        for _ in 0..400_000 {
+            if self.error.is_some() || (self.finished && self.lines.iter().all(|line| line.over)) {
+                break;
+            }
+            self.step();
+        }
+        if self.error.is_none() && !self.finished {
+            self.error = Some("no end in sight".into());
+        }
+        for at in 0..self.lines.len() {
+            self.hang_up(at);
+        }
+    }
+
+    fn capacity(&mut self) -> usize {
+        *self.rng.pick(&[100, 300, 4096, 65536, 200_000])
+    }
+
+    /// One thing happens, or time passes.
+    fn step(&mut self) {
+        let mut now = Vec::new();
+        let mut later: Option<u64> = None;
+        let mut offer = |at: u64, what: Do, current: u64| {
+            if at <= current {
+                now.push(what);
+            } else {
+                later = Some(later.map_or(at, |known| known.min(at)));
+            }
+        };
+        for (at, line) in self.lines.iter().enumerate() {
+            if let Some((when, _)) = line.acquiring {
+                offer(when, Do::Connect(at), self.now);
+                continue;
+            }
+            if let Some(due) = line.child.as_ref().and_then(ChildEnd::due).filter(|_| !line.over) {
+                offer(due, Do::Child(at), self.now);
+            }
+            if !line.outward.is_empty() {
+                offer(line.ready[2], Do::Arrive(at), self.now);
+            }
+            if line.over {
+                continue;
+            }
+            let readable = !line.inward.is_empty() || line.inward_end.is_some();
+            if readable && line.flush_by.is_none() && !self.finished && self.machine.wants_input(line.peer) {
+                offer(line.ready[0], Do::Deliver(at), self.now);
+            }
+            let full = line.outward.len() >= line.capacity;
+            if line.flush_by.is_some() || (!full && self.pending(line.peer) > 0) {
+                offer(line.ready[1], Do::Write(at), self.now);
+            }
+        }
+        if let Some(due) = self.mta.due().filter(|_| !self.lines[0].over) {
+            offer(due, Do::Mta, self.now);
+        }
+        if !self.spilled.is_empty() {
+            offer(self.now, Do::Spill, self.now);
+        }
+        if let Some(wait) = self.wait.filter(|_| !self.finished) {
+            offer(wait, Do::Tick, self.now);
+        }
+        if now.is_empty() {
+            match later {
+                Some(at) => self.now = at,
+                None => self.fail("the session hangs: nothing can happen any more".into()),
+            }
+            return self.check_time();
+        }
+        let what = *self.rng.pick(&now);
+        self.perform(what);
+        if self.rng.chance(3) && self.error.is_none() && !self.finished {
+            self.stray();
+        }
+        self.check_time();
+    }
+
+    fn perform(&mut self, what: Do) {
+        match what {
+            Do::Deliver(at) => self.deliver(at),
+            Do::Write(at) => self.write(at),
+            Do::Arrive(at) => self.arrive(at),
+            Do::Child(at) => {
+                let child = self.lines[at].child.as_mut().unwrap();
+                let out = child.act(self.now);
+                let line = &mut self.lines[at];
+                match out {
+                    Some(Out::Bytes { bytes, last }) => {
+                        line.sent += bytes.len() as u64;
+                        line.inward.extend_from_slice(&bytes);
+                        line.answers.push((line.sent, last));
+                    }
+                    Some(Out::Close) => {
+                        let reset = Closure::Failed(IoError { kind: IoKind::Reset, code: 104 });
+                        line.inward_end = Some(if self.rng.chance(20) { reset } else { Closure::Eof });
+                    }
+                    None => {}
+                }
+            }
+            Do::Connect(at) => {
+                let peer = self.lines[at].peer;
+                let (_, failure) = self.lines[at].acquiring.take().unwrap();
+                if let Some(kind) = failure {
+                    self.lines[at].over = true;
+                    let error = IoError { kind, code: 111 };
+                    let why = match self.rng.below(4) {
+                        0 => Refusal::Down { error, since: Instant::from_nanos(self.now) },
+                        1 => Refusal::Full,
+                        _ => Refusal::Failed(error),
+                    };
+                    self.note(&format!("pool -> S: {} refused", name(peer)), b"");
+                    self.handle(Input::Refused { peer, why });
+                } else {
+                    self.note(&format!("pool -> S: {} ready", name(peer)), b"");
+                    self.lines[at].child.as_mut().unwrap().connected(self.now);
+                    self.handle(Input::Ready { peer, negotiated: None });
+                }
+            }
+            Do::Mta => {
+                let bytes = self.mta.act(self.now, &mut self.rng);
+                if self.mta.closed {
+                    self.note("MTA closes", b"");
+                    self.lines[0].inward_end = Some(Closure::Eof);
+                }
+                self.lines[0].inward.extend_from_slice(&bytes);
+            }
+            Do::Spill => {
+                let input = self.spilled.remove(0);
+                self.handle(input);
+            }
+            Do::Tick => {
+                if self.ticks_at.0 == self.now && self.ticks_at.1 > 1000 {
+                    self.fail("the session waits for a time that has come, and does nothing".into());
+                }
+                self.ticks_at = (self.now, if self.ticks_at.0 == self.now { self.ticks_at.1 + 1 } else { 0 });
+                self.handle(Input::Tick);
+            }
+        }
+    }
+
+    /// How many of `length` bytes go at once.
+    fn portion(&mut self, length: usize) -> usize {
+        let most = match self.rng.below(10) {
+            0..=2 if length < 2000 => self.rng.between(1, 9) as usize,
+            3 | 4 => self.rng.between(1, length as u64) as usize,
+            _ => length,
+        };
+        most.min(length)
+    }
+
+    fn latency(&mut self) -> u64 {
+        if self.rng.chance(70) { 0 } else { self.rng.below(5 * MS) }
+    }
+
+    /// Bytes of a peer, or the end of its connection, reach the session.
+    fn deliver(&mut self, at: usize) {
+        let peer = self.lines[at].peer;
+        if self.lines[at].inward.is_empty() {
+            let why = self.lines[at].inward_end.take().unwrap();
+            self.lines[at].over = true;
+            self.note(&format!("{} -> S: {why}", name(peer)), b"");
+            self.handle(Input::Closed { peer, why });
+            self.expect_silence(at);
+            return;
+        }
+        let mut n = self.portion(self.lines[at].inward.len());
+        let mut data = None;
+        if self.rng.chance(50) {
+            data = self.machine.read_buffer(peer);
+            if let Some(buffer) = &data {
+                n = n.min(buffer.capacity() - buffer.len());
+                if self.rng.chance(5) {
+                    n = 0;
+                }
+            }
+        }
+        let mut data = data.unwrap_or_default();
+        let bytes: Text = self.lines[at].inward.drain(..n).collect();
+        data.extend_from_slice(&bytes);
+        self.lines[at].delivered += n as u64;
+        self.lines[at].ready[0] = self.now + self.latency();
+        self.came(at, &bytes);
+        self.handle(Input::Received { peer, data });
+    }
+
+    /// Keeps the checks up to date with what has reached the session.
+    fn came(&mut self, at: usize, bytes: &[u8]) {
+        let line = &mut self.lines[at];
+        line.came.extend_from_slice(bytes);
+        let delivered = line.delivered;
+        let mut notes = Vec::new();
+        while let Some((letter, payload)) = cut(&mut line.came) {
+            if at == 0 {
+                let position = self.mta.exchanges.iter().position(|exchange| {
+                    exchange.owed && exchange.reply.is_none() && exchange.letter == letter
+                });
+                if letter == b'O' || position.is_some() {
+                    self.mta_watch.asked(letter, self.now);
+                }
+            } else {
+                // An answer that ends the child's part in the message.
+                let ends = b"adrty4".contains(&letter);
+                line.watch.note_reply(letter, ends);
+            }
+            notes.push((letter, payload));
+        }
+        let done = line.answers.iter().take_while(|(end, _)| *end <= delivered).count();
+        for (_, last) in line.answers.drain(..done) {
+            if last {
+                line.watch.answered(line.child.as_ref().and_then(|child| child.joined.as_ref()));
+            }
+        }
+        let who = name(line.peer);
+        for (letter, payload) in notes {
+            self.note_frame(&format!("{who} -> S"), letter, &payload);
+        }
+    }
+
+    /// The session's bytes for a peer leave it.
+    fn write(&mut self, at: usize) {
+        let peer = self.lines[at].peer;
+        let mut slices = vec![&b""[..]; *self.rng.pick(&[1, 2, 32])];
+        let filled = self.machine.transmit(peer, &mut slices);
+        let all = slices[..filled].concat();
+        if all.is_empty() {
+            if self.lines[at].flush_by.is_some() {
+                self.lines[at].over = true;
+            }
+            return;
+        }
+        if self.lines[at].flush_by.is_some_and(|by| by < self.now) {
+            self.lines[at].over = true;
+            return;
+        }
+        let ended = self.lines[at].inward_end.is_some()
+            || self.lines[at].child.as_ref().is_some_and(|child| child.dead);
+        let room = self.lines[at].capacity.saturating_sub(self.lines[at].outward.len());
+        if self.lines[at].inward_end.is_some() && self.lines[at].inward.is_empty() && self.rng.chance(30) {
+            let why = Closure::Failed(IoError { kind: IoKind::BrokenPipe, code: 32 });
+            self.lines[at].over = true;
+            if self.lines[at].flush_by.is_none() && !self.finished {
+                self.note(&format!("{} -> S: {why}", name(peer)), b"");
+                self.handle(Input::Closed { peer, why });
+                self.expect_silence(at);
+            }
+            return;
+        }
+        let n = self.portion(all.len()).min(room);
+        if n == 0 {
+            // A flush waits for room.
+            self.lines[at].ready[1] = self.now + MS;
+            return;
+        }
+        self.left(at, &all[..n]);
+        if !ended || at > 0 {
+            self.lines[at].outward.extend_from_slice(&all[..n]);
+        }
+        self.lines[at].ready[1] = self.now + self.latency();
+        if self.error.is_none() {
+            self.handle(Input::Wrote { peer, n });
+        }
+    }
+
+    /// Checks what has left the session.
+    fn left(&mut self, at: usize, bytes: &[u8]) {
+        let line = &mut self.lines[at];
+        if line.left.is_empty() {
+            line.owed_at_first = line.watch.owes();
+        }
+        line.left.extend_from_slice(bytes);
+        loop {
+            let line = &mut self.lines[at];
+            if line.left.starts_with(&[0; 4]) {
+                let what = format!("an empty frame to {}", name(line.peer));
+                return self.fail(what);
+            }
+            let Some((letter, payload)) = cut(&mut line.left) else { return };
+            let owed = line.owed_at_first;
+            let who = name(line.peer);
+            let result = if at == 0 {
+                self.mta_watch.frame(letter, &payload, self.now)
+            } else {
+                line.watch.command(letter, &payload, owed).map_err(|what| format!("to {who}: {what}"))
+            };
+            let line = &mut self.lines[at];
+            line.owed_at_first = line.watch.owes();
+            self.note_frame(&format!("S -> {who}"), letter, &payload);
+            if let Err(what) = result {
+                return self.fail(what);
+            }
+        }
+    }
+
+    fn arrive(&mut self, at: usize) {
+        let n = self.portion(self.lines[at].outward.len());
+        let bytes: Text = self.lines[at].outward.drain(..n).collect();
+        self.lines[at].ready[2] = self.now + self.latency();
+        let now = self.now;
+        match &mut self.lines[at].child {
+            Some(child) => child.arrived(&bytes, now),
+            None => {
+                self.mta.arrived(&bytes, now, &mut self.rng);
+                if let Some(what) = self.mta.complaint.take() {
+                    self.fail(what);
+                }
+            }
+        }
+    }
+
+    /// The session end of a line is gone: what was written still reaches the peer.
+    fn hang_up(&mut self, at: usize) {
+        let bytes = std::mem::take(&mut self.lines[at].outward);
+        let now = self.now;
+        match &mut self.lines[at].child {
+            Some(child) => {
+                child.arrived(&bytes, now);
+                child.ended(now);
+            }
+            None => self.mta.arrived(&bytes, now, &mut self.rng),
+        }
+    }
+
+    /// The only door into the session; then everything that it asks for is done.
+    fn handle(&mut self, input: Input) {
+        if self.finished {
+            if matches!(input, Input::Wrote { .. }) {
+                self.machine.handle(Instant::from_nanos(self.now), input);
+            }
+            return;
+        }
+        self.machine.handle(Instant::from_nanos(self.now), input);
+        for round in 0.. {
+            if round > 100_000 {
+                return self.fail("poll_output never waits".into());
+            }
+            match self.machine.poll_output() {
+                Output::Wait(at) => {
+                    self.wait = at.map(Instant::as_nanos);
+                    break;
+                }
+                Output::Finished => {
+                    self.finish();
+                    break;
+                }
+                output => self.output(output),
+            }
+            if self.error.is_some() {
+                return;
+            }
+        }
+        for at in 1..self.lines.len() {
+            let (peer, open) =
+                (self.lines[at].peer, !self.lines[at].over && self.lines[at].acquiring.is_none());
+            if open && self.pending(peer) == 0 {
+                self.lines[at].watch.idle();
+            }
+        }
+    }
+
+    fn output(&mut self, output: Output) {
+        match output {
+            Output::Acquire { peer, endpoint, offer } => self.acquire(peer, &endpoint, &offer),
+            Output::Release { peer, .. } => self.close(peer, Some(self.now + SECOND)),
+            Output::Close { peer, flush_by } => self.close(peer, flush_by.map(Instant::as_nanos)),
+            Output::LookUp { .. } => self.fail("a look-up, which nothing needs".into()),
+            Output::SpillAppend { file, data } => {
+                let stored = self.spills.entry(file.0).or_default();
+                data.iter().for_each(|bytes| stored.extend_from_slice(bytes));
+                let length = stored.len() as u64;
+                self.spilled.push(Input::SpillAppended { file, length });
+            }
+            Output::SpillRead { file, offset, length } => {
+                let stored = &self.spills[&file.0];
+                let data = Bytes::copy_from_slice(&stored[offset as usize..offset as usize + length]);
+                self.spilled.push(Input::SpillRead { file, offset, data });
+            }
+            Output::SpillDrop { file } => drop(self.spills.remove(&file.0)),
+            Output::Event(event) => match event {
+                Event::Message(report) => self.note(&format!("S: message {:?}", report.end), b""),
+                Event::Negotiated { .. } => {}
+                event => self.note(&format!("S: {event:?}"), b""),
+            },
+            Output::Finished | Output::Wait(_) => {}
+        }
+    }
+
+    fn acquire(&mut self, peer: Peer, endpoint: &Endpoint, offer: &millstream_core::wire::Negotiation) {
+        let Some(index) = peer.child_index().map(|index| usize::from(index.0)) else {
+            return self.fail("the session acquires the MTA".into());
+        };
+        if *endpoint != Endpoint::Unix(format!("/run/c{index}").into_bytes().into()) {
+            return self.fail(format!("{} has another endpoint", name(peer)));
+        }
+        for at in 0..self.lines.len() {
+            if self.lines[at].peer == peer {
+                return self.fail(format!("{} acquired twice", name(peer)));
+            }
+            if self.lines[at].peer.slot == peer.slot {
+                if !self.lines[at].over && self.lines[at].flush_by.is_none() {
+                    return self.fail(format!("{} acquired while another connection is open", name(peer)));
+                }
+                self.hang_up(at);
+                let child = self.lines[at].child.as_ref().unwrap();
+                self.progress[index] = child.progress();
+                self.progress[index].see(b'K', 0);
+            }
+        }
+        let note = format!(
+            "S: acquire {} offering {} {:#x} {:#x}",
+            name(peer),
+            offer.version,
+            offer.actions.0,
+            offer.protocol.0
+        );
+        self.note(&note, b"");
+        let plan = self.scenario.children[index].clone();
+        let failure = (plan.fault == Some(JoinFault::Refused)).then(|| {
+            *self.rng.pick(&[
+                IoKind::Refused,
+                IoKind::NotFound,
+                IoKind::Denied,
+                IoKind::Unreachable,
+                IoKind::TimedOut,
+            ])
+        });
+        let when = match plan.fault {
+            Some(JoinFault::Hang) => u64::MAX,
+            _ => self.now + self.rng.below(200) * MS,
+        };
+        let capacity = self.capacity();
+        let mut line = Line::new(peer, Some(ChildEnd::new(plan, self.progress[index].clone())), capacity);
+        line.acquiring = Some((when, failure));
+        self.lines.push(line);
+    }
+
+    fn close(&mut self, peer: Peer, flush_by: Option<u64>) {
+        self.note(
+            &format!("S: close {}{}", name(peer), if flush_by.is_some() { ", flushed" } else { "" }),
+            b"",
+        );
+        let Some(line) = self.lines.iter_mut().find(|line| line.peer == peer && !line.over) else { return };
+        if line.acquiring.take().is_some() || flush_by.is_none() {
+            line.over = true;
+        } else {
+            line.flush_by = flush_by;
+        }
+    }
+
+    fn finish(&mut self) {
+        self.note("S: finished", b"");
+        self.finished = true;
+        for at in 0..self.lines.len() {
+            let line = &mut self.lines[at];
+            if line.over || line.flush_by.is_some() {
+                continue;
+            }
+            line.over = true;
+            if at > 0 {
+                let who = name(line.peer);
+                self.fail(format!("finished with {who} open"));
+            }
+        }
+        if !self.mta.quit && !self.mta.closed {
+            self.fail("finished although the MTA is still there".into());
+        }
+    }
+
+    fn pending(&self, peer: Peer) -> usize {
+        let mut slices = [&b""[..]; 32];
+        let filled = self.machine.transmit(peer, &mut slices);
+        slices[..filled].iter().map(|slice| slice.len()).sum()
+    }
+
+    fn expect_silence(&mut self, at: usize) {
+        let peer = self.lines[at].peer;
+        if !self.finished && self.pending(peer) > 0 {
+            self.fail(format!("bytes for {}, which is closed", name(peer)));
+        }
+    }
+
+    /// An input for a connection that is long gone changes nothing.
+    fn stray(&mut self) {
+        let gone = |line: &&Line| line.over && line.peer != Peer::MTA;
+        let gone: Vec<_> = self.lines.iter().filter(gone).map(|line| line.peer).collect();
+        if gone.is_empty() || self.wait.is_some_and(|wait| wait <= self.now) {
+            return;
+        }
+        let peer = *self.rng.pick(&gone);
+        let input = match self.rng.below(5) {
+            0 => Input::Received { peer, data: BytesMut::from(&b"\0\0\0\x01r"[..]) },
+            1 => Input::Wrote { peer, n: 3 },
+            2 => Input::Closed { peer, why: Closure::Eof },
+            3 => Input::Ready { peer, negotiated: None },
+            _ => {
+                let error = IoError { kind: IoKind::Refused, code: 111 };
+                Input::Refused { peer, why: Refusal::Failed(error) }
+            }
+        };
+        let shown =
+            |world: &Self| world.lines.iter().map(|line| world.pending(line.peer)).collect::<Vec<_>>();
+        let before = shown(self);
+        let what = format!("{input:?}");
+        self.machine.handle(Instant::from_nanos(self.now), input);
+        let output = self.machine.poll_output();
+        let same = matches!(output, Output::Wait(at) if at.map(Instant::as_nanos) == self.wait);
+        if !same || before != shown(self) {
+            self.fail(format!(
+                "an input for the old {} changed something: {what} gave {output:?}",
+                name(peer)
+            ));
+        }
+    }
+
+    /// What must have happened by now.
+    fn check_time(&mut self) {
+        if self.error.is_some() || self.finished {
+            return;
+        }
+        let timeouts = self.scenario.children.iter().map(|plan| plan.timeouts);
+        let each = |sum: u64, [connection, writing, reading, end]: [u64; 4]| {
+            sum + connection + writing + reading + end
+        };
+        let command =
+            timeouts.clone().map(|[connection, writing, reading, _]| connection + writing + reading);
+        let command = (command.sum::<u64>() + 5) * SECOND;
+        if let Some((letter, since, last)) = self.mta_watch.oldest() {
+            let bound =
+                if letter == b'E' { timeouts.fold(0, each) * 3 * SECOND + 60 * SECOND } else { command };
+            let letter = char::from(letter);
+            if self.now > since + bound && !self.lines[0].over {
+                return self.fail(format!("no reply to '{letter}' for {} s", (self.now - since) / SECOND));
+            }
+            // Sendmail waits 10 s for each reply.
+            let progress = 10 * SECOND;
+            if letter == 'E'
+                && self.now > last + progress
+                && !self.lines[0].over
+                && self.pending(Peer::MTA) == 0
+            {
+                self.fail(format!("no PROGRESS for {} ms", (self.now - last) / MS));
+            }
+        }
+    }
+
+    fn fail(&mut self, what: String) {
+        if self.error.is_none() {
+            self.error = Some(what);
+        }
+    }
+
+    // The comparison with the model.
+
+    fn compare(&mut self) -> Result<(), String> {
+        let mut children = Vec::new();
+        for (index, plan) in self.scenario.children.iter().enumerate() {
+            let mut child = Child { plan: plan.clone(), joined: None, tape: Vec::new() };
+            let own = self
+                .lines
+                .iter_mut()
+                .filter(|line| line.peer.child_index().is_some_and(|it| usize::from(it.0) == index));
+            for (number, line) in own.enumerate() {
+                let end = line.child.as_mut().unwrap();
+                if number > 0 {
+                    child.tape.push(Seen { letter: b'K', payload: Vec::new(), macros: Vec::new() });
+                }
+                child.joined = child.joined.or(end.joined.take());
+                child.tape.append(&mut end.tape);
+            }
+            children.push(child);
+        }
+        let lead = self.mta.agreed.as_ref().is_some_and(|agreed| agreed.protocol & 0x10_0000 != 0);
+        Model::check(&children, self.scenario.fallback, lead, &self.mta.exchanges)
+    }
+
+    // The transcript.
+
+    fn note(&mut self, what: &str, payload: &[u8]) {
+        self.log.push((self.now, what.to_owned(), payload[..payload.len().min(101)].to_vec()));
+    }
+
+    fn note_frame(&mut self, way: &str, letter: u8, payload: &[u8]) {
+        let size = if payload.len() > 100 { format!(" ({} bytes)", payload.len()) } else { String::new() };
+        self.note(&format!("{way}: {}{size}", char::from(letter)), payload);
+    }
+
+    fn transcript(&self) -> String {
+        let mut out = String::new();
+        for (index, plan) in self.scenario.children.iter().enumerate() {
+            let rules: String =
+                plan.rules.iter().map(|rule| format!("\n      {}", show_rule(rule))).collect();
+            out += &format!(
+                "  c{index}: fallback {:?}{}{} version {} actions {:#x} protocol {:#x} lists {:?}{rules}\n",
+                plan.fallback,
+                if plan.evaluation { ", evaluation," } else { "" },
+                plan.fault.map_or(String::new(), |fault| format!(", {fault:?},")),
+                plan.version,
+                plan.actions,
+                plan.protocol,
+                plan.lists,
+            );
+        }
+        for (at, what, payload) in &self.log {
+            let payload = if payload.is_empty() { String::new() } else { format!(" {}", show(payload)) };
+            out += &format!("  {:>12.3} ms {what}{payload}\n", (*at - SECOND) as f64 / MS as f64);
+        }
+        out
+    }
+}
+
+fn show_rule(rule: &Rule) -> String {
+    let frame = |(letter, payload): &Frame| format!("{} {}", char::from(*letter), show(payload));
+    let edits: Vec<_> = rule.act.edits.iter().map(frame).collect();
+    let end = match &rule.act.end {
+        End::Final(reply) => frame(reply),
+        End::FinalThenClose(reply) => format!("{}, then closes", frame(reply)),
+        End::Bad(bytes) => format!("bad bytes {}", show(bytes)),
+        other => format!("{other:?}"),
+    };
+    let [message, ordinal] =
+        [rule.message, rule.ordinal].map(|it| it.map_or("any".into(), |it| it.to_string()));
+    format!("message {message}, {} number {ordinal}: {} {end}", char::from(rule.letter), edits.join(", "))
+}
+
+fn name(peer: Peer) -> String {
+    match peer.child_index() {
+        None => "MTA".into(),
+        Some(index) if peer.generation == 0 => format!("c{}", index.0),
+        Some(index) => format!("c{}#{}", index.0, peer.generation),
+    }
+}
