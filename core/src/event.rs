@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::machine::{Closure, Refusal};
+use crate::machine::{Closure, IoKind, Refusal};
 use crate::policy::{ChildIndex, Fallback, Why};
 use crate::wire::{Fault, Stage};
 
@@ -118,6 +118,21 @@ pub enum Failure {
     /// The connection ended while something was owed.
     #[error("{0}")]
     Closed(Closure),
+}
+
+impl Failure {
+    /// Whether it is not the peer that failed but something that this process ran out of: descriptors, memory, or a
+    /// limit of its own. The answer is then a temporary failure, whatever the fallback is.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Self::Connect(Refusal::Failed(error)) | Self::Closed(Closure::Failed(error)) => {
+                error.kind == IoKind::Exhausted
+            }
+            Self::Protocol(fault) => matches!(**fault, Fault::TooMuch { .. }),
+            _ => false,
+        }
+    }
 }
 
 /// How one child's part in a message ended.
@@ -238,7 +253,7 @@ pub enum Event {
         stage: Stage,
         /// What happened.
         failure: Failure,
-        /// What is answered instead.
+        /// What is answered instead: the configured fallback, or a temporary failure when it is our own limit.
         fallback: Fallback,
         /// The child is in evaluation mode, so that nothing is answered instead.
         evaluation: bool,

@@ -28,7 +28,9 @@ pub(crate) fn event(session: SessionId, event: &Event) -> String {
             format!("[session][negotiated] version {version}, {}", crate::count(*children, "child milter"))
         }
         Event::ChildFailed { name, stage, failure, fallback, evaluation, .. } => {
-            let consequence = if *evaluation {
+            let consequence = if failure.is_ours() && !*evaluation {
+                "a limit of this process and not of the milter, so answered: temporary-failure".to_owned()
+            } else if *evaluation {
                 "it is in evaluation mode, so the mail goes on without it".to_owned()
             } else {
                 format!("answered instead: {fallback} (milter.fallback_status)")

@@ -5,9 +5,12 @@
 //! agreed on; a session costs one wake-up this way, and only when it goes to another loop.
 //!
 //! ```text
-//!   Open --no place free and a client waits--> Full ---a session ended---------------> Open
-//!   Open --accept failed for good----------> Failed ---a session ended, or a while--> Open, told when accept works
+//!   Open --no place free and a client waits--> Full ---a session ended----------------> Open
+//!   Open --accept failed for good------------> Failed -a session ended, or a while----> Open
 //! ```
+//!
+//! The program is told once that connections wait, and once that none does any more: a server at its limit pauses and
+//! goes on with every session that ends, which nobody wants in a log.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -48,8 +51,8 @@ pub(crate) struct Acceptor {
     /// Each with what the poller said: a connection may be waiting.
     sources: Vec<(Source, bool)>,
     pause: Option<Pause>,
-    /// The program knows that `accept` fails.
-    failing: bool,
+    /// The program was told that connections wait.
+    told: bool,
     /// Which listener is looked at first, so that a busy one cannot starve the others.
     first: usize,
     suspend: Duration,
@@ -69,7 +72,7 @@ impl Acceptor {
             source.register(registry, token(index))?;
             sources.push((source, false));
         }
-        Ok(Self { sources, pause: None, failing: false, first: 0, suspend })
+        Ok(Self { sources, pause: None, told: false, first: 0, suspend })
     }
 
     /// Notes that connections may be waiting. Says whether the token is one of a listener.
@@ -114,17 +117,17 @@ impl Acceptor {
             if !again {
                 return;
             }
-            self.resume(registry, notify);
+            self.resume(registry);
         }
         for _ in 0..ACCEPTS {
             let Some(index) = self.next_ready() else { return };
             if !admission.has_room() {
                 if !self.sources[index].0.has_waiting() {
                     self.sources[index].1 = false;
+                    self.drained(notify);
                 } else if admission.wait() {
                     self.pause(Pause::Full, registry);
-                    notify(Notice::ListenerPaused(PauseReason::MaxConnections(admission.limit())));
-                    return;
+                    return self.tell(PauseReason::MaxConnections(admission.limit()), notify);
                 }
                 continue;
             }
@@ -132,7 +135,6 @@ impl Acceptor {
                 Ok(socket) => {
                     admission.enter();
                     accepted.push(socket);
-                    self.works(notify);
                     continue;
                 }
                 Err(error) => After::of(&error),
@@ -140,17 +142,13 @@ impl Acceptor {
             match after {
                 After::Again => {}
                 After::Empty => {
-                    self.works(notify);
                     self.sources[index].1 = false;
+                    self.drained(notify);
                 }
                 After::Pause(error) => {
                     admission.wait_for_end();
                     self.pause(Pause::Failed(now + self.suspend), registry);
-                    if !self.failing {
-                        self.failing = true;
-                        notify(Notice::ListenerPaused(PauseReason::AcceptFailed(error)));
-                    }
-                    return;
+                    return self.tell(PauseReason::AcceptFailed(error), notify);
                 }
             }
         }
@@ -185,22 +183,27 @@ impl Acceptor {
         }
     }
 
-    /// Watches the listeners again; what waits is reported at once.
-    fn resume(&mut self, registry: &Registry, notify: &dyn Fn(Notice)) {
-        let full = matches!(self.pause.take(), Some(Pause::Full));
+    /// Watches the listeners again, and looks whether anything waits.
+    fn resume(&mut self, registry: &Registry) {
+        self.pause = None;
         for (index, (source, ready)) in self.sources.iter_mut().enumerate() {
-            // When it cannot be watched, it is at least looked at.
-            *ready = source.register(registry, token(index)).is_err();
+            // One that cannot be watched is at least looked at now.
+            let _ = source.register(registry, token(index));
+            *ready = true;
         }
-        if full && !self.failing {
+    }
+
+    /// A listener's queue is empty; when all are, nobody waits any more.
+    fn drained(&mut self, notify: &dyn Fn(Notice)) {
+        if self.told && !self.sources.iter().any(|(_, ready)| *ready) {
+            self.told = false;
             notify(Notice::ListenerResumed);
         }
     }
 
-    fn works(&mut self, notify: &dyn Fn(Notice)) {
-        if self.failing {
-            self.failing = false;
-            notify(Notice::ListenerResumed);
+    fn tell(&mut self, why: PauseReason, notify: &dyn Fn(Notice)) {
+        if !std::mem::replace(&mut self.told, true) {
+            notify(Notice::ListenerPaused(why));
         }
     }
 }

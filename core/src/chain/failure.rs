@@ -5,7 +5,7 @@ use super::commands::fallback_step;
 use super::{Life, Session};
 use crate::event::{Event, Failure, Outcome, TimerName};
 use crate::machine::Output;
-use crate::policy::ChildIndex;
+use crate::policy::{ChildIndex, Fallback};
 use crate::time::Instant;
 use crate::wire::Stage;
 
@@ -13,7 +13,9 @@ impl Session {
     /// A child is of no use any more: its fallback is its verdict from now on.
     pub(super) fn fail_child(&mut self, index: usize, failure: Failure) {
         let settings = &self.policy.children()[index];
-        let (name, fallback) = (settings.name.clone(), settings.fallback);
+        let name = settings.name.clone();
+        // What we lack ourselves never lets mail pass that the child did not see.
+        let fallback = if failure.is_ours() { Fallback::TemporaryFailure } else { settings.fallback };
         let stage = self.stage_of(index);
         let child = &mut self.children[index];
         let refused = matches!(failure, Failure::Connect(_) | Failure::Closed(_));
