@@ -285,6 +285,11 @@ impl Watch {
         }
     }
 
+    /// Whether it was told good-bye, as far as one could talk to it.
+    pub(crate) fn parted(&self) -> bool {
+        self.joined.is_none() || self.state == b'Q'
+    }
+
     /// Nothing is queued for the child.
     pub(crate) fn idle(&mut self) {
         self.settled = true;
@@ -345,6 +350,9 @@ impl Watch {
             b'K' => 6,
             _ => 2,
         };
+        if b"MH".contains(&letter) && self.in_message {
+            return Err(format!("'{name}' inside a message, without ABORT"));
+        }
         if joined.version < since || joined.protocol & no_send_bit(letter) != 0 {
             return Err(format!("'{name}', which it does not want"));
         }

@@ -290,7 +290,7 @@ impl<'a> Model<'a> {
                 continue;
             }
             let evaluation = self.runners[i].child.plan.evaluation;
-            let may_end = ends && !held && (evaluation || (decided.is_none() && !unfinished));
+            let may_end = ends && (evaluation || (decided.is_none() && !unfinished && !held));
             let waits_for = if self.runners[i].wants(b'L') { 0x11 } else { 0 }
                 | if self.runners[i].wants(b'B') { 0x02 } else { 0 };
             let blocked = unsettled & waits_for;

@@ -438,13 +438,16 @@ fn verdict(rng: &mut Rng, letter: u8) -> Frame {
         b"550-5.1.1 a\r\n550-5.1.1 b\r\n550 5.1.1 c\0",
         b"452 \xff\0",
     ];
+    if b"LB".contains(&letter) && rng.chance(25) {
+        return (b's', Vec::new());
+    }
     match rng.below(10) {
         0 | 1 => (b'r', Vec::new()),
         2 => (b't', Vec::new()),
         3 | 4 => (b'y', rng.pick(&texts).to_vec()),
         5 => (b'd', Vec::new()),
         6 => (b'4', Vec::new()),
-        7 if b"LB".contains(&letter) || rng.chance(30) => (b's', Vec::new()),
+        7 if rng.chance(30) => (b's', Vec::new()),
         _ => (b'a', Vec::new()),
     }
 }

@@ -418,6 +418,9 @@ impl<M: Machine> World<M> {
         if all.is_empty() {
             if self.lines[at].flush_by.is_some() {
                 self.lines[at].over = true;
+                if at > 0 && !self.lines[at].watch.parted() {
+                    self.fail(format!("{} closed without QUIT", name(peer)));
+                }
             }
             return;
         }
