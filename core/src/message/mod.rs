@@ -141,7 +141,7 @@ impl Content {
     /// Each header edit acts on the message as the edits before it left it, as Postfix does: `i` counts all headers
     /// with the MTA's own Received as number 0, `m` counts the headers of that name in any case without it.
     pub fn commit(&mut self, edits: Vec<Edit>, actions: Actions, leading_space: bool) -> usize {
-        let add_space = self.leading_space && !leading_space;
+        let to_mta_value = |value| to_mta_value(value, leading_space, self.leading_space);
         let mut order = self.headers.order().to_vec();
         let mut replaced: Option<Body> = None;
         let mut applied = 0;
@@ -153,18 +153,18 @@ impl Content {
             applied += 1;
             match edit {
                 Edit::AddHeader(name, value) => {
-                    let value = to_mta_value(value, add_space);
+                    let value = to_mta_value(value);
                     self.headers.add(&mut order, &name, &value);
                 }
                 Edit::InsertHeader(index, name, value) => {
-                    let value = to_mta_value(value, add_space);
+                    let value = to_mta_value(value);
                     self.headers.insert(&mut order, index, &name, &value);
                 }
                 Edit::ChangeHeader(occurrence, name, value) if value.is_empty() => {
                     self.headers.delete(&mut order, occurrence, &name);
                 }
                 Edit::ChangeHeader(occurrence, name, value) => {
-                    let value = to_mta_value(value, add_space);
+                    let value = to_mta_value(value);
                     self.headers.change(&mut order, occurrence, &name, &value);
                 }
                 Edit::ReplaceBody(data) => replaced.get_or_insert_with(Body::default).append(data),
@@ -209,15 +209,15 @@ impl Content {
     }
 }
 
-/// A value as the MTA wants it: with its leading space when that was negotiated with the MTA and not with the child.
-fn to_mta_value(value: Bytes, add_space: bool) -> Bytes {
-    if !add_space {
-        return value;
+/// A value as the MTA wants it: with its leading space when only the MTA asked for them, without when only the child
+/// did, which Postfix grants even where it has not offered it.
+fn to_mta_value(value: Bytes, from_spaced: bool, to_spaced: bool) -> Bytes {
+    match (from_spaced, to_spaced) {
+        (false, true) => Bytes::from([b" ", &value[..]].concat()),
+        // A space alone stays, since a change to nothing would delete.
+        (true, false) if value.len() > 1 && value[0] == b' ' => value.slice(1..),
+        _ => value,
     }
-    let mut spaced = Vec::with_capacity(value.len() + 1);
-    spaced.push(b' ');
-    spaced.extend_from_slice(&value);
-    Bytes::from(spaced)
 }
 
 /// The actions of which a child must have one for an edit.

@@ -47,6 +47,18 @@ fn an_mta_without_leading_spaces_gets_values_as_they_are() {
     assert_eq!(render(&content), [change(1, "A", " 2"), add("X", "x")]);
 }
 
+/// A child that asked for leading spaces although they were not offered, as Postfix grants it: users saw two.
+#[test]
+fn values_of_a_child_with_leading_spaces_lose_one_for_an_mta_without_them() {
+    let mut content = Content::new(false);
+    content.receive_header(b"A", b"1");
+    content.receive_header(b"B", b"1");
+    let edits = vec![add("X", " x"), insert(0, "Y", "  y"), change(1, "A", "z"), change(1, "B", " ")];
+    content.commit(edits, Actions::ALL, true);
+    let expected = [change(1, "A", "z"), change(1, "B", " "), insert(0, "Y", " y"), add("X", "x")];
+    assert_eq!(render(&content), expected);
+}
+
 #[test]
 fn a_value_is_empty_before_its_space_is_added() {
     for leading_space in [false, true] {
