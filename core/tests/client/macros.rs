@@ -187,6 +187,19 @@ fn the_next_message_brings_its_macros_again() {
 }
 
 #[test]
+fn macros_come_again_behind_an_abort_even_without_an_envelope() {
+    let mut client = negotiated(6, Protocol::NO_MAIL.with(Protocol::NO_RCPT));
+    talk(&mut client, "CH");
+    for _ in 0..2 {
+        talk(&mut client, "T");
+        written(&mut client);
+        client.macros(b'L', b"{v}\x001\0", &[]);
+        assert_eq!(sent(&mut client), ["L: {v}=1"]);
+        client.abort();
+    }
+}
+
+#[test]
 fn lists_of_a_resumed_connection_hold() {
     let mut agreed = full_offer();
     agreed.macro_lists = vec![(Stage::Connect, Bytes::from_static(b"j"))];
