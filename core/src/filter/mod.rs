@@ -95,7 +95,7 @@ impl Filter {
         self.decoder.lend()
     }
 
-    /// Whether everything received has been looked at.
+    /// Whether something received has not been looked at yet.
     #[must_use]
     pub fn has_input(&self) -> bool {
         self.decoder.has_input()
