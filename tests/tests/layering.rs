@@ -1,0 +1,71 @@
+//! Dependencies point one way: programs -> configuration and runtimes -> core.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above").to_owned()
+}
+
+/// The names in `[dependencies]` and `[build-dependencies]` of a member, those of tests left out.
+fn dependencies(member: &str) -> Vec<String> {
+    let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).expect("a member has a manifest");
+    let mut names = Vec::new();
+    let mut inside = false;
+    for line in manifest.lines().map(str::trim) {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]") && !line.contains("dev-dependencies");
+        } else if inside && !line.is_empty() && !line.starts_with('#') {
+            let end = line.find(['.', ' ', '=']).unwrap_or(line.len());
+            names.push(line[..end].to_owned());
+        }
+    }
+    names
+}
+
+#[test]
+fn core_depends_on_nothing_of_ours_and_little_else() {
+    assert_eq!(dependencies("core"), ["bytes", "thiserror", "memchr"]);
+}
+
+#[test]
+fn the_runtime_knows_core_and_not_the_configuration() {
+    let ours: Vec<String> =
+        dependencies("runtime-std").into_iter().filter(|name| name.starts_with("millstream")).collect();
+    assert_eq!(ours, ["millstream-core"]);
+}
+
+#[test]
+fn the_configuration_knows_core_and_no_runtime() {
+    let ours: Vec<String> =
+        dependencies("config").into_iter().filter(|name| name.starts_with("millstream")).collect();
+    assert_eq!(ours, ["millstream-core"]);
+}
+
+#[test]
+fn core_has_neither_std_nor_unsafe_code() {
+    let top = fs::read_to_string(root().join("core/src/lib.rs")).expect("core has a top");
+    for attribute in ["#![no_std]", "#![forbid(unsafe_code)]"] {
+        assert!(top.contains(attribute), "{attribute}");
+    }
+}
+
+/// Determinism: the same inputs give the same outputs, always.
+#[test]
+fn core_reads_no_clock_and_iterates_over_no_hash_map() {
+    let mut folders = vec![root().join("core/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder can be read").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("source is text");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for word in ["HashMap", "HashSet", "SystemTime", "std::time", "rand::"] {
+                assert!(!code.contains(word), "{}: {word}", path.display());
+            }
+        }
+    }
+}
