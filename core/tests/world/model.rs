@@ -177,7 +177,8 @@ impl<'a> Model<'a> {
         let letter = exchange.letter;
         let mut decided = None;
         for i in 0..self.runners.len() {
-            if self.runners[i].out || (letter == b'T' && self.runners[i].done) {
+            let runner = &self.runners[i];
+            if runner.out || (letter == b'T' && runner.done && !runner.failed) {
                 continue;
             }
             // Once it is certain, the others may be spared.
@@ -218,7 +219,8 @@ impl<'a> Model<'a> {
 
     fn rcpt(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
         for i in 0..self.runners.len() {
-            if self.runners[i].out || self.runners[i].done {
+            let runner = &self.runners[i];
+            if runner.out || (runner.done && !runner.failed) {
                 continue;
             }
             match self.runners[i].ask(b'R', &exchange.payload, &self.macros, exact)? {
