@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Session;
-use super::child::{Child, Gone, Link, Part};
+use super::child::{Child, Gone, Link, Part, Step};
 use crate::event::{Event, Outcome, Verdict};
 use crate::machine::{Answer, Output, QueryId};
 use crate::policy::{Answers, ChildIndex, ChildState, Decision, Facts, Fallback, Why};
@@ -107,6 +107,10 @@ impl Session {
         let child = &mut self.children[index];
         if let Some(client) = child.up_mut() {
             client.abort();
+        }
+        if child.step == Step::Waiting {
+            // Its reply to the command in hand will be swallowed with all others.
+            child.step = Step::Passed;
         }
         child.part = Part::Done(outcome, stage, 0);
     }
