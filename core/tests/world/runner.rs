@@ -176,6 +176,10 @@ impl<'a> Runner<'a> {
         };
         // Nobody looks at macros for these, and nobody takes old ones back.
         let stale = macros.is_empty() && b"LBU".contains(&letter);
+        if seen.macros != macros && !stale && !exact {
+            // The same command of another message.
+            return Ok(Verdict::Cut);
+        }
         if seen.macros != macros && !stale {
             return at(format!(
                 "its macros are {}, must be {}",
