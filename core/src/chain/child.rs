@@ -43,7 +43,7 @@ pub(super) struct Timer {
 /// The connection to a child.
 ///
 /// ```text
-///   Connecting --> Negotiating --> Up --> Closing --> Gone
+///   Connecting --> Negotiating --> Up --> Gone, and its client among those that take their leave
 ///        |              |           |
 ///        +--------------+-----------+---- failure ---> Gone(Failed)
 /// ```
@@ -57,9 +57,7 @@ pub(super) enum Link {
     Negotiating(Box<Client>),
     /// It takes part.
     Up(Box<Client>),
-    /// It has left the session; what is queued for it is still written.
-    Closing(Box<Client>, Gone),
-    /// There is no connection.
+    /// There is none any more.
     Gone(Gone),
 }
 
@@ -141,14 +139,14 @@ impl Child {
     /// The conversation, while bytes may still go to the child.
     pub(super) fn client(&self) -> Option<&Client> {
         match &self.link {
-            Link::Negotiating(client) | Link::Up(client) | Link::Closing(client, _) => Some(client),
+            Link::Negotiating(client) | Link::Up(client) => Some(client),
             Link::None | Link::Connecting | Link::Gone(_) => None,
         }
     }
 
     pub(super) fn client_mut(&mut self) -> Option<&mut Client> {
         match &mut self.link {
-            Link::Negotiating(client) | Link::Up(client) | Link::Closing(client, _) => Some(client),
+            Link::Negotiating(client) | Link::Up(client) => Some(client),
             Link::None | Link::Connecting | Link::Gone(_) => None,
         }
     }
@@ -232,18 +230,10 @@ impl Child {
     }
 
     pub(super) fn wrote(&mut self, n: usize) {
-        let Some(client) = self.client_mut() else { return };
-        client.wrote(n);
-        let empty = client.unwritten() == 0;
-        self.timer = None;
-        if empty && let Link::Closing(_, why) = self.link {
-            self.link = Link::Gone(why);
+        if let Some(client) = self.client_mut() {
+            client.wrote(n);
+            self.timer = None;
         }
-    }
-
-    /// Whether nothing waits to be written to it.
-    pub(super) fn is_flushed(&self) -> bool {
-        self.client().is_none_or(|client| client.unwritten() == 0)
     }
 
     /// Sets the timer for what is awaited now. A timer for the same thing runs on.
@@ -257,7 +247,7 @@ impl Child {
                 Some(_) => Some((TimerName::Reading, timeouts.reading)),
                 None => None,
             },
-            Link::None | Link::Closing(..) | Link::Gone(_) => None,
+            Link::None | Link::Gone(_) => None,
         };
         self.timer = match (wanted, self.timer) {
             (None, _) => None,

@@ -33,9 +33,11 @@ mod verdict;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::client::Client;
 use crate::event::{Event, Failure, TimerName, Verdict};
 use crate::filter::Filter;
 use crate::machine::{Closure, Input, Machine, Output, Peer};
@@ -57,6 +59,8 @@ pub struct Session {
     clock: Clock,
     filter: Filter,
     children: Box<[Child]>,
+    /// Connections of which leave was taken and for which something is still queued.
+    leaving: Vec<(Peer, Box<Client>)>,
     /// What the MTA offered.
     offered: Negotiation,
     /// What is offered to the children.
@@ -117,6 +121,7 @@ impl Session {
             clock: Clock::default(),
             filter,
             children,
+            leaving: Vec::new(),
             offered: Negotiation::default(),
             offer: Negotiation::default(),
             answer: Negotiation::default(),
@@ -170,7 +175,10 @@ impl Session {
                 self.mta_timer = None;
             }
             Input::Wrote { peer, n } => {
-                if let Some(index) = self.child_of(peer) {
+                if let Some(place) = self.leaving.iter().position(|(leaving, _)| *leaving == peer) {
+                    self.leaving[place].1.wrote(n);
+                    self.leaving.retain(|(_, client)| client.unwritten() > 0);
+                } else if let Some(index) = self.child_of(peer) {
                     self.children[index].wrote(n);
                 }
             }
@@ -273,7 +281,7 @@ impl Session {
 
     fn end_if_closed(&mut self) {
         if let Life::Closing(deadline) = self.life {
-            let flushed = self.filter.unwritten() == 0 && self.children.iter().all(Child::is_flushed);
+            let flushed = self.filter.unwritten() == 0 && self.leaving.is_empty();
             if flushed || self.clock.is_due(deadline) {
                 self.life = Life::Finished;
                 self.outputs.push_back(Output::Finished);
@@ -311,11 +319,13 @@ impl Machine for Session {
     }
 
     fn transmit<'a>(&'a self, peer: Peer, slices: &mut [&'a [u8]]) -> usize {
-        match self.child_of(peer) {
-            Some(index) => self.children[index].client().map_or(0, |client| client.transmit(slices)),
-            None if peer == Peer::MTA => self.filter.transmit(slices),
-            None => 0,
+        if peer == Peer::MTA {
+            return self.filter.transmit(slices);
         }
+        let present = self.child_of(peer).and_then(|index| self.children[index].client());
+        let leaving =
+            || self.leaving.iter().find(|(leaving, _)| *leaving == peer).map(|(_, client)| &**client);
+        present.or_else(leaving).map_or(0, |client| client.transmit(slices))
     }
 
     fn wants_input(&self, peer: Peer) -> bool {

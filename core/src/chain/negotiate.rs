@@ -179,10 +179,8 @@ impl Session {
     pub(super) fn begin_again(&mut self) {
         self.end_transaction(crate::event::MessageEnd::Aborted, Stage::Mail);
         for index in 0..self.children.len() {
+            self.quit_child(index, super::child::Gone::Left);
             let peer = self.children[index].peer;
-            if matches!(self.children[index].link, Link::Connecting | Link::Negotiating(_) | Link::Up(_)) {
-                self.outputs.push_back(Output::Close { peer, flush_by: None });
-            }
             let mut fresh = Child::new(&*self.policy, crate::policy::ChildIndex(index as u16));
             fresh.peer = Peer { generation: peer.generation.wrapping_add(1), ..peer };
             self.children[index] = fresh;

@@ -125,7 +125,9 @@ impl Session {
             Link::Up(mut client) => {
                 client.abort();
                 client.quit();
-                child.link = Link::Closing(client, why);
+                if client.unwritten() > 0 {
+                    self.leaving.push((child.peer, client));
+                }
                 Some(flush_by)
             }
             Link::Connecting | Link::Negotiating(_) => None,
@@ -151,8 +153,7 @@ fn state(child: &Child) -> ChildState {
         (Part::Done(Outcome::Decided(verdict), ..), _) => of_verdict(verdict),
         (Part::Done(Outcome::Failed(Fallback::Accept), ..), _) => ChildState::Gone,
         (Part::Done(Outcome::Failed(fallback), ..), _) => of_verdict(&(*fallback).into()),
-        (Part::Done(Outcome::Stopped, ..), _)
-        | (_, Link::Gone(Gone::Stopped) | Link::Closing(_, Gone::Stopped)) => ChildState::Stopped,
+        (Part::Done(Outcome::Stopped, ..), _) | (_, Link::Gone(Gone::Stopped)) => ChildState::Stopped,
         (_, Link::Up(_) | Link::Connecting | Link::Negotiating(_)) => ChildState::Running,
         _ => ChildState::Gone,
     }

@@ -33,7 +33,6 @@ impl Session {
             Link::Connecting | Link::Negotiating(_) | Link::Up(_) => {
                 self.fail_child(index, Failure::Closed(why));
             }
-            Link::Closing(_, gone) => self.children[index].link = Link::Gone(*gone),
             Link::None | Link::Gone(_) => {}
         }
     }

@@ -60,7 +60,7 @@ pub struct Client {
     decoder: Decoder,
     outbox: Outbox,
     conversation: Conversation,
-    offer: (u32, crate::wire::Actions),
+    offer: Negotiation,
     negotiated: Negotiation,
     owed: VecDeque<Owed>,
     repeated: [Repeated; 3],
@@ -73,7 +73,7 @@ impl Client {
     #[must_use]
     pub fn new(frame_limit: usize, offer: &Negotiation) -> Self {
         let mut client = Self::bare(frame_limit);
-        client.offer = (offer.version, offer.actions);
+        client.offer.clone_from(offer);
         client.conversation = Conversation::Idle;
         client.outbox.write(|out| offer.encode_frame(out));
         client.owed.push_back(Owed { stage: Stage::Negotiate, stale: false });
@@ -94,7 +94,7 @@ impl Client {
             decoder: Decoder::new(frame_limit),
             outbox: Outbox::default(),
             conversation: Conversation::Greeting,
-            offer: (0, crate::wire::Actions::NONE),
+            offer: Negotiation::default(),
             negotiated: Negotiation::default(),
             owed: VecDeque::new(),
             repeated: [b'L', b'B', b'U'].map(Repeated::nothing),
@@ -321,10 +321,10 @@ impl Client {
         }
     }
 
-    /// An answer must lie within the offer, as Postfix demands. Protocol bits that were not offered are taken as they
-    /// are: Postfix only logs them, and rspamd sends them.
+    /// An answer must lie within the offer, as Postfix demands. Bits that were not offered and say what is not to be sent
+    /// or answered are taken all the same, since rspamd sends them; others that were not offered mean nothing.
     fn check(&self, mut answer: Negotiation) -> Result<Negotiation, Fault> {
-        let (version, actions) = self.offer;
+        let Negotiation { version, actions, protocol, .. } = self.offer;
         let wrong =
             |what, expected, came| Fault::Negotiation { culprit: Culprit::Child, what, expected, came };
         if answer.version > version || answer.version < crate::wire::VERSION_MIN {
@@ -333,7 +333,8 @@ impl Client {
         if !actions.has(answer.actions) {
             return Err(wrong("actions", actions.0, answer.actions.0));
         }
-        answer.protocol = answer.protocol.and(Protocol::ALL);
+        let silence = Protocol::NO_SEND.with(Protocol::NO_REPLY).with(Protocol::SKIP);
+        answer.protocol = answer.protocol.and(protocol.with(silence));
         Ok(answer)
     }
 
