@@ -148,7 +148,10 @@ impl Session {
             }
         }
         self.children[index].part = Part::Done(Outcome::Decided(verdict), stage, applied);
-        if self.children[index].decisive().is_some() || quarantined && self.mta_is_postfix() {
+        if quarantined && self.mta_is_postfix() {
+            self.overrule_behind(index);
+        }
+        if self.children[index].decisive().is_some() {
             self.abort_behind(index);
         }
     }
@@ -158,6 +161,16 @@ impl Session {
     fn mta_is_postfix(&self) -> bool {
         let version = self.macros.value(b"v").unwrap_or_default();
         version.windows(7).any(|word| word.eq_ignore_ascii_case(b"postfix"))
+    }
+
+    /// Whoever stands behind would not have been asked at all: what he has said meanwhile does not count.
+    fn overrule_behind(&mut self, index: usize) {
+        self.abort_behind(index);
+        for child in &mut self.children[index + 1..] {
+            if let Part::Done(outcome, ..) = &mut child.part {
+                *outcome = Outcome::Aborted;
+            }
+        }
     }
 
     /// Whoever stands behind a child that has ended the matter will not be asked: his part is over.
