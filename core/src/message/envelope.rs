@@ -6,13 +6,11 @@ use bytes::Bytes;
 
 use crate::wire::Edit;
 
-/// A change to the recipients, in the order in which it was asked for.
-pub type EnvelopeEdit = Edit;
-
 /// What children asked for, in chain order.
 #[derive(Debug, Default)]
 pub struct EnvelopeEdits {
-    recipients: Vec<EnvelopeEdit>,
+    /// In the order in which they were asked for.
+    recipients: Vec<Edit>,
     from: Option<(Bytes, Option<Bytes>)>,
     quarantine: Option<Bytes>,
 }
