@@ -152,13 +152,11 @@ impl Headers {
         }
     }
 
-    /// `m` without a value: deletes. Returns whether there is such a header.
-    pub fn delete(&mut self, order: &mut Vec<FieldId>, occurrence: u32, name: &[u8]) -> bool {
-        let place = self.find(order, occurrence, name);
-        if let Some(place) = place {
+    /// `m` without a value: deletes; nothing when there is no such header.
+    pub fn delete(&mut self, order: &mut Vec<FieldId>, occurrence: u32, name: &[u8]) {
+        if let Some(place) = self.find(order, occurrence, name) {
             order.remove(place);
         }
-        place.is_some()
     }
 
     /// The place of the `occurrence`-th header of a name, from 1; 0 means 1, as both MTAs have it.

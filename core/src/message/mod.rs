@@ -142,45 +142,36 @@ impl Content {
     /// with the MTA's own Received as number 0, `m` counts the headers of that name in any case without it.
     pub fn commit(&mut self, edits: Vec<Edit>, actions: Actions, leading_space: bool) -> usize {
         let to_mta_value = |value| to_mta_value(value, leading_space, self.leading_space);
-        let mut order = self.headers.order();
+        let before = self.headers.order();
+        let mut order = before.clone();
         let mut replaced: Option<Body> = None;
         let mut applied = 0;
-        let mut changed = false;
         for edit in edits {
             if !actions.has_any(needed_action(&edit)) {
                 continue;
             }
             applied += 1;
-            changed |= match edit {
+            match edit {
                 Edit::AddHeader(name, value) => {
                     let value = to_mta_value(value);
                     self.headers.add(&mut order, &name, &value);
-                    true
                 }
                 Edit::InsertHeader(index, name, value) => {
                     let value = to_mta_value(value);
                     self.headers.insert(&mut order, index, &name, &value);
-                    true
                 }
                 Edit::ChangeHeader(occurrence, name, value) if value.is_empty() => {
-                    self.headers.delete(&mut order, occurrence, &name)
+                    self.headers.delete(&mut order, occurrence, &name);
                 }
                 Edit::ChangeHeader(occurrence, name, value) => {
                     let value = to_mta_value(value);
                     self.headers.change(&mut order, occurrence, &name, &value);
-                    true
                 }
-                Edit::ReplaceBody(data) => {
-                    replaced.get_or_insert_with(Body::default).append(data);
-                    true
-                }
-                envelope => {
-                    self.envelope.push(envelope);
-                    false
-                }
-            };
+                Edit::ReplaceBody(data) => replaced.get_or_insert_with(Body::default).append(data),
+                envelope => self.envelope.push(envelope),
+            }
         }
-        if changed {
+        if order != before || replaced.is_some() {
             self.headers.set_order(order);
             let body = match replaced {
                 Some(mut body) => {
