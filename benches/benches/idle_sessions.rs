@@ -63,7 +63,10 @@ fn measure(children: usize, sessions: usize) -> Option<()> {
 }
 
 fn main() {
-    println!("{:>8} {:>9} {:>14} {:>14} {:>18}", "children", "sessions", "MB before", "MB with them", "KiB each");
+    println!(
+        "{:>8} {:>9} {:>14} {:>14} {:>18}",
+        "children", "sessions", "MB before", "MB with them", "KiB each"
+    );
     for (children, sessions) in [(0, 1000), (1, 1000), (3, 1000)] {
         if measure(children, sessions).is_none() {
             println!("{children:>8} {sessions:>9}  cannot be measured here");

@@ -1,5 +1,7 @@
 //! Dependencies point one way: programs -> configuration and runtimes -> core.
 
+#![allow(clippy::expect_used, reason = "a test without the sources is no test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +11,8 @@ fn root() -> PathBuf {
 
 /// The names in `[dependencies]` and `[build-dependencies]` of a member, those of tests left out.
 fn dependencies(member: &str) -> Vec<String> {
-    let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).expect("a member has a manifest");
+    let manifest =
+        fs::read_to_string(root().join(member).join("Cargo.toml")).expect("a member has a manifest");
     let mut names = Vec::new();
     let mut inside = false;
     for line in manifest.lines().map(str::trim) {

@@ -10,13 +10,13 @@
 //! Two kinds of work:
 //!
 //! * **Commands that the MTA waits for** (CONNECT, HELO, MAIL, RCPT, DATA, UNKNOWN). One is in hand at a time. Each child
-//!   has a [`Step`](child::Step) for it; the answer is settled as soon as the children's answers, looked at in chain
-//!   order, allow only one ([`commands`]).
+//!   has a `Step` for it; the answer is settled as soon as the children's answers, looked at in chain
+//!   order, allow only one (`commands.rs`).
 //! * **Content** (headers, end of headers, body). It is put on the message's timeline at the speed of the MTA and
-//!   nothing is answered; each child has a cursor and is fed as far as its gate lets it ([`feed`]). The verdict comes
-//!   with end of message ([`verdict`]).
+//!   nothing is answered; each child has a cursor and is fed as far as its gate lets it (`feed.rs`). The verdict comes
+//!   with end of message (`verdict.rs`).
 //!
-//! Which child may go how far is decided in [`gate`] alone.
+//! Which child may go how far is decided in `gate.rs` alone.
 
 mod child;
 mod commands;
