@@ -418,7 +418,7 @@ fn special(rng: &mut Rng, wildness: Wildness, plan: &Plan) -> Rule {
     let silent = plan.protocol & no_reply_bit(letter) != 0;
     let content = b"LNB".contains(&letter);
     let end = match rng.below(if silent { 1 } else { 10 }) {
-        0 if silent && content && rng.chance(50) => End::Close,
+        0 if silent && content && is_asked_again(plan) => End::Close,
         0 if silent => plan.usual.end.clone(),
         0 | 1 => fault(rng, letter, plan),
         _ => End::Final(verdict(rng, letter)),
@@ -452,6 +452,11 @@ fn verdict(rng: &mut Rng, letter: u8) -> Frame {
     }
 }
 
+/// Only a child that will be asked again, and waited for, is sure to be seen to have closed.
+fn is_asked_again(plan: &Plan) -> bool {
+    plan.version >= 3 && plan.protocol & 0x3_f106 == 0
+}
+
 fn fault(rng: &mut Rng, letter: u8, plan: &Plan) -> End {
     let garbage: [&[u8]; 11] = [
         b"\0\0\0\x01f",
@@ -468,9 +473,7 @@ fn fault(rng: &mut Rng, letter: u8, plan: &Plan) -> End {
     ];
     let not_here: [&[u8]; 4] =
         [b"\0\0\0\x01p", b"\0\0\0\x06hX\0v\0\0", b"\0\0\0\x04b\x30\x0d\x0a", b"\0\0\0\x03qx\0"];
-    // Behind its last word only a child that will be asked again, and waited for, is seen to have closed.
-    let asked_again = plan.version >= 3 && plan.protocol & 0x3_f106 == 0;
-    let close_after = (letter == b'E' && asked_again) || b"LNB".contains(&letter);
+    let close_after = (letter == b'E' && is_asked_again(plan)) || b"LNB".contains(&letter);
     match rng.below(8) {
         0 => End::Close,
         1 => End::Stall,
