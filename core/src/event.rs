@@ -76,6 +76,8 @@ pub enum TimerName {
     Reading,
     /// `milter.end_of_message_timeout`.
     EndOfMessage,
+    /// What the MTA waits for an answer, all children together.
+    Budget,
     /// The MTA has sent nothing at all.
     MtaGreeting,
     /// The MTA is silent.
@@ -91,6 +93,7 @@ impl fmt::Display for TimerName {
             Self::Writing => "writing_timeout",
             Self::Reading => "reading_timeout",
             Self::EndOfMessage => "end_of_message_timeout",
+            Self::Budget => "the time that the MTA waits for an answer is over,",
             Self::MtaGreeting => "no negotiation",
             Self::MtaIdle => "no command",
             Self::MtaWriting => "does not read its replies",

@@ -32,6 +32,12 @@ pub struct Limits {
     pub mta_writing: Duration,
     /// How long the MTA may take to begin with a negotiation. Default 300 s.
     pub mta_greeting: Duration,
+    /// How long the answer to a command of the MTA may take in all, however many children are asked one after another;
+    /// then the unanswered get their fallback. Default: three seconds below the limit of the MTA in front, which is 30 s
+    /// for Postfix and 10 s for Sendmail and unknown ones.
+    pub command_budget: Option<Duration>,
+    /// The same for the answer to end of message. Default: three seconds below the 300 s of both MTAs.
+    pub message_budget: Option<Duration>,
     /// How often PROGRESS is sent while end of message is pending. Default 5 s: half of Sendmail's 10 s per reply.
     pub progress: Duration,
 }
@@ -51,6 +57,8 @@ impl Default for Limits {
             mta_idle: Duration::from_secs(7210),
             mta_writing: Duration::from_secs(300),
             mta_greeting: Duration::from_secs(300),
+            command_budget: None,
+            message_budget: None,
             progress: Duration::from_secs(5),
         }
     }

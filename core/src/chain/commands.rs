@@ -122,6 +122,7 @@ impl Session {
 
     /// Takes a command in hand.
     fn begin(&mut self, stage: Stage, payload: &[u8]) {
+        self.begin_budget(stage);
         self.command = Some(InHand { stage, payload: Bytes::copy_from_slice(payload) });
         for child in &mut self.children {
             child.step = Step::Todo;
@@ -243,6 +244,7 @@ impl Session {
     /// Answers the command in hand and draws the consequences.
     fn answer(&mut self, stage: Stage, decided: &Decided) {
         let Some(command) = self.command.take() else { return };
+        self.budget = None;
         self.reply(Final::from(&decided.verdict));
         // A recipient that the MTA has refused stays refused whatever is answered.
         let rejected_before = stage == Stage::Rcpt && self.recipient_is_rejected();

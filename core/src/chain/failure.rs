@@ -1,5 +1,7 @@
 //! Failures of children and of the MTA, and the timers that find them.
 
+use core::time::Duration;
+
 use super::child::{Gone, Link, Part, Step, Timer};
 use super::commands::fallback_step;
 use super::{Life, Session};
@@ -98,8 +100,25 @@ impl Session {
         };
         let children = self.children.iter().filter_map(|child| Some(child.timer?.deadline));
         let mta = self.mta_timer.map(|(_, deadline)| deadline);
-        let all = children.chain(mta).chain(self.progress_at).chain(closing);
+        let budget = self.budget.map(|(deadline, _)| deadline);
+        let all = children.chain(mta).chain(budget).chain(self.progress_at).chain(closing);
         all.map(|deadline| self.clock.fires_at(deadline)).min()
+    }
+
+    /// The MTA waits no longer: every child whose answer is still missing has failed.
+    fn end_of_budget(&mut self, limit: Duration) {
+        let stage = self.command.as_ref().map(|command| command.stage);
+        for index in 0..self.children.len() {
+            let child = &self.children[index];
+            let missing = match stage {
+                None => child.is_coming(),
+                Some(Stage::EndOfMessage) => matches!(child.part, Part::In(_)),
+                Some(_) => matches!(child.step, Step::Todo | Step::Waiting),
+            };
+            if missing {
+                self.fail_child(index, Failure::Timeout { timer: TimerName::Budget, limit });
+            }
+        }
     }
 
     /// Fires what is due. Returns whether anything was.
@@ -115,6 +134,13 @@ impl Session {
                 self.fail_child(index, Failure::Timeout { timer: name, limit });
                 fired = true;
             }
+        }
+        if let Some((deadline, limit)) = self.budget
+            && self.clock.is_due(deadline)
+        {
+            self.budget = None;
+            self.end_of_budget(limit);
+            fired = true;
         }
         if self.progress_at.is_some_and(|deadline| self.clock.is_due(deadline)) {
             self.progress_at = Some(self.now() + self.policy.limits().progress);

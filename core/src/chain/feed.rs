@@ -68,6 +68,7 @@ impl Session {
             transaction.headers_done = true;
             transaction.body_done = true;
         }
+        self.begin_budget(Stage::EndOfMessage);
         self.command = Some(InHand { stage: Stage::EndOfMessage, payload: Bytes::new() });
         self.progress_at = Some(self.now() + self.policy.limits().progress);
     }

@@ -23,6 +23,7 @@ mod commands;
 mod failure;
 mod feed;
 mod gate;
+mod mta;
 mod negotiate;
 mod policy;
 mod replies;
@@ -34,6 +35,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -46,6 +48,7 @@ use crate::time::{Clock, Instant};
 use crate::wire::{ConnectInfo, Macros, Negotiation, Stage};
 
 use child::{Child, Link};
+use mta::MtaKind;
 use transaction::Transaction;
 
 /// How many frames of the MTA are looked at in one call; the rest follows in the next.
@@ -76,6 +79,8 @@ pub struct Session {
     command: Option<InHand>,
     transaction: Option<Box<Transaction>>,
     mta_timer: Option<(TimerName, Instant)>,
+    /// Until when the answer that the MTA waits for must be there, and how long that was.
+    budget: Option<(Instant, Duration)>,
     progress_at: Option<Instant>,
     outputs: VecDeque<Output>,
     next_query: u32,
@@ -132,6 +137,7 @@ impl Session {
             command: None,
             transaction: None,
             mta_timer: None,
+            budget: None,
             progress_at: None,
             outputs: VecDeque::new(),
             next_query: 0,
@@ -143,6 +149,12 @@ impl Session {
 
     fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// The MTA begins to wait for the answer to the command of `stage`.
+    fn begin_budget(&mut self, stage: Stage) {
+        let limit = MtaKind::of(&self.macros).budget(stage, self.policy.limits());
+        self.budget = Some((self.now() + limit, limit));
     }
 
     fn event(&mut self, event: Event) {
@@ -268,6 +280,7 @@ impl Session {
         let disconnected = crate::event::MessageEnd::Disconnected;
         self.end_transaction(disconnected, Stage::Mail);
         self.command = None;
+        self.budget = None;
         self.progress_at = None;
         let mut flush_by = self.now() + crate::policy::Timeouts::default().writing;
         for index in 0..self.children.len() {

@@ -47,6 +47,7 @@ impl Session {
             let verdict = Verdict::from(self.policy.fallback());
             self.refused = (!verdict.delivers()).then_some(Decided { verdict, by: None });
         }
+        self.begin_budget(Stage::Negotiate);
         self.acquire_children();
     }
 
@@ -79,6 +80,7 @@ impl Session {
         if self.filter.owed() != Some(Stage::Negotiate) || self.children.iter().any(Child::is_coming) {
             return;
         }
+        self.budget = None;
         self.answer = self.joint_answer();
         if self.filter.negotiate(&self.answer).is_err() {
             return self.finish();

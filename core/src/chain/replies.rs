@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Session;
 use super::child::{Gone, Link, Part, Step};
+use super::mta::MtaKind;
 use crate::client::FromMilter;
 use crate::event::{Event, Failure, Outcome, Verdict};
 use crate::machine::Closure;
@@ -148,19 +149,13 @@ impl Session {
             }
         }
         self.children[index].part = Part::Done(Outcome::Decided(verdict), stage, applied);
-        if quarantined && self.mta_is_postfix() {
+        // Postfix asks no further milter once one has quarantined a message, Sendmail does.
+        if quarantined && MtaKind::of(&self.macros) == MtaKind::Postfix {
             self.overrule_behind(index);
         }
         if self.children[index].decisive().is_some() {
             self.abort_behind(index);
         }
-    }
-
-    /// Whether the MTA says that it is Postfix. Postfix asks no further milter once one has quarantined a message,
-    /// Sendmail does; both deliver it to the quarantine.
-    fn mta_is_postfix(&self) -> bool {
-        let version = self.macros.value(b"v").unwrap_or_default();
-        version.windows(7).any(|word| word.eq_ignore_ascii_case(b"postfix"))
     }
 
     /// Whoever stands behind would not have been asked at all: what he has said meanwhile does not count.

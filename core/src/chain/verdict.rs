@@ -34,6 +34,7 @@ impl Session {
     /// Answers the end of message: with a delivering verdict first the changes, then in any case one final reply.
     pub(super) fn answer_end_of_message(&mut self, decided: &Decided) {
         self.command = None;
+        self.budget = None;
         self.progress_at = None;
         if decided.verdict.delivers()
             && let Some(transaction) = &self.transaction
