@@ -7,7 +7,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::machine::{Closure, IoKind, Refusal};
-use crate::policy::{ChildIndex, Fallback, Why};
+use crate::policy::{ChildIndex, FailureKind, Fallback, Why};
 use crate::wire::{Fault, Stage};
 
 /// A verdict as people read it.
@@ -44,6 +44,14 @@ impl Verdict {
         }
     }
 
+    /// The SMTP connection is to be closed. Only a reply text can say that to every MTA.
+    #[must_use]
+    pub fn shutdown() -> Self {
+        Self::TemporaryFailure(Some(Arc::from(
+            &b"421 4.7.0 Service not available, closing transmission channel"[..],
+        )))
+    }
+
     /// The reply text of the milter, without its final NUL.
     #[must_use]
     pub fn text(&self) -> Option<&[u8]> {
@@ -58,6 +66,8 @@ impl From<Fallback> for Verdict {
     fn from(fallback: Fallback) -> Self {
         match fallback {
             Fallback::Accept => Self::Accept,
+            Fallback::Quarantine => Self::Continue,
+            Fallback::Shutdown => Self::shutdown(),
             Fallback::TemporaryFailure => Self::TemporaryFailure(None),
             Fallback::Reject => Self::Reject(None),
             Fallback::Discard => Self::Discard,
@@ -124,6 +134,18 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The kind for which a fallback can be configured.
+    #[must_use]
+    pub const fn kind(&self) -> FailureKind {
+        match self {
+            Self::Connect(_) => FailureKind::Connect,
+            Self::Timeout { timer: TimerName::Connection, .. } => FailureKind::Connect,
+            Self::Timeout { .. } => FailureKind::Timeout,
+            Self::Protocol(_) => FailureKind::Protocol,
+            Self::Closed(_) => FailureKind::Closed,
+        }
+    }
+
     /// Whether it is not the peer that failed but something that this process ran out of: descriptors, memory, or a
     /// limit of its own. The answer is then a temporary failure, whatever the fallback is.
     #[must_use]

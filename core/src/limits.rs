@@ -26,6 +26,9 @@ pub struct Limits {
     pub macro_bytes: usize,
     /// How far reading from the MTA may run ahead of the slowest child that is fed live, in bytes. Default 256 KiB.
     pub read_ahead: usize,
+    /// How long the MTA may be left unread because of that; then the rest of the message is stored. Default 5 s: half of
+    /// what Sendmail waits while it writes, before it lets the mail pass unfiltered.
+    pub unread: Duration,
     /// How long the MTA may be silent between two commands. Default 7210 s, libmilter's.
     pub mta_idle: Duration,
     /// How long the MTA may take none of the bytes that wait for it. Default 300 s, Sendmail's longest limit.
@@ -54,6 +57,7 @@ impl Default for Limits {
             edits: 10_000,
             macro_bytes: 256 << 10,
             read_ahead: 256 << 10,
+            unread: Duration::from_secs(5),
             mta_idle: Duration::from_secs(7210),
             mta_writing: Duration::from_secs(300),
             mta_greeting: Duration::from_secs(300),

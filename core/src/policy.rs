@@ -39,6 +39,49 @@ pub enum Fallback {
     Reject,
     /// The mail is taken and thrown away.
     Discard,
+    /// The mail goes on as if the child were not there, and is held in the MTA's quarantine. An MTA that does not offer
+    /// that gets a temporary failure.
+    Quarantine,
+    /// The client is told to try again later, and the SMTP connection is closed (421).
+    Shutdown,
+}
+
+impl Fallback {
+    /// Whether mail with this fallback goes on.
+    #[must_use]
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::Accept | Self::Quarantine)
+    }
+}
+
+/// The ways in which a child fails, each of which can have a fallback of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// No connection could be had.
+    Connect,
+    /// A time limit ran out.
+    Timeout,
+    /// It broke the protocol.
+    Protocol,
+    /// It closed the connection while it took part.
+    Closed,
+}
+
+impl FailureKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Connect, Self::Timeout, Self::Protocol, Self::Closed];
+}
+
+/// In which order children are shown a recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Recipients {
+    /// One after another, up to the first refusal, as the MTA itself does: no child counts a recipient that one before
+    /// it refuses.
+    #[default]
+    InOrder,
+    /// All at once, as milter manager does: one round trip for all, and a child may count a recipient that another
+    /// refuses.
+    Parallel,
 }
 
 impl fmt::Display for Fallback {
@@ -48,6 +91,8 @@ impl fmt::Display for Fallback {
             Self::TemporaryFailure => "temporary-failure",
             Self::Reject => "reject",
             Self::Discard => "discard",
+            Self::Quarantine => "quarantine",
+            Self::Shutdown => "shutdown",
         })
     }
 }
@@ -194,6 +239,25 @@ pub trait Policy: Send + Sync + fmt::Debug {
 
     /// What is answered when there are no children at all.
     fn fallback(&self) -> Fallback;
+
+    /// What is answered for `child` when it fails in this way. The default is [`ChildSettings::fallback`].
+    fn fallback_for(&self, child: ChildIndex, kind: FailureKind) -> Fallback {
+        let _ = kind;
+        self.children()
+            .get(usize::from(child.0))
+            .map_or(Fallback::TemporaryFailure, |settings| settings.fallback)
+    }
+
+    /// In which order children are shown recipients.
+    fn recipients(&self) -> Recipients {
+        Recipients::InOrder
+    }
+
+    /// The name of a header that marks delivered mail which a child did not see because of its fallback. The same header
+    /// on mail that comes in is removed.
+    fn unfiltered_header(&self) -> Option<&str> {
+        None
+    }
 
     /// Whether [`decide`](Self::decide) has anything to say about `child` at `stage`. Asked once per session.
     fn watches(&self, child: ChildIndex, stage: Stage) -> bool {

@@ -179,6 +179,11 @@ impl Child {
         }
     }
 
+    /// Whether it failed in a way that still matters for the mail of this session.
+    pub(super) fn failure_counts(&self) -> bool {
+        !self.evaluation && self.fallback().is_some_and(|fallback| fallback != Fallback::Accept)
+    }
+
     pub(super) const fn cursor(&self) -> Option<&Cursor> {
         match &self.part {
             Part::In(cursor) => Some(cursor),
@@ -198,9 +203,7 @@ impl Child {
         match &self.part {
             _ if self.evaluation => None,
             Part::Done(Outcome::Decided(verdict), ..) if !verdict.delivers() => Some(verdict.clone()),
-            Part::Done(Outcome::Failed(fallback), ..) if *fallback != Fallback::Accept => {
-                Some((*fallback).into())
-            }
+            Part::Done(Outcome::Failed(fallback), ..) if !fallback.passes() => Some((*fallback).into()),
             _ => None,
         }
     }

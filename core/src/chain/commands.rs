@@ -205,11 +205,12 @@ impl Session {
         child.step = if waits { Step::Waiting } else { Step::Passed };
     }
 
-    /// Sends a child the macros for the command `letter`, if it will be sent that command.
+    /// Sends a child the macros for the command `letter`, before the content also when it is not sent that command: it may
+    /// ask for them later, and Postfix sends them, too.
     pub(super) fn send_macros(&mut self, index: usize, letter: u8, extra: &[(Bytes, Bytes)]) {
         let set = self.macros.get(letter);
         let Some(client) = self.children[index].up_mut() else { return };
-        let wanted = Stage::of_letter(letter).is_none_or(|stage| client.wants(stage));
+        let wanted = Stage::of_letter(letter).is_none_or(|stage| client.wants(stage) || !stage.is_content());
         if wanted && (set.is_some() || !extra.is_empty()) {
             client.macros(letter, set.map_or(&[], |set| set), extra);
         }
@@ -223,18 +224,27 @@ impl Session {
 
     /// The answer to the command in hand, as soon as the children's steps in chain order allow only one.
     fn joint_step(&self, stage: Stage) -> Option<Decided> {
+        // Who stays in the message or session has to be heard to the end, since what it says may concern only itself.
+        let stays = matches!(stage, Stage::Rcpt | Stage::Unknown);
+        if stays && self.children.iter().any(|child| child.step == Step::Waiting) {
+            return None;
+        }
         for (index, child) in self.children.iter().enumerate() {
             match &child.step {
                 Step::Todo | Step::Waiting => return None,
-                Step::Decided(verdict) => return Some(Decided { verdict: verdict.clone(), by: Some(index) }),
+                Step::Decided(verdict) => {
+                    return Some(Decided { verdict: verdict.clone(), by: Some(index) });
+                }
                 Step::Passed => {}
             }
         }
         let nobody_left = match stage {
+            _ if self.policy.unfiltered_header().is_some() => false,
             Stage::Connect | Stage::Helo => self.children.iter().all(is_out),
-            Stage::Mail | Stage::Rcpt | Stage::Data => {
-                self.children.iter().all(|child| !matches!(child.part, Part::In(_)))
-            }
+            Stage::Mail | Stage::Rcpt | Stage::Data => self
+                .children
+                .iter()
+                .all(|child| !matches!(child.part, Part::In(_)) && !child.failure_counts()),
             _ => false,
         };
         let verdict = if nobody_left { Verdict::Accept } else { Verdict::Continue };
@@ -262,13 +272,6 @@ impl Session {
         let recipient = (stage == Stage::Rcpt).then(|| Arc::from(first_string(&command.payload)));
         let by = decided.by.map(|index| self.name(index));
         self.event(Event::Answered { stage, verdict: decided.verdict.clone(), by, recipient });
-        for child in &mut self.children {
-            if child.step == Step::Waiting
-                && let Some(client) = child.up_mut()
-            {
-                client.give_up();
-            }
-        }
         match stage {
             Stage::Connect | Stage::Helo => {
                 self.refused = Some(decided.clone());
@@ -300,7 +303,7 @@ pub(super) fn fallback_step(child: &Child, stage: Stage) -> Step {
     let counts = !matches!(stage, Stage::Connect | Stage::Helo | Stage::Unknown);
     match child.fallback() {
         _ if child.evaluation => Step::Passed,
-        None | Some(Fallback::Accept) => Step::Passed,
+        None | Some(Fallback::Accept | Fallback::Quarantine) => Step::Passed,
         Some(Fallback::Discard) if !counts => Step::Passed,
         Some(fallback) => Step::Decided(fallback.into()),
     }
@@ -308,7 +311,7 @@ pub(super) fn fallback_step(child: &Child, stage: Stage) -> Step {
 
 /// Whether a child has no say in the session any more. The fallback of one that failed may still count at MAIL.
 fn is_out(child: &Child) -> bool {
-    child.up().is_none() && fallback_step(child, Stage::Mail) == Step::Passed
+    child.up().is_none() && !child.failure_counts()
 }
 
 /// What CONNECT said, copied so that it does not pin the buffer that it was read into.

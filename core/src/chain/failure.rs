@@ -9,15 +9,21 @@ use crate::event::{Event, Failure, Outcome, TimerName};
 use crate::machine::Output;
 use crate::policy::{ChildIndex, Fallback};
 use crate::time::Instant;
-use crate::wire::Stage;
+use crate::wire::{Actions, Stage};
 
 impl Session {
     /// A child is of no use any more: its fallback is its verdict from now on.
     pub(super) fn fail_child(&mut self, index: usize, failure: Failure) {
-        let settings = &self.policy.children()[index];
-        let name = settings.name.clone();
-        // What we lack ourselves never lets mail pass that the child did not see.
-        let fallback = if failure.is_ours() { Fallback::TemporaryFailure } else { settings.fallback };
+        let name = self.name(index);
+        let configured = self.policy.fallback_for(ChildIndex(index as u16), failure.kind());
+        let fallback = match configured {
+            // What we lack ourselves never lets mail pass that the child did not see.
+            _ if failure.is_ours() => Fallback::TemporaryFailure,
+            Fallback::Quarantine if !self.offered.actions.has(Actions::QUARANTINE) => {
+                Fallback::TemporaryFailure
+            }
+            configured => configured,
+        };
         let stage = self.stage_of(index);
         let child = &mut self.children[index];
         let refused = matches!(failure, Failure::Connect(_) | Failure::Closed(_));
@@ -69,6 +75,11 @@ impl Session {
             child.retime(settings, now);
         }
         self.retime_mta();
+        self.unread_until = match (self.has_room(), self.unread_until) {
+            (true, _) => None,
+            (false, None) => Some(now + self.policy.limits().unread),
+            (false, running) => running,
+        };
     }
 
     /// The MTA is waited for while it owes a command or does not read.
@@ -101,7 +112,8 @@ impl Session {
         let children = self.children.iter().filter_map(|child| Some(child.timer?.deadline));
         let mta = self.mta_timer.map(|(_, deadline)| deadline);
         let budget = self.budget.map(|(deadline, _)| deadline);
-        let all = children.chain(mta).chain(budget).chain(self.progress_at).chain(closing);
+        let all =
+            children.chain(mta).chain(budget).chain(self.unread_until).chain(self.progress_at).chain(closing);
         all.map(|deadline| self.clock.fires_at(deadline)).min()
     }
 
@@ -134,6 +146,12 @@ impl Session {
                 self.fail_child(index, Failure::Timeout { timer: name, limit });
                 fired = true;
             }
+        }
+        if self.unread_until.is_some_and(|deadline| self.clock.is_due(deadline))
+            && let Some(transaction) = &mut self.transaction
+        {
+            transaction.read_on = true;
+            fired = true;
         }
         if let Some((deadline, limit)) = self.budget
             && self.clock.is_due(deadline)

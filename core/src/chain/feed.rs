@@ -74,12 +74,13 @@ impl Session {
     }
 
     /// Whether more content may be taken from the MTA: not while what is fed live has not caught up. Where a child
-    /// waits for another's changes the message has to be stored anyway.
+    /// waits for another's changes the message has to be stored anyway, and an MTA is never left unread for long.
     pub(super) fn has_room(&self) -> bool {
         let Some(transaction) = &self.transaction else { return true };
         let stored = transaction.content.body_bytes() < self.policy.limits().read_ahead;
         stored
             || transaction.decided.is_some()
+            || transaction.read_on
             || self.children.iter().any(|child| child.cursor().is_some_and(|cursor| cursor.view.is_none()))
     }
 

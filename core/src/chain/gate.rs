@@ -3,7 +3,7 @@
 //! | what | a child waits for |
 //! |---|---|
 //! | CONNECT, HELO, MAIL, DATA, UNKNOWN | nobody: an ABORT takes MAIL and DATA back |
-//! | RCPT | every enforcing child before it, which must have no objection: a recipient cannot be taken back |
+//! | RCPT | every enforcing child before it, which must have no objection: a recipient cannot be taken back (not with `manager.recipients = "parallel"`) |
 //! | content | the children before it that may still change what it is shown |
 //! | end of message | every enforcing child before it, which must deliver: autolearning, greylists and archives must not see refused mail |
 //!
@@ -12,13 +12,14 @@
 use super::Session;
 use super::child::{Child, Part, Step};
 use crate::event::{Outcome, Verdict};
-use crate::policy::Fallback;
+use crate::policy::Recipients;
 use crate::wire::Stage;
 
 impl Session {
     /// Whether the child number `index` may be shown the command in hand.
     pub(super) fn may_step(&self, index: usize, stage: Stage) -> bool {
-        stage != Stage::Rcpt || self.enforcing_before(index).all(|child| child.step == Step::Passed)
+        let in_order = stage == Stage::Rcpt && self.policy.recipients() == Recipients::InOrder;
+        !in_order || self.enforcing_before(index).all(|child| child.step == Step::Passed)
     }
 
     /// Whether what the child number `index` is shown can no longer change.
@@ -44,7 +45,7 @@ fn delivers(child: &Child) -> bool {
         Part::In(_) => false,
         Part::Out | Part::Done(Outcome::Stopped | Outcome::Absent, ..) => true,
         Part::Done(Outcome::Decided(verdict), ..) => Verdict::delivers(verdict),
-        Part::Done(Outcome::Failed(fallback), ..) => *fallback == Fallback::Accept,
+        Part::Done(Outcome::Failed(fallback), ..) => fallback.passes(),
         Part::Done(Outcome::Aborted, ..) => false,
     }
 }

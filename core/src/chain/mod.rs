@@ -82,6 +82,8 @@ pub struct Session {
     /// Until when the answer that the MTA waits for must be there, and how long that was.
     budget: Option<(Instant, Duration)>,
     progress_at: Option<Instant>,
+    /// When the MTA will have been left unread for too long.
+    unread_until: Option<Instant>,
     outputs: VecDeque<Output>,
     next_query: u32,
     /// Frames of the MTA wait although nothing is missing to look at them.
@@ -139,6 +141,7 @@ impl Session {
             mta_timer: None,
             budget: None,
             progress_at: None,
+            unread_until: None,
             outputs: VecDeque::new(),
             next_query: 0,
             more: false,

@@ -10,7 +10,7 @@ use super::{Decided, Session};
 use crate::client::Client;
 use crate::event::{Event, Verdict};
 use crate::machine::{Output, Peer};
-use crate::policy::Fallback;
+use crate::policy::{ChildIndex, FailureKind, Fallback};
 use crate::wire::facts::{Actions, Protocol, STAGES, Stage};
 use crate::wire::{Negotiation, VERSION_MAX, VERSION_MIN, names};
 
@@ -99,16 +99,14 @@ impl Session {
             // A change of a header that is not there adds it.
             actions = actions.with(Actions::ADD_HEADERS);
         }
+        actions = actions.with(self.own_actions());
         let mut macro_lists = Vec::new();
         if self.offered.actions.has(Actions::MACRO_LISTS) {
             macro_lists = self.joint_macro_lists();
         }
         let lists_bit = if macro_lists.is_empty() { Actions::NONE } else { Actions::MACRO_LISTS };
 
-        let must_speak = self.refused.is_some()
-            || self.children.iter().any(|child| {
-                !child.evaluation && child.fallback().is_some_and(|fallback| fallback != Fallback::Accept)
-            });
+        let must_speak = self.refused.is_some() || self.children.iter().any(Child::failure_counts);
         let mut protocol = Protocol::NONE;
         for fact in &STAGES {
             let wanted = self.needs(fact.stage);
@@ -131,6 +129,23 @@ impl Session {
         }
     }
 
+    /// What we may have to do to a message ourselves.
+    fn own_actions(&self) -> Actions {
+        let mut actions = Actions::NONE;
+        if self.policy.unfiltered_header().is_some() {
+            actions = actions.with(Actions::ADD_HEADERS).with(Actions::CHANGE_HEADERS);
+        }
+        let children = self.children.iter().enumerate().filter(|(_, child)| !child.evaluation);
+        let quarantines = |index: usize| {
+            let fallback = |kind| self.policy.fallback_for(ChildIndex(index as u16), kind);
+            FailureKind::ALL.into_iter().map(fallback).any(|fallback| fallback == Fallback::Quarantine)
+        };
+        if children.map(|(index, _)| index).any(quarantines) {
+            actions = actions.with(Actions::QUARANTINE);
+        }
+        actions
+    }
+
     /// Whether the MTA has to send the command of `stage`. The envelope is always wanted, for the log and as the frame
     /// of a message; headers also when edits have to be resolved against them.
     fn needs(&self, stage: Stage) -> bool {
@@ -142,7 +157,9 @@ impl Session {
         match stage {
             Stage::Connect | Stage::Helo | Stage::Mail | Stage::Rcpt => true,
             Stage::Header => {
-                wanted || self.children.iter().any(|child| child.writes().has_any(header_rights))
+                wanted
+                    || self.policy.unfiltered_header().is_some()
+                    || self.children.iter().any(|child| child.writes().has_any(header_rights))
             }
             _ => wanted,
         }
@@ -183,7 +200,7 @@ impl Session {
         for index in 0..self.children.len() {
             self.quit_child(index, super::child::Gone::Left);
             let peer = self.children[index].peer;
-            let mut fresh = Child::new(&*self.policy, crate::policy::ChildIndex(index as u16));
+            let mut fresh = Child::new(&*self.policy, ChildIndex(index as u16));
             fresh.peer = Peer { generation: peer.generation.wrapping_add(1), ..peer };
             self.children[index] = fresh;
         }

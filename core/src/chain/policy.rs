@@ -8,7 +8,7 @@ use super::Session;
 use super::child::{Child, Gone, Link, Part, Step};
 use crate::event::{Event, Outcome, Verdict};
 use crate::machine::{Answer, Output, QueryId};
-use crate::policy::{Answers, ChildIndex, ChildState, Decision, Facts, Fallback, Why};
+use crate::policy::{Answers, ChildIndex, ChildState, Decision, Facts, Why};
 use crate::wire::{Stage, first_string};
 
 /// What the policy said, applied.
@@ -151,7 +151,7 @@ fn state(child: &Child) -> ChildState {
     };
     match (&child.part, &child.link) {
         (Part::Done(Outcome::Decided(verdict), ..), _) => of_verdict(verdict),
-        (Part::Done(Outcome::Failed(Fallback::Accept), ..), _) => ChildState::Gone,
+        (Part::Done(Outcome::Failed(fallback), ..), _) if fallback.passes() => ChildState::Gone,
         (Part::Done(Outcome::Failed(fallback), ..), _) => of_verdict(&(*fallback).into()),
         (Part::Done(Outcome::Stopped, ..), _) | (_, Link::Gone(Gone::Stopped)) => ChildState::Stopped,
         (_, Link::Up(_) | Link::Connecting | Link::Negotiating(_)) => ChildState::Running,

@@ -13,9 +13,6 @@ use crate::event::{Event, Failure, Outcome, Verdict};
 use crate::machine::Closure;
 use crate::wire::{Actions, Edit, Fault, Final, Stage};
 
-/// What is answered for a milter that wants the SMTP session to be ended (`4`), which only `y` can say everywhere.
-const SHUTDOWN: &[u8] = b"421 4.7.0 Service not available, closing transmission channel";
-
 /// Pieces of a body replacement from this size on stay where they were read.
 const SHARE_BODY_FROM: usize = 16 << 10;
 
@@ -191,7 +188,7 @@ fn verdict(reply: Final) -> Result<Verdict, u8> {
             Verdict::TemporaryFailure(Some(Arc::from(&text[..])))
         }
         Final::ReplyCode(text) => Verdict::Reject(Some(Arc::from(&text[..]))),
-        Final::Shutdown => Verdict::TemporaryFailure(Some(Arc::from(SHUTDOWN))),
+        Final::Shutdown => Verdict::shutdown(),
         Final::ConnectionFailure => return Err(b'f'),
     })
 }

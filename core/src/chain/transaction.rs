@@ -26,6 +26,8 @@ pub(super) struct Transaction {
     /// The MTA sent the end of the message.
     pub(super) body_done: bool,
     pub(super) body_received: u64,
+    /// The MTA was left unread for too long: from now on everything is taken, whoever is behind.
+    pub(super) read_on: bool,
     /// The outcome is certain and is not delivery: the rest is only drained.
     pub(super) decided: Option<Decided>,
     /// A limit of ours was hit.
@@ -46,6 +48,7 @@ impl Transaction {
             saw_end_of_headers: false,
             body_done: false,
             body_received: 0,
+            read_on: false,
             decided: None,
             over: None,
         }

@@ -1,9 +1,15 @@
 //! The joint verdict on a message, and the answer to its end.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
 use super::child::Part;
 use super::{Decided, Session};
-use crate::event::{MessageEnd, Verdict};
-use crate::wire::{Final, Stage};
+use crate::event::{MessageEnd, Outcome, Verdict};
+use crate::policy::Fallback;
+use crate::wire::{Edit, Final, Stage};
 
 /// Whether the verdict on the message can still change.
 #[derive(Debug)]
@@ -31,11 +37,45 @@ impl Session {
         Joint::Certain(Decided { verdict: Verdict::Continue, by: None })
     }
 
+    /// Does what is configured for mail that a child has not seen because it failed: quarantine, and a header.
+    fn mark_unfiltered(&mut self) {
+        let mut missed: Vec<u8> = Vec::new();
+        let mut quarantined = false;
+        for (index, child) in self.children.iter().enumerate() {
+            if let (Part::Done(Outcome::Failed(fallback), ..), false) = (&child.part, child.evaluation) {
+                missed.extend_from_slice(if missed.is_empty() { b"" } else { b", " });
+                missed.extend_from_slice(self.name(index).as_bytes());
+                quarantined |= *fallback == Fallback::Quarantine;
+            }
+        }
+        let policy = Arc::clone(&self.policy);
+        let Some(transaction) = &mut self.transaction else { return };
+        let mut edits = Vec::new();
+        if let Some(name) = policy.unfiltered_header() {
+            let view = transaction.content.latest_view();
+            let headers = (0..).map_while(|index| transaction.content.header(view, index));
+            let copies = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).count();
+            let name = Bytes::copy_from_slice(name.as_bytes());
+            let delete = |occurrence| Edit::ChangeHeader(occurrence as u32, name.clone(), Bytes::new());
+            edits.extend((1..=copies).rev().map(delete));
+            if !missed.is_empty() {
+                edits.push(Edit::AddHeader(name, Bytes::from(missed.clone())));
+            }
+        }
+        if quarantined {
+            edits.push(Edit::Quarantine(Bytes::from([b"not seen by ", &missed[..]].concat())));
+        }
+        transaction.content.commit(edits, self.answer.actions, false);
+    }
+
     /// Answers the end of message: with a delivering verdict first the changes, then in any case one final reply.
     pub(super) fn answer_end_of_message(&mut self, decided: &Decided) {
         self.command = None;
         self.budget = None;
         self.progress_at = None;
+        if decided.verdict.delivers() {
+            self.mark_unfiltered();
+        }
         if decided.verdict.delivers()
             && let Some(transaction) = &self.transaction
         {
