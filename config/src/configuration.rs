@@ -32,6 +32,8 @@ pub struct Configuration {
     pub milters: Vec<Milter>,
     /// Where a setting was given its value, by its full name such as `manager.pid_file`; absent: it is the default.
     pub locations: BTreeMap<&'static str, Location>,
+    /// Where a setting was assigned last, also when `--show-config` calls its value the default.
+    pub(crate) assigned: BTreeMap<&'static str, Location>,
 }
 
 /// Where a value was set.
@@ -93,7 +95,7 @@ pub struct Log {
     pub path: Option<String>,
     /// Also to syslog.
     pub use_syslog: bool,
-    /// The syslog facility; an unknown name means `mail`.
+    /// The syslog facility, in lower case.
     pub syslog_facility: String,
 }
 

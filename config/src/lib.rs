@@ -8,7 +8,8 @@
 //! ```text
 //!   load ── paths ── syntax ──────────── evaluate ─────────────── settings ── Configuration ── policy
 //!           which    Ruby parser, then   statements, values,      one table    │                for core
-//!           files    our own small tree  blocks, vocabulary       of settings  └ show
+//!           files    our own small tree  blocks, vocabulary       of settings  ├ show
+//!                                                                             └ effect: what does nothing yet
 //! ```
 //!
 //! # Where this differs from milter manager
@@ -21,7 +22,8 @@
 //!   they are not (the error of a missing file).
 //! - A milter that is defined again keeps its `fallback_status` and `evaluation_mode`; `command_options` can be nil;
 //!   `manager.packet_buffer_size` remembers its place; `fallback_status_at_disconnect` is read in any spelling and
-//!   checked; the log settings are reset with all others at each load.
+//!   checked; an unknown `log.syslog_facility` is a problem instead of `mail`; the log settings are reset with all
+//!   others at each load.
 //! - The files of a directory are loaded sorted by name.
 //! - Control characters that end a Ruby program in silence (NUL, ^D, ^Z) are a problem.
 //! - Loads are bounded: size of a file, depth of nesting and of loads, number of steps, length of texts.
@@ -30,6 +32,7 @@
 
 mod configuration;
 mod connection_spec;
+mod effect;
 mod evaluate;
 mod inspect;
 mod load;
@@ -51,6 +54,7 @@ pub use configuration::{
     Security,
 };
 pub use connection_spec::{ConnectionSpec, Host, SpecError};
+pub use effect::{Ineffective, Lack};
 pub use load::{LoadOptions, Loaded, Overrides, load, load_str};
 pub use log_level::{LogLevel, LogLevelError};
 pub use milter::Milter;

@@ -120,6 +120,7 @@ fn finish(evaluator: Evaluator<'_>, options: &LoadOptions) -> Loaded {
         match (setting.slot)(&mut configuration).assign(setting.key, &value) {
             Ok(()) => {
                 configuration.locations.remove(setting.key);
+                configuration.assigned.remove(setting.key);
             }
             Err(complaint) => problems.push(Problem::of_file("command line", complaint)),
         }

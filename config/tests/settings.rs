@@ -58,6 +58,9 @@ fn log_settings() {
     set("log.path", "\"-\"", "\"-\"");
     set("log.use_syslog", "true", "true");
     set("log.syslog_facility", "\"local3\"", "\"local3\"");
+    set("log.syslog_facility", ":LOCAL3", "\"local3\"");
+    let found = problem("log.syslog_facility = \"maill\"");
+    assert!(found.message.starts_with("log.syslog_facility should be one of [\"auth\", "), "{found}");
 }
 
 #[test]

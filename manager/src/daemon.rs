@@ -1,11 +1,12 @@
 //! The daemon's life: listen, give up privileges, serve, reload, stop.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use millstream_config::{Configuration, Problem};
+use millstream_config::{Configuration, Ineffective, Problem};
 use millstream_runtime_std::{Handle, Options as RuntimeOptions, Server};
 use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -14,6 +15,7 @@ use signal_hook::iterator::Signals;
 use crate::listen::{self, ListenError};
 use crate::log::{self, Logger};
 use crate::options::Options;
+use crate::pid_file::{PidFile, PidFileError};
 use crate::privileges::{self, PrivilegeError};
 use crate::service::ManagerService;
 
@@ -27,6 +29,8 @@ pub(crate) enum DaemonError {
     Listen(#[from] ListenError),
     #[error(transparent)]
     Privilege(#[from] PrivilegeError),
+    #[error(transparent)]
+    PidFile(#[from] PidFileError),
     #[error("{0}")]
     Log(io::Error),
     #[error("failed to start: {0}")]
@@ -48,11 +52,11 @@ pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<()
     let policy = configuration.policy().map_err(DaemonError::Policy)?;
     let (logger, log_guard) = log::start(&configuration.log).map_err(DaemonError::Log)?;
     raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
-    if configuration.manager.daemon && !options.no_daemon {
-        logger
-            .warning(|| "[daemon] manager.daemon is not supported yet: staying in the foreground".to_owned());
-    }
+    warn(&crate::ineffective(configuration, options), &logger);
     let identity = privileges::identity(&configuration.security)?;
+    if let Some(text) = privileges::unheeded(&configuration.security) {
+        logger.warning(|| format!("[privileges] {text}"));
+    }
     let mut bound = listen::listen(&configuration.manager)?;
     if let Some(identity) = &identity {
         bound.give_to(identity.user.uid).map_err(DaemonError::Start)?;
@@ -63,6 +67,8 @@ pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<()
             });
         }
     }
+    let pid_file =
+        configuration.manager.pid_file.as_deref().map(Path::new).map(PidFile::write).transpose()?;
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]).map_err(DaemonError::Start)?;
     let service = Arc::new(ManagerService::new(policy, logger.clone()));
     let listeners = std::mem::take(&mut bound.listeners);
@@ -84,9 +90,12 @@ pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<()
         signals_handle.close();
         stopped
     });
-    obey(signals, &handle, &service, options, &logger);
+    obey(signals, &handle, &Reloading { service: &service, options, started: configuration }, &logger);
     let stopped = waiter.map_err(DaemonError::Start)?.join().ok();
     if let Some((path, error)) = bound.remove_socket_file() {
+        logger.warning(|| format!("[stop] cannot remove {}: {error}", path.display()));
+    }
+    if let Some(Err((path, error))) = pid_file.map(PidFile::remove) {
         logger.warning(|| format!("[stop] cannot remove {}: {error}", path.display()));
     }
     logger.message(|| match stopped {
@@ -108,12 +117,27 @@ fn runtime_options(configuration: &Configuration) -> RuntimeOptions {
     }
 }
 
+/// One line for each setting that does not do what the file says.
+fn warn(remarks: &[Ineffective], logger: &Logger) {
+    for remark in remarks {
+        logger.warning(|| format!("[configuration] {remark}"));
+    }
+}
+
+/// What a reload needs.
+struct Reloading<'r> {
+    service: &'r ManagerService,
+    options: &'r Options,
+    /// The configuration of the start, some of which holds until the end.
+    started: &'r Configuration,
+}
+
 /// Does what signals say, until the server has stopped.
-fn obey(mut signals: Signals, handle: &Handle, service: &ManagerService, options: &Options, logger: &Logger) {
+fn obey(mut signals: Signals, handle: &Handle, reloading: &Reloading<'_>, logger: &Logger) {
     let mut stopping = false;
     for signal in signals.forever() {
         match signal {
-            SIGHUP => reload(service, options, logger),
+            SIGHUP => reload(reloading, logger),
             SIGUSR1 => logger.reopen(),
             _ if stopping => {
                 logger.message(|| "[stop] told again: closing the running sessions".to_owned());
@@ -136,13 +160,16 @@ fn obey(mut signals: Signals, handle: &Handle, service: &ManagerService, options
 }
 
 /// Loads the configuration again for new sessions. One with problems is refused and the old one stays.
-fn reload(service: &ManagerService, options: &Options, logger: &Logger) {
+fn reload(reloading: &Reloading<'_>, logger: &Logger) {
+    let &Reloading { service, options, started } = reloading;
     let loaded = crate::load(&options.load_options(), options);
     let problems = if loaded.problems.is_empty() {
         match loaded.configuration.policy() {
             Ok(policy) => {
                 service.swap_policy(policy);
                 logger.configure(&loaded.configuration.log);
+                warn(&crate::ineffective(&loaded.configuration, options), logger);
+                warn(&loaded.configuration.waiting_for_restart(started), logger);
                 logger.message(|| "[reload] done; running sessions keep the old configuration".to_owned());
                 return;
             }

@@ -13,6 +13,7 @@ mod demo;
 mod listen;
 mod log;
 mod options;
+mod pid_file;
 mod privileges;
 mod sentences;
 mod service;
@@ -21,7 +22,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use millstream_config::{LoadOptions, Loaded, Problem};
+use millstream_config::{Configuration, Ineffective, LoadOptions, Loaded, Problem};
 use options::{Action, Options};
 
 /// Runs `milter-manager` with its command line and returns its exit status: 0 when all went well, 1 otherwise.
@@ -38,8 +39,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let load_options = options.load_options();
     let loaded = load(&load_options, &options);
     if options.show_config {
-        report(&loaded.problems);
-        let status = if loaded.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let mut problems = loaded.problems;
+        // What would stand in the way of a start, too.
+        if problems.is_empty() {
+            problems.extend(loaded.configuration.policy().err().into_iter().flatten());
+        }
+        report(&problems);
+        for remark in ineffective(&loaded.configuration, &options) {
+            complain(&remark.to_string());
+        }
+        let status = if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         return print(&loaded.configuration.show(), status);
     }
     if !loaded.problems.is_empty() {
@@ -64,6 +73,13 @@ fn load(load_options: &LoadOptions, options: &Options) -> Loaded {
         *level = wanted;
     }
     loaded
+}
+
+/// What the files set without effect, without what the command line has decided instead.
+fn ineffective(configuration: &Configuration, options: &Options) -> Vec<Ineffective> {
+    let mut remarks = configuration.without_effect();
+    remarks.retain(|remark| !(options.no_daemon && remark.setting == "manager.daemon"));
+    remarks
 }
 
 fn report(problems: &[Problem]) {

@@ -75,7 +75,8 @@ impl Options {
     pub(crate) fn load_options(&self) -> LoadOptions {
         let mut options = LoadOptions::default();
         let first = self.config_dir.clone().into_iter();
-        let second = std::env::var_os(CONFIG_DIR_VARIABLE).map(PathBuf::from);
+        // An empty one would mean the working directory.
+        let second = std::env::var_os(CONFIG_DIR_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
         options.config_dirs = first.chain(second).chain(options.config_dirs).collect();
         options.overrides =
             Overrides { connection_spec: self.connection_spec.clone(), ..Overrides::default() };

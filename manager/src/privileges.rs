@@ -1,7 +1,7 @@
 //! Giving up root before the first byte comes from outside.
 
 use millstream_config::Security;
-use nix::unistd::{Gid, Group, Uid, User, geteuid, initgroups, setgid, setuid};
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, initgroups, setgid, setuid};
 
 /// Used when no user is configured, as milter manager does.
 const NOBODY: &str = "nobody";
@@ -61,6 +61,31 @@ pub(crate) fn identity(security: &Security) -> Result<Option<Identity>, Privileg
     Ok(Some(Identity { user, group, by_default: security.effective_user.is_none() }))
 }
 
+/// What is configured and cannot be had because the process is not root: a sentence for the log.
+pub(crate) fn unheeded(security: &Security) -> Option<String> {
+    let (uid, gid) = (geteuid(), getegid());
+    if uid.is_root() {
+        return None;
+    }
+    let user = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    let group = Group::from_gid(gid).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name);
+    unheeded_by((&user, uid), (&group, gid), security)
+}
+
+fn unheeded_by(user: (&str, Uid), group: (&str, Gid), security: &Security) -> Option<String> {
+    let is = |wanted: &str, name: &str, number: u32| wanted == name || wanted == number.to_string();
+    let user_fits = security.effective_user.as_deref().is_none_or(|name| is(name, user.0, user.1.as_raw()));
+    let group_fits =
+        security.effective_group.as_deref().is_none_or(|name| is(name, group.0, group.1.as_raw()));
+    let settings = match (user_fits, group_fits) {
+        (true, true) => return None,
+        (false, true) => "security.effective_user",
+        (true, false) => "security.effective_group",
+        (false, false) => "security.effective_user and security.effective_group",
+    };
+    Some(format!("not started as root, so without {settings}: running as {}, group {}", user.0, group.0))
+}
+
 impl Identity {
     /// Becomes that user for good.
     ///
@@ -77,5 +102,36 @@ impl Identity {
             Err(_) => Ok(()),
             Ok(()) => Err(PrivilegeError::IsRoot(self.user.name.clone())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unheeded_by_nobody(user: Option<&str>, group: Option<&str>) -> Option<String> {
+        let security = Security {
+            effective_user: user.map(str::to_owned),
+            effective_group: group.map(str::to_owned),
+            ..Security::default()
+        };
+        unheeded_by(("nobody", Uid::from_raw(65534)), ("nogroup", Gid::from_raw(65534)), &security)
+    }
+
+    #[test]
+    fn another_user_or_group_cannot_be_had_without_root() {
+        assert_eq!(
+            unheeded_by_nobody(Some("filter"), None).as_deref(),
+            Some("not started as root, so without security.effective_user: running as nobody, group nogroup")
+        );
+        assert!(unheeded_by_nobody(None, Some("mail")).is_some());
+        assert!(unheeded_by_nobody(Some("filter"), Some("mail")).is_some());
+    }
+
+    #[test]
+    fn who_is_that_user_already_misses_nothing() {
+        assert_eq!(unheeded_by_nobody(None, None), None);
+        assert_eq!(unheeded_by_nobody(Some("nobody"), Some("nogroup")), None);
+        assert_eq!(unheeded_by_nobody(Some("65534"), Some("65534")), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Attributes of `manager`, `log` and the others, and of the milter in a `define_milter` block.
 
+use super::values::is_same_container;
 use super::{Evaluator, Result, Stop};
 use crate::configuration::Configuration;
 use crate::milter::Milter;
@@ -86,6 +87,15 @@ impl Evaluator<'_> {
         Err(self.stop(at, complaint))
     }
 
+    /// Remembers the place when `container` is `database.extra_options`, of which an element was set at `at`.
+    pub(super) fn note_extra_option(&mut self, container: &Value, at: Span) {
+        if is_same_container(container, Some(&self.extra_options))
+            && let Some(location) = self.location(at)
+        {
+            self.configuration.assigned.insert("database.extra_options", location);
+        }
+    }
+
     /// Copies what `[]=` made of `database.extra_options`.
     pub(super) fn keep_extra_options(&mut self) {
         // Only a hash is ever kept there.
@@ -102,7 +112,7 @@ impl Evaluator<'_> {
         }
         let remembered = match setting.location {
             Remember::Always => true,
-            Remember::Never => false,
+            Remember::NotAtAll => false,
             Remember::UnlessNil => !matches!(value, Value::Nil),
             Remember::UnlessFalse => !matches!(value, Value::Bool(false)),
             Remember::UnlessDefault => {
@@ -110,7 +120,11 @@ impl Evaluator<'_> {
                 (setting.slot)(&mut self.configuration).show() != default
             }
         };
-        match self.location(at).filter(|_| remembered) {
+        let location = self.location(at);
+        if let Some(location) = &location {
+            self.configuration.assigned.insert(setting.key, location.clone());
+        }
+        match location.filter(|_| remembered) {
             Some(location) => self.configuration.locations.insert(setting.key, location),
             None => self.configuration.locations.remove(setting.key),
         };

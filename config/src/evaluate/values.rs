@@ -122,6 +122,7 @@ impl Evaluator<'_> {
             return Err(self.stop(at, Complaint::new(message)));
         }
         self.check_nesting(&value, Some(receiver), at)?;
+        self.note_extra_option(receiver, at);
         let mut pairs = pairs.borrow_mut();
         self.spend(pairs.len() / 8).map_err(|stop| self.exhausted(at, stop))?;
         match pairs.iter_mut().find(|(known, _)| known.same_key(key)) {

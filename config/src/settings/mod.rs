@@ -22,15 +22,27 @@ pub(crate) struct Setting {
     pub(crate) key: &'static str,
     pub(crate) slot: for<'c> fn(&'c mut Configuration) -> Slot<'c>,
     pub(crate) location: Remember,
+    pub(crate) read: Read,
     /// Whether `--show-config` prints it.
     pub(crate) shown: bool,
 }
 
-/// When the place of an assignment is remembered.
+/// When the program looks at a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// At start and at each reload, for what begins after it.
+    Reload,
+    /// At start only.
+    Start,
+    /// Not at all yet: it is remembered and shown.
+    Never,
+}
+
+/// When `--show-config` knows the place of an assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Remember {
     Always,
-    Never,
+    NotAtAll,
     /// Forgotten when the value is nil.
     UnlessNil,
     /// Forgotten when the value is false.
@@ -56,93 +68,96 @@ const fn row(
     object: Object,
     key: &'static str,
     location: Remember,
+    read: Read,
     slot: for<'c> fn(&'c mut Configuration) -> Slot<'c>,
 ) -> Setting {
-    Setting { object, key, slot, location, shown: true }
+    Setting { object, key, slot, location, read, shown: true }
 }
 
 use Object::{Controller, Database, Log, Manager, Package, Security};
-use Remember::{Always, Never, UnlessDefault, UnlessFalse, UnlessNil};
+use Read::{Never, Reload, Start};
+use Remember::{Always, NotAtAll, UnlessDefault, UnlessFalse, UnlessNil};
 
 /// Every setting, in the order of `--show-config`.
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    row(Package, "package.platform", Never, |c| Slot::Text(&mut c.package.platform)),
-    row(Package, "package.options", Never, |c| Slot::PackageOptions(&mut c.package.options)),
+    row(Package, "package.platform", NotAtAll, Reload, |c| Slot::Text(&mut c.package.platform)),
+    row(Package, "package.options", NotAtAll, Never, |c| Slot::PackageOptions(&mut c.package.options)),
 
-    row(Security, "security.privilege_mode", Always, |c| Slot::PrivilegeMode(&mut c.security.privilege_mode)),
-    row(Security, "security.effective_user", UnlessNil, |c| Slot::Text(&mut c.security.effective_user)),
-    row(Security, "security.effective_group", UnlessNil, |c| Slot::Text(&mut c.security.effective_group)),
+    row(Security, "security.privilege_mode", Always, Never, |c| Slot::PrivilegeMode(&mut c.security.privilege_mode)),
+    row(Security, "security.effective_user", UnlessNil, Start, |c| Slot::Text(&mut c.security.effective_user)),
+    row(Security, "security.effective_group", UnlessNil, Start, |c| Slot::Text(&mut c.security.effective_group)),
 
-    row(Log, "log.level", UnlessDefault, |c| Slot::Level(&mut c.log.level)),
-    row(Log, "log.path", UnlessNil, |c| Slot::Text(&mut c.log.path)),
-    row(Log, "log.use_syslog", UnlessFalse, |c| Slot::Flag(&mut c.log.use_syslog)),
-    row(Log, "log.syslog_facility", UnlessDefault, |c| Slot::Facility(&mut c.log.syslog_facility)),
+    row(Log, "log.level", UnlessDefault, Reload, |c| Slot::Level(&mut c.log.level)),
+    row(Log, "log.path", UnlessNil, Reload, |c| Slot::Text(&mut c.log.path)),
+    row(Log, "log.use_syslog", UnlessFalse, Reload, |c| Slot::Flag(&mut c.log.use_syslog)),
+    row(Log, "log.syslog_facility", UnlessDefault, Reload, |c| Slot::Facility(&mut c.log.syslog_facility)),
 
-    row(Manager, "manager.connection_spec", UnlessNil, |c| Slot::ManagerSpec(&mut c.manager.connection_spec)),
-    row(Manager, "manager.unix_socket_mode", Always, |c| Slot::Mode { mode: &mut c.manager.unix_socket_mode, zero: "0" }),
-    row(Manager, "manager.unix_socket_group", UnlessNil, |c| Slot::Text(&mut c.manager.unix_socket_group)),
-    row(Manager, "manager.remove_unix_socket_on_create", Always, |c| Slot::Flag(&mut c.manager.remove_unix_socket_on_create)),
-    row(Manager, "manager.remove_unix_socket_on_close", Always, |c| Slot::Flag(&mut c.manager.remove_unix_socket_on_close)),
-    row(Manager, "manager.daemon", Always, |c| Slot::Flag(&mut c.manager.daemon)),
-    row(Manager, "manager.pid_file", UnlessNil, |c| Slot::Text(&mut c.manager.pid_file)),
-    row(Manager, "manager.maintenance_interval", UnlessNil, |c| Slot::number(&mut c.manager.maintenance_interval, 0, U32, 0).with_nil_for_zero()),
-    row(Manager, "manager.suspend_time_on_unacceptable", UnlessNil, |c| Slot::number(&mut c.manager.suspend_time_on_unacceptable, 0, U32, 5)),
-    row(Manager, "manager.max_connections", UnlessNil, |c| Slot::number(&mut c.manager.max_connections, 0, U32, 0)),
-    row(Manager, "manager.max_file_descriptors", UnlessNil, |c| Slot::number(&mut c.manager.max_file_descriptors, 0, U32, 0)),
-    row(Manager, "manager.custom_configuration_directory", UnlessNil, |c| Slot::Text(&mut c.manager.custom_configuration_directory)),
-    row(Manager, "manager.fallback_status", UnlessNil, |c| Slot::Status(&mut c.manager.fallback_status)),
-    row(Manager, "manager.fallback_status_at_disconnect", UnlessNil, |c| Slot::Status(&mut c.manager.fallback_status_at_disconnect)),
-    row(Manager, "manager.event_loop_backend", UnlessNil, |c| Slot::Backend(&mut c.manager.event_loop_backend)),
-    row(Manager, "manager.n_workers", UnlessNil, |c| Slot::number(&mut c.manager.n_workers, 0, 1000, 0)),
-    row(Manager, "manager.packet_buffer_size", UnlessNil, |c| Slot::number(&mut c.manager.packet_buffer_size, 0, U32, 0)),
-    row(Manager, "manager.connection_check_interval", UnlessNil, |c| Slot::number(&mut c.manager.connection_check_interval, 0, U32, 0)),
-    row(Manager, "manager.chunk_size", UnlessNil, |c| Slot::number(&mut c.manager.chunk_size, 1, 65535, 65535).with_clamp()),
-    row(Manager, "manager.max_pending_finished_sessions", UnlessNil, |c| Slot::number(&mut c.manager.max_pending_finished_sessions, 0, U32, 0)),
+    row(Manager, "manager.connection_spec", UnlessNil, Start, |c| Slot::ManagerSpec(&mut c.manager.connection_spec)),
+    row(Manager, "manager.unix_socket_mode", Always, Start, |c| Slot::Mode { mode: &mut c.manager.unix_socket_mode, zero: "0" }),
+    row(Manager, "manager.unix_socket_group", UnlessNil, Start, |c| Slot::Text(&mut c.manager.unix_socket_group)),
+    row(Manager, "manager.remove_unix_socket_on_create", Always, Start, |c| Slot::Flag(&mut c.manager.remove_unix_socket_on_create)),
+    row(Manager, "manager.remove_unix_socket_on_close", Always, Start, |c| Slot::Flag(&mut c.manager.remove_unix_socket_on_close)),
+    row(Manager, "manager.daemon", Always, Never, |c| Slot::Flag(&mut c.manager.daemon)),
+    row(Manager, "manager.pid_file", UnlessNil, Start, |c| Slot::Text(&mut c.manager.pid_file)),
+    row(Manager, "manager.maintenance_interval", UnlessNil, Never, |c| Slot::number(&mut c.manager.maintenance_interval, 0, U32, 0).with_nil_for_zero()),
+    row(Manager, "manager.suspend_time_on_unacceptable", UnlessNil, Start, |c| Slot::number(&mut c.manager.suspend_time_on_unacceptable, 0, U32, 5)),
+    row(Manager, "manager.max_connections", UnlessNil, Start, |c| Slot::number(&mut c.manager.max_connections, 0, U32, 0)),
+    row(Manager, "manager.max_file_descriptors", UnlessNil, Start, |c| Slot::number(&mut c.manager.max_file_descriptors, 0, U32, 0)),
+    row(Manager, "manager.custom_configuration_directory", UnlessNil, Never, |c| Slot::Text(&mut c.manager.custom_configuration_directory)),
+    row(Manager, "manager.fallback_status", UnlessNil, Reload, |c| Slot::Status(&mut c.manager.fallback_status)),
+    row(Manager, "manager.fallback_status_at_disconnect", UnlessNil, Never, |c| Slot::Status(&mut c.manager.fallback_status_at_disconnect)),
+    row(Manager, "manager.event_loop_backend", UnlessNil, Never, |c| Slot::Backend(&mut c.manager.event_loop_backend)),
+    row(Manager, "manager.n_workers", UnlessNil, Start, |c| Slot::number(&mut c.manager.n_workers, 0, 1000, 0)),
+    row(Manager, "manager.packet_buffer_size", UnlessNil, Never, |c| Slot::number(&mut c.manager.packet_buffer_size, 0, U32, 0)),
+    row(Manager, "manager.connection_check_interval", UnlessNil, Never, |c| Slot::number(&mut c.manager.connection_check_interval, 0, U32, 0)),
+    row(Manager, "manager.chunk_size", UnlessNil, Never, |c| Slot::number(&mut c.manager.chunk_size, 1, 65535, 65535).with_clamp()),
+    row(Manager, "manager.max_pending_finished_sessions", UnlessNil, Never, |c| Slot::number(&mut c.manager.max_pending_finished_sessions, 0, U32, 0)),
 
-    row(Controller, "controller.connection_spec", UnlessNil, |c| Slot::Spec(&mut c.controller.connection_spec)),
-    row(Controller, "controller.unix_socket_mode", Always, |c| Slot::Mode { mode: &mut c.controller.unix_socket_mode, zero: "00" }),
-    row(Controller, "controller.unix_socket_group", UnlessNil, |c| Slot::Text(&mut c.controller.unix_socket_group)),
-    row(Controller, "controller.remove_unix_socket_on_create", Always, |c| Slot::Flag(&mut c.controller.remove_unix_socket_on_create)),
-    row(Controller, "controller.remove_unix_socket_on_close", Always, |c| Slot::Flag(&mut c.controller.remove_unix_socket_on_close)),
+    row(Controller, "controller.connection_spec", UnlessNil, Never, |c| Slot::Spec(&mut c.controller.connection_spec)),
+    row(Controller, "controller.unix_socket_mode", Always, Never, |c| Slot::Mode { mode: &mut c.controller.unix_socket_mode, zero: "00" }),
+    row(Controller, "controller.unix_socket_group", UnlessNil, Never, |c| Slot::Text(&mut c.controller.unix_socket_group)),
+    row(Controller, "controller.remove_unix_socket_on_create", Always, Never, |c| Slot::Flag(&mut c.controller.remove_unix_socket_on_create)),
+    row(Controller, "controller.remove_unix_socket_on_close", Always, Never, |c| Slot::Flag(&mut c.controller.remove_unix_socket_on_close)),
 
-    row(Database, "database.type", UnlessNil, |c| Slot::Text(&mut c.database.kind)),
-    row(Database, "database.name", UnlessNil, |c| Slot::Text(&mut c.database.name)),
-    row(Database, "database.host", UnlessNil, |c| Slot::Text(&mut c.database.host)),
-    row(Database, "database.port", UnlessNil, |c| Slot::Port(&mut c.database.port)),
-    row(Database, "database.path", UnlessNil, |c| Slot::Text(&mut c.database.path)),
-    row(Database, "database.user", UnlessNil, |c| Slot::Text(&mut c.database.user)),
-    row(Database, "database.password", UnlessNil, |c| Slot::Text(&mut c.database.password)),
-    Setting { object: Database, key: "database.extra_options", slot: |c| Slot::ExtraOptions(&mut c.database.extra_options), location: Never, shown: false },
+    row(Database, "database.type", UnlessNil, Never, |c| Slot::Text(&mut c.database.kind)),
+    row(Database, "database.name", UnlessNil, Never, |c| Slot::Text(&mut c.database.name)),
+    row(Database, "database.host", UnlessNil, Never, |c| Slot::Text(&mut c.database.host)),
+    row(Database, "database.port", UnlessNil, Never, |c| Slot::Port(&mut c.database.port)),
+    row(Database, "database.path", UnlessNil, Never, |c| Slot::Text(&mut c.database.path)),
+    row(Database, "database.user", UnlessNil, Never, |c| Slot::Text(&mut c.database.user)),
+    row(Database, "database.password", UnlessNil, Never, |c| Slot::Text(&mut c.database.password)),
+    Setting { object: Database, key: "database.extra_options", slot: |c| Slot::ExtraOptions(&mut c.database.extra_options), location: NotAtAll, read: Never, shown: false },
 ];
 
 /// A property of a milter.
 #[derive(Clone, Copy)]
 pub(crate) struct Property {
     pub(crate) name: &'static str,
+    pub(crate) read: Read,
     pub(crate) slot: for<'m> fn(&'m mut Milter) -> Slot<'m>,
 }
 
 /// The properties before the list of conditions, in the order of `--show-config`.
 #[rustfmt::skip]
 pub(crate) const PROPERTIES_BEFORE_CONDITIONS: &[Property] = &[
-    Property { name: "connection_spec", slot: |m| Slot::Spec(&mut m.connection_spec) },
-    Property { name: "description", slot: |m| Slot::Text(&mut m.description) },
-    Property { name: "enabled", slot: |m| Slot::Flag(&mut m.enabled) },
-    Property { name: "fallback_status", slot: |m| Slot::Status(&mut m.fallback_status) },
-    Property { name: "evaluation_mode", slot: |m| Slot::Flag(&mut m.evaluation_mode) },
+    Property { name: "connection_spec", read: Reload, slot: |m| Slot::Spec(&mut m.connection_spec) },
+    Property { name: "description", read: Reload, slot: |m| Slot::Text(&mut m.description) },
+    Property { name: "enabled", read: Reload, slot: |m| Slot::Flag(&mut m.enabled) },
+    Property { name: "fallback_status", read: Reload, slot: |m| Slot::Status(&mut m.fallback_status) },
+    Property { name: "evaluation_mode", read: Reload, slot: |m| Slot::Flag(&mut m.evaluation_mode) },
 ];
 
 /// The properties after the list of conditions.
 #[rustfmt::skip]
 pub(crate) const PROPERTIES_AFTER_CONDITIONS: &[Property] = &[
-    Property { name: "command", slot: |m| Slot::Text(&mut m.command) },
-    Property { name: "command_options", slot: |m| Slot::CommandOptions(&mut m.command_options) },
-    Property { name: "user_name", slot: |m| Slot::Text(&mut m.user_name) },
-    Property { name: "connection_timeout", slot: |m| Slot::Seconds(&mut m.timeouts.connection) },
-    Property { name: "writing_timeout", slot: |m| Slot::Seconds(&mut m.timeouts.writing) },
-    Property { name: "reading_timeout", slot: |m| Slot::Seconds(&mut m.timeouts.reading) },
-    Property { name: "end_of_message_timeout", slot: |m| Slot::Seconds(&mut m.timeouts.end_of_message) },
+    Property { name: "command", read: Never, slot: |m| Slot::Text(&mut m.command) },
+    Property { name: "command_options", read: Never, slot: |m| Slot::CommandOptions(&mut m.command_options) },
+    Property { name: "user_name", read: Never, slot: |m| Slot::Text(&mut m.user_name) },
+    Property { name: "connection_timeout", read: Reload, slot: |m| Slot::Seconds(&mut m.timeouts.connection) },
+    Property { name: "writing_timeout", read: Reload, slot: |m| Slot::Seconds(&mut m.timeouts.writing) },
+    Property { name: "reading_timeout", read: Reload, slot: |m| Slot::Seconds(&mut m.timeouts.reading) },
+    Property { name: "end_of_message_timeout", read: Reload, slot: |m| Slot::Seconds(&mut m.timeouts.end_of_message) },
 ];
 
 impl Property {

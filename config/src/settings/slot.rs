@@ -5,7 +5,7 @@ use std::time::Duration;
 use millstream_core::policy::Fallback;
 
 use super::MAX_SECONDS;
-use super::status::{BACKENDS, STATUSES, list, meaning, word};
+use super::status::{BACKENDS, FACILITIES, STATUSES, list, meaning, word};
 use crate::configuration::{EventLoopBackend, default_connection_spec};
 use crate::connection_spec::ConnectionSpec;
 use crate::inspect;
@@ -78,9 +78,8 @@ impl<'c> Slot<'c> {
             (Self::Text(slot), Value::Text(text)) => *slot = Some(text.to_string()),
             (Self::Text(_), _) => return wrong("a string or nil"),
 
-            (Self::Facility(slot), Value::Text(text) | Value::Symbol(text)) => *slot = text.to_string(),
             (Self::Facility(slot), Value::Nil) => "mail".clone_into(slot),
-            (Self::Facility(_), _) => return wrong("a string"),
+            (Self::Facility(slot), value) => *slot = one_of(&FACILITIES, target, value)?.to_owned(),
 
             (Self::Flag(slot), Value::Bool(flag)) => *slot = *flag,
             (Self::Flag(_), _) => return wrong("true or false"),

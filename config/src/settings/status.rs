@@ -1,4 +1,4 @@
-//! The words for fallbacks and event loops.
+//! The words for fallbacks, event loops and syslog facilities.
 
 use millstream_core::policy::Fallback;
 
@@ -15,6 +15,29 @@ pub(super) const STATUSES: [(&str, Fallback); 4] = [
 /// In the order of error messages.
 pub(super) const BACKENDS: [(&str, EventLoopBackend); 2] =
     [("glib", EventLoopBackend::Glib), ("libev", EventLoopBackend::Libev)];
+
+/// The facilities that milter manager knows; `auth` is `authpriv` to it.
+pub(super) const FACILITIES: [(&str, &str); 19] = [
+    ("auth", "auth"),
+    ("authpriv", "authpriv"),
+    ("cron", "cron"),
+    ("daemon", "daemon"),
+    ("ftp", "ftp"),
+    ("kern", "kern"),
+    ("local0", "local0"),
+    ("local1", "local1"),
+    ("local2", "local2"),
+    ("local3", "local3"),
+    ("local4", "local4"),
+    ("local5", "local5"),
+    ("local6", "local6"),
+    ("local7", "local7"),
+    ("lpr", "lpr"),
+    ("mail", "mail"),
+    ("news", "news"),
+    ("user", "user"),
+    ("uucp", "uucp"),
+];
 
 /// The meaning of `word`; case does not matter, `_` and blanks are as good as `-`.
 pub(super) fn meaning<T: Copy>(table: &[(&'static str, T)], word: &str) -> Option<T> {

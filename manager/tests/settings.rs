@@ -1,0 +1,189 @@
+//! The program and its configuration file: the process id, and lines for settings that do not do what the file says.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, User, geteuid};
+
+/// Longer than any step takes; a test that waits for nothing ends.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[test]
+fn the_process_id_is_written_after_root_is_given_up_and_removed_at_the_end() {
+    let folder = Folder::new("pid");
+    let pid_file = folder.0.join("m.pid");
+    folder.configure(&format!("manager.pid_file = \"{}\"", pid_file.display()));
+    let mut manager = Manager::start(&folder);
+    manager.expect("[start] listening at ");
+
+    assert_eq!(fs::read_to_string(&pid_file).unwrap(), format!("{}\n", manager.child.id()));
+    if geteuid().is_root() {
+        let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(&pid_file).unwrap());
+        assert_eq!(owner, nobody().uid.as_raw());
+    }
+
+    manager.signal(Signal::SIGTERM);
+    assert!(manager.child.wait().unwrap().success());
+    assert!(!pid_file.exists());
+}
+
+#[test]
+fn without_its_pid_file_the_manager_does_not_start() {
+    let folder = Folder::new("no-pid");
+    folder.configure("manager.pid_file = \"/no/such/directory/m.pid\"");
+    let output = folder.program(&[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("failed to write the process id: </no/such/directory/m.pid>: "), "{told}");
+}
+
+#[test]
+fn what_has_no_effect_is_told_at_start_and_at_reload() {
+    let folder = Folder::new("effect");
+    folder.configure("manager.max_connections = 5\nmanager.chunk_size = 100\nmanager.daemon = true");
+    let place = folder.file();
+    let mut manager = Manager::start(&folder);
+    let before = manager.expect("[start] listening at ");
+    let told: Vec<_> = before.iter().filter(|line| line.contains("[configuration]")).collect();
+    // The command line keeps it in the foreground: nothing of the file is missing.
+    let [line] = &told[..] else { panic!("{told:?}") };
+    assert!(
+        line.ends_with(&format!("[configuration] {place}:5: manager.chunk_size has no effect yet")),
+        "{line}"
+    );
+
+    folder.configure("manager.max_connections = 6\nmanager.event_loop_backend = \"libev\"");
+    manager.signal(Signal::SIGHUP);
+    let before = manager.expect("[reload] done");
+    let told: Vec<_> =
+        before.iter().filter_map(|line| line.split_once("[configuration] ")).map(|(_, text)| text).collect();
+    assert_eq!(
+        told,
+        [
+            format!("{place}:5: manager.event_loop_backend has no effect yet"),
+            format!("{place}:4: manager.max_connections counts from the next start"),
+        ]
+    );
+}
+
+#[test]
+fn show_config_tells_what_has_no_effect_and_what_stands_in_the_way_of_a_start() {
+    let folder = Folder::new("show");
+    let show = |configuration: &str| {
+        folder.configure(configuration);
+        let Output { status, stderr, .. } = folder.program(&["--show-config"]).output().unwrap();
+        (status.code(), String::from_utf8(stderr).unwrap())
+    };
+    let place = folder.file();
+    assert_eq!(show(""), (Some(0), String::new()));
+    assert_eq!(
+        show("database.name = \"x\""),
+        (Some(0), format!("milter-manager: {place}:4: database.name has no effect yet\n"))
+    );
+    let (status, told) = show("define_milter(\"x\") {|m| }");
+    assert_eq!(status, Some(1));
+    assert!(told.starts_with(&format!("milter-manager: {place}:4: must set connection spec: x\n")), "{told}");
+}
+
+#[test]
+fn an_empty_variable_is_not_the_working_directory() {
+    let folder = Folder::new("variable");
+    folder.configure("manager.max_connections = 4711");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_milter-manager"));
+    command.arg("--show-config").current_dir(&folder.0).env("MILTER_MANAGER_CONFIG_DIR", "");
+    let shown = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(!shown.contains("4711"), "{shown}");
+}
+
+/// A directory with a configuration that the manager may write to, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("millstream-settings-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        if geteuid().is_root() {
+            chown(&path, Some(nobody().uid.as_raw()), None).unwrap();
+        }
+        Self(path)
+    }
+
+    /// The settings that every test wants, three lines, then `settings`.
+    fn configure(&self, settings: &str) {
+        let socket = self.0.join("m.sock");
+        let text = format!(
+            "manager.connection_spec = \"unix:{}\"\nlog.use_syslog = false\n\n{settings}\n",
+            socket.display()
+        );
+        fs::write(self.0.join("milter-manager.conf"), text).unwrap();
+    }
+
+    fn file(&self) -> String {
+        self.0.join("milter-manager.conf").display().to_string()
+    }
+
+    fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(Path::new(env!("CARGO_BIN_EXE_milter-manager")));
+        command.arg("-c").arg(&self.0).arg("--no-daemon").args(arguments);
+        command.env_remove("MILTER_MANAGER_CONFIG_DIR");
+        command
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running manager, killed at the end.
+struct Manager {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Manager {
+    fn start(folder: &Folder) -> Self {
+        let mut child = folder.program(&[]).stdout(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, lines }
+    }
+
+    /// Waits for a line with `text` and gives those before it.
+    fn expect(&mut self, text: &str) -> Vec<String> {
+        let mut before = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(text) => return before,
+                Ok(line) => before.push(line),
+                Err(error) => panic!("{text}: {error}: {before:?}"),
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn nobody() -> User {
+    User::from_name("nobody").unwrap().unwrap()
+}
