@@ -106,6 +106,8 @@ pub(super) struct Cursor {
     pub(super) next_chunk: usize,
     pub(super) skips_headers: bool,
     pub(super) skips_body: bool,
+    /// How many recipients it was shown.
+    pub(super) recipients: usize,
     /// The last stage that it was shown.
     pub(super) stage: Option<Stage>,
     /// What it asked for at end of message.

@@ -186,6 +186,11 @@ impl Session {
             // A reply to something that was taken back is still to come.
             return;
         }
+        if stage == Stage::Data && self.is_unconcerned(index) {
+            self.leave_message(index, Outcome::Stopped, stage);
+            self.children[index].step = Step::Passed;
+            return;
+        }
         let extra = match self.consult(index, stage) {
             Consulted::Waits => return,
             Consulted::Stopped => {
@@ -199,10 +204,17 @@ impl Session {
         let child = &mut self.children[index];
         if let Some(cursor) = child.cursor_mut() {
             cursor.stage = Some(stage);
+            cursor.recipients += usize::from(stage == Stage::Rcpt);
         }
         let Some(client) = child.up_mut() else { return };
         let waits = client.wants(stage) && client.command(stage, &command.payload);
         child.step = if waits { Step::Waiting } else { Step::Passed };
+    }
+
+    /// Whether a child was shown none of the recipients that the message has: it has nothing to do with it.
+    pub(super) fn is_unconcerned(&self, index: usize) -> bool {
+        let accepted = self.transaction.as_ref().map_or(0, |transaction| transaction.recipients_accepted);
+        accepted > 0 && self.children[index].cursor().is_some_and(|cursor| cursor.recipients == 0)
     }
 
     /// Sends a child the macros for the command `letter`, before the content also when it is not sent that command: it may

@@ -112,6 +112,9 @@ impl Session {
                 return;
             }
             if cursor.view.is_none() {
+                if self.is_unconcerned(index) {
+                    return self.leave_message(index, Outcome::Stopped, Stage::Data);
+                }
                 if !self.view_is_final(index) {
                     return;
                 }

@@ -1,0 +1,16 @@
+//! The session as an administrator sees it: fallbacks, time limits, order, bounds, conditions.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests report by panicking")]
+
+#[path = "chain/bounds.rs"]
+mod bounds;
+#[path = "chain/conditions.rs"]
+mod conditions;
+#[path = "chain/driver.rs"]
+mod driver;
+#[path = "chain/fallback.rs"]
+mod fallback;
+#[path = "chain/order.rs"]
+mod order;
+#[path = "chain/time.rs"]
+mod time;

@@ -1,0 +1,130 @@
+//! What a policy can do to a child: stop it at each stage, set macros for it, ask for something first.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use millstream_core::machine::{Answer, Question};
+use millstream_core::policy::{Decision, Effects, Facts, Why};
+use millstream_core::wire::Stage;
+
+use crate::driver::{Decide, World, agrees, policy};
+
+fn stop() -> Decision {
+    Decision::Stop(Why { condition: Arc::from("test"), place: Arc::from("test.conf:1") })
+}
+
+fn run() -> Decision {
+    Decision::Run(Effects::default())
+}
+
+/// What the first of two children sees of a message with two recipients when it is stopped at `stage`, and what the MTA
+/// is told.
+fn stopped_at(stage: Stage, decide: Decide) -> (String, String) {
+    let mut policy = policy(2);
+    policy.watched = vec![stage];
+    policy.decide = decide;
+    let mut world = World::new(policy, &[agrees, agrees]).begin("Postfix 3.7");
+    world.mail();
+    world.rcpt("<one@d.test>");
+    world.rcpt("<two@d.test>");
+    world.raw(b'T', b"");
+    world.header("Subject", "test");
+    world.raw(b'N', b"");
+    world.raw(b'B', b"body\r\n");
+    world.end();
+    assert_eq!(world.seen(1), "CHMRRTLNBE", "the other child is not harmed by a stop at {stage}");
+    (world.seen(0), world.told_letters())
+}
+
+fn first_only(child: millstream_core::policy::ChildIndex) -> Decision {
+    if child.0 == 0 { stop() } else { run() }
+}
+
+#[test]
+fn a_child_is_stopped_at_each_stage() {
+    let decide: Decide = |child, _, _, _| first_only(child);
+    for (stage, seen) in [
+        (Stage::Connect, "Q"),
+        (Stage::Helo, "CQ"),
+        (Stage::Mail, "CH"),
+        (Stage::Data, "CHMRRA"),
+        (Stage::Header, "CHMRRTA"),
+        (Stage::EndOfHeaders, "CHMRRTLA"),
+        (Stage::Body, "CHMRRTLNA"),
+        (Stage::EndOfMessage, "CHMRRTLNBA"),
+    ] {
+        assert_eq!(stopped_at(stage, decide), (seen.to_owned(), "Occccccc".to_owned()), "{stage}");
+    }
+}
+
+#[test]
+fn a_stop_at_a_recipient_hides_only_that_recipient() {
+    let decide: Decide = |child, _, facts, _| match (child.0, facts.recipient) {
+        (0, Some(b"<one@d.test>")) => stop(),
+        _ => run(),
+    };
+    assert_eq!(stopped_at(Stage::Rcpt, decide).0, "CHMRTLNBE");
+}
+
+/// It has nothing to do with this message.
+#[test]
+fn a_child_that_was_shown_no_recipient_is_out_of_the_message_at_data() {
+    let decide: Decide = |child, _, _, _| first_only(child);
+    assert_eq!(stopped_at(Stage::Rcpt, decide).0, "CHMA");
+}
+
+#[test]
+fn facts_are_those_of_the_session() {
+    let decide: Decide = |_, _, facts: &Facts<'_>, _| {
+        assert_eq!(facts.helo, Some(&b"client.test"[..]));
+        assert_eq!(facts.sender, Some(&b"<a@b.test>"[..]));
+        assert_eq!(facts.macros.value(b"v"), Some(&b"Postfix 3.7"[..]));
+        assert_eq!(facts.header, Some((&b"Subject"[..], &b" test"[..])));
+        assert_eq!(facts.children.len(), 2);
+        run()
+    };
+    assert_eq!(stopped_at(Stage::Header, decide).0, "CHMRRTLNBE");
+}
+
+#[test]
+fn a_decision_that_needs_an_answer_holds_back_only_that_child() {
+    let mut policy = policy(2);
+    policy.watched = vec![Stage::Connect];
+    policy.decide = |child, _, _, answers| {
+        let question = Question::Addresses("7.2.0.192.list.test".into());
+        match (child.0, answers.find(&question)) {
+            (0, None) => Decision::Need(question),
+            (0, Some(Answer::Found(_))) => stop(),
+            _ => run(),
+        }
+    };
+    let mut world = World::new(policy.clone(), &[agrees, agrees]).begin("Postfix 3.7");
+    assert_eq!((world.seen(0), world.seen(1)), (String::new(), "C".to_owned()));
+    assert_eq!(world.told_letters(), "O");
+    let (query, _) = world.questions[0].clone();
+    world.answer(query, Answer::Found(vec!["127.0.0.2".into()]));
+    assert_eq!((world.seen(0), world.seen(1)), ("Q".to_owned(), "CH".to_owned()));
+    assert_eq!(world.told_letters(), "cc");
+
+    let mut world = World::new(policy, &[agrees, agrees]).begin("Postfix 3.7");
+    let (query, _) = world.questions[0].clone();
+    world.answer(query, Answer::Nothing);
+    assert_eq!(world.seen(0), "CH");
+}
+
+#[test]
+fn macros_that_a_condition_sets_reach_that_child_only() {
+    let mut policy = policy(2);
+    policy.watched = vec![Stage::Mail];
+    policy.decide = |child, _, _, _| {
+        let mut effects = Effects::default();
+        if child.0 == 0 {
+            effects.macros.push((Bytes::from_static(b"trusted_domain"), Bytes::from_static(b"yes")));
+        }
+        Decision::Run(effects)
+    };
+    let mut world = World::new(policy, &[agrees, agrees]).begin("Postfix 3.7");
+    world.mail();
+    assert_eq!(world.macros(0), [("{trusted_domain}".to_owned(), "yes".to_owned())]);
+    assert_eq!(world.macros(1), []);
+}

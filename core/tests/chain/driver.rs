@@ -1,0 +1,398 @@
+//! A session with an MTA and children that a test moves by hand: no randomness, no real time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use millstream_core::chain::Session;
+use millstream_core::event::Event;
+use millstream_core::machine::{
+    Answer, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, Refusal, TRANSMIT_SLICES,
+};
+use millstream_core::policy::{
+    Answers, ChildIndex, ChildSettings, Decision, Endpoint, Environment, Facts, FailureKind, Fallback,
+    Limits, Policy, Recipients, Timeouts,
+};
+use millstream_core::time::Instant;
+use millstream_core::wire::{
+    Actions, Command, Decoder, Edit, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX,
+};
+
+/// What a child answers to a stage; `None`: nothing yet, the test says it later.
+pub(crate) type Behaviour = fn(Stage, &[u8]) -> Option<Vec<Reply>>;
+
+/// A decision of the policy under test.
+pub(crate) type Decide = fn(ChildIndex, Stage, &Facts<'_>, &Answers) -> Decision;
+
+/// A policy whose every part a test can set.
+#[derive(Debug, Clone)]
+pub(crate) struct TestPolicy {
+    pub(crate) children: Vec<ChildSettings>,
+    pub(crate) limits: Limits,
+    pub(crate) fallbacks: BTreeMap<&'static str, Fallback>,
+    pub(crate) recipients: Recipients,
+    pub(crate) unfiltered_header: Option<&'static str>,
+    pub(crate) watched: Vec<Stage>,
+    pub(crate) decide: Decide,
+}
+
+impl Policy for TestPolicy {
+    fn children(&self) -> &[ChildSettings] {
+        &self.children
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn fallback(&self) -> Fallback {
+        Fallback::Accept
+    }
+
+    fn fallback_for(&self, child: ChildIndex, kind: FailureKind) -> Fallback {
+        let name = match kind {
+            FailureKind::Connect => "connect",
+            FailureKind::Timeout => "timeout",
+            FailureKind::Protocol => "protocol",
+            FailureKind::Closed => "closed",
+        };
+        let configured = self.children[usize::from(child.0)].fallback;
+        self.fallbacks.get(name).copied().unwrap_or(configured)
+    }
+
+    fn recipients(&self) -> Recipients {
+        self.recipients
+    }
+
+    fn unfiltered_header(&self) -> Option<&str> {
+        self.unfiltered_header
+    }
+
+    fn watches(&self, _: ChildIndex, stage: Stage) -> bool {
+        self.watched.contains(&stage)
+    }
+
+    fn decide(&self, child: ChildIndex, stage: Stage, facts: &Facts<'_>, answers: &Answers) -> Decision {
+        (self.decide)(child, stage, facts, answers)
+    }
+}
+
+/// `count` children that answer with a fallback of temporary failure, and nothing else out of the ordinary.
+pub(crate) fn policy(count: usize) -> TestPolicy {
+    let child = |index: usize| ChildSettings {
+        name: Arc::from(format!("child{index}")),
+        endpoint: Endpoint::Unix(Arc::from(*b"/child")),
+        fallback: Fallback::TemporaryFailure,
+        evaluation_mode: false,
+        timeouts: Timeouts::default(),
+    };
+    TestPolicy {
+        children: (0..count).map(child).collect(),
+        limits: Limits::default(),
+        fallbacks: BTreeMap::new(),
+        recipients: Recipients::InOrder,
+        unfiltered_header: None,
+        watched: Vec::new(),
+        decide: |_, _, _, _| Decision::Run(millstream_core::policy::Effects::default()),
+    }
+}
+
+/// Agrees to everything.
+pub(crate) fn agrees(_: Stage, _: &[u8]) -> Option<Vec<Reply>> {
+    Some(vec![Reply::Final(Final::Continue)])
+}
+
+/// One child as the test sees it.
+struct Child {
+    peer: Peer,
+    behaviour: Behaviour,
+    decoder: Decoder,
+    seen: Vec<(char, Bytes)>,
+    /// The macros that came with MAIL.
+    macros: Vec<(String, String)>,
+}
+
+/// The session, its MTA and its children.
+pub(crate) struct World {
+    pub(crate) session: Session,
+    now: Instant,
+    offer: Negotiation,
+    children: Vec<Child>,
+    refuse: Vec<usize>,
+    mta: Decoder,
+    /// What the MTA was told, in order.
+    pub(crate) told: Vec<Reply>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) questions: Vec<(QueryId, Question)>,
+    wakes_at: Option<Instant>,
+}
+
+impl World {
+    pub(crate) fn new(policy: TestPolicy, behaviours: &[Behaviour]) -> Self {
+        let child = |(index, behaviour): (usize, &Behaviour)| Child {
+            peer: Peer::child(ChildIndex(index as u16), 0),
+            behaviour: *behaviour,
+            decoder: Decoder::new(1 << 20),
+            seen: Vec::new(),
+            macros: Vec::new(),
+        };
+        Self {
+            session: Session::new(Arc::new(policy), Environment::default()),
+            now: Instant::ZERO,
+            offer: Negotiation {
+                version: VERSION_MAX,
+                actions: Actions::ALL,
+                protocol: Protocol::ALL,
+                macro_lists: Vec::new(),
+            },
+            children: behaviours.iter().enumerate().map(child).collect(),
+            refuse: Vec::new(),
+            mta: Decoder::new(1 << 20),
+            told: Vec::new(),
+            events: Vec::new(),
+            questions: Vec::new(),
+            wakes_at: None,
+        }
+    }
+
+    pub(crate) fn offering(mut self, actions: Actions, protocol: Protocol) -> Self {
+        self.offer.actions = actions;
+        self.offer.protocol = protocol;
+        self
+    }
+
+    /// Nobody listens at this child.
+    pub(crate) fn refusing(mut self, child: usize) -> Self {
+        self.refuse.push(child);
+        self
+    }
+
+    /// Negotiates, connects and says HELO. `version` is what the MTA says of itself.
+    pub(crate) fn begin(mut self, version: &'static str) -> Self {
+        self.send(&Command::Negotiate(self.offer.clone()));
+        let pairs = Bytes::from([b"v\0", version.as_bytes(), b"\0"].concat());
+        self.send(&Command::Macros { letter: b'C', pairs });
+        self.raw(b'C', b"client.test\0U");
+        self.raw(b'H', b"client.test\0");
+        self
+    }
+
+    pub(crate) fn mail(&mut self) {
+        self.raw(b'M', b"<a@b.test>\0");
+    }
+
+    pub(crate) fn rcpt(&mut self, recipient: &str) {
+        self.raw(b'R', format!("{recipient}\0").as_bytes());
+    }
+
+    pub(crate) fn header(&mut self, name: &str, value: &str) {
+        self.raw(b'L', format!("{name}\0 {value}\0").as_bytes());
+    }
+
+    /// Envelope, one header and one chunk of body, up to but without the end.
+    pub(crate) fn message(&mut self) {
+        self.mail();
+        self.rcpt("<c@d.test>");
+        self.raw(b'T', b"");
+        self.header("Subject", "test");
+        self.raw(b'N', b"");
+        self.raw(b'B', b"body\r\n");
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.raw(b'E', b"");
+    }
+
+    pub(crate) fn send(&mut self, command: &Command) {
+        let mut data = BytesMut::new();
+        command.encode(&mut data);
+        self.bytes(data);
+    }
+
+    pub(crate) fn raw(&mut self, letter: u8, payload: &[u8]) {
+        let mut data = BytesMut::from(&millstream_core::wire::head(letter, payload.len())[..]);
+        data.extend_from_slice(payload);
+        self.bytes(data);
+    }
+
+    fn bytes(&mut self, data: BytesMut) {
+        self.handle(Input::Received { peer: Peer::MTA, data });
+    }
+
+    /// A reply of a child at a time of the test's choice.
+    pub(crate) fn reply(&mut self, child: usize, reply: &Reply) {
+        let mut data = BytesMut::new();
+        reply.encode(&mut data);
+        let peer = self.children[child].peer;
+        self.handle(Input::Received { peer, data });
+    }
+
+    /// Any input at the present time, with everything that follows from it.
+    pub(crate) fn handle(&mut self, input: Input) {
+        self.session.handle(self.now, input);
+        self.settle();
+    }
+
+    pub(crate) fn answer(&mut self, query: QueryId, answer: Answer) {
+        self.handle(Input::Answered { query, answer });
+    }
+
+    pub(crate) fn close(&mut self, child: usize) {
+        let peer = self.children[child].peer;
+        self.handle(Input::Closed { peer, why: millstream_core::machine::Closure::Eof });
+    }
+
+    /// Lets time pass, stopping wherever the session wants to be woken.
+    pub(crate) fn wait(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        while let Some(wake) = self.wakes_at.filter(|wake| *wake <= until) {
+            self.now = self.now.max(wake);
+            self.handle(Input::Tick);
+        }
+        self.now = until;
+        self.handle(Input::Tick);
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.now.since(Instant::ZERO)
+    }
+
+    /// The commands that a child was shown, negotiation and macros left out, as letters.
+    pub(crate) fn seen(&self, child: usize) -> String {
+        self.children[child].seen.iter().map(|(letter, _)| *letter).collect()
+    }
+
+    /// The macros that a child was sent for MAIL.
+    pub(crate) fn macros(&self, child: usize) -> Vec<(String, String)> {
+        self.children[child].macros.clone()
+    }
+
+    /// What the MTA was told since this was last asked, as letters.
+    pub(crate) fn told_letters(&mut self) -> String {
+        std::mem::take(&mut self.told).iter().map(|reply| char::from(reply.letter())).collect()
+    }
+
+    /// The edits that the MTA was told since this was last asked.
+    pub(crate) fn told_edits(&mut self) -> Vec<Edit> {
+        let edit = |reply| match reply {
+            Reply::Edit(edit) => Some(edit),
+            _ => None,
+        };
+        std::mem::take(&mut self.told).into_iter().filter_map(edit).collect()
+    }
+
+    /// Moves bytes and outputs until nothing moves any more.
+    fn settle(&mut self) {
+        loop {
+            let mut moved = false;
+            loop {
+                match self.session.poll_output() {
+                    Output::Wait(at) => {
+                        self.wakes_at = at;
+                        break;
+                    }
+                    Output::Finished => break,
+                    Output::Acquire { peer, .. } => {
+                        let child = usize::from(peer.slot) - 1;
+                        let input = if self.refuse.contains(&child) {
+                            let error = IoError { kind: IoKind::Refused, code: 111 };
+                            Input::Refused { peer, why: Refusal::Failed(error) }
+                        } else {
+                            Input::Ready { peer, negotiated: None }
+                        };
+                        self.session.handle(self.now, input);
+                    }
+                    Output::LookUp { query, question } => self.questions.push((query, question)),
+                    Output::Event(event) => self.events.push(event),
+                    _ => {}
+                }
+                moved = true;
+            }
+            moved |= self.move_bytes(Peer::MTA, None);
+            for index in 0..self.children.len() {
+                moved |= self.move_bytes(self.children[index].peer, Some(index));
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn move_bytes(&mut self, peer: Peer, child: Option<usize>) -> bool {
+        let mut slices = [&b""[..]; TRANSMIT_SLICES];
+        let filled = self.session.transmit(peer, &mut slices);
+        let data = BytesMut::from(&slices[..filled].concat()[..]);
+        if data.is_empty() {
+            return false;
+        }
+        self.session.handle(self.now, Input::Wrote { peer, n: data.len() });
+        match child {
+            None => {
+                self.mta.receive(data);
+                while let Some(frame) = self.mta.next_frame().unwrap() {
+                    let letter = frame.letter();
+                    self.told.push(Reply::decode(letter, frame.contiguous()).unwrap());
+                }
+            }
+            Some(index) => {
+                let replies = self.children[index].take(data);
+                if !replies.is_empty() {
+                    self.session.handle(self.now, Input::Received { peer, data: replies });
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Child {
+    fn take(&mut self, data: BytesMut) -> BytesMut {
+        let mut out = BytesMut::new();
+        self.decoder.receive(data);
+        while let Some(frame) = self.decoder.next_frame().unwrap() {
+            let letter = frame.letter();
+            let payload = frame.contiguous();
+            if letter == b'O' {
+                let (actions, protocol) = match (self.behaviour)(Stage::Negotiate, &payload).as_deref() {
+                    Some([Reply::Negotiate(answer), ..]) => (answer.actions, answer.protocol),
+                    Some(_) => (Actions::ALL, Protocol::NONE),
+                    None => continue,
+                };
+                let offered = Actions(u32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]]));
+                let answer = Negotiation {
+                    version: VERSION_MAX,
+                    actions: actions.and(offered).without(Actions::MACRO_LISTS),
+                    protocol,
+                    macro_lists: Vec::new(),
+                };
+                Reply::Negotiate(answer).encode(&mut out);
+                continue;
+            }
+            if letter == b'D' && payload.first() == Some(&b'M') {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let pairs = millstream_core::wire::pairs(&payload[1..]);
+                self.macros.extend(pairs.map(|(name, value)| (text(name), text(value))));
+            }
+            if letter != b'D' {
+                self.seen.push((char::from(letter), payload.clone()));
+            }
+            let Some(stage) = Stage::of_letter(letter) else { continue };
+            for reply in (self.behaviour)(stage, &payload).unwrap_or_default() {
+                reply.encode(&mut out);
+            }
+        }
+        out
+    }
+}
+
+/// A verdict of a child, as its reply.
+pub(crate) fn says(reply: Final) -> Option<Vec<Reply>> {
+    Some(vec![Reply::Final(reply)])
+}
+
+/// A child that only reads the envelope, and has no rights.
+pub(crate) fn negotiates(actions: Actions, protocol: Protocol) -> Option<Vec<Reply>> {
+    let answer = Negotiation { version: VERSION_MAX, actions, protocol, macro_lists: Vec::new() };
+    Some(vec![Reply::Negotiate(answer)])
+}

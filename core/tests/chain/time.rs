@@ -1,0 +1,117 @@
+//! Time: one budget for each answer, progress, and an MTA that is never left unread.
+
+use std::time::Duration;
+
+use millstream_core::event::{Event, Failure, TimerName};
+use millstream_core::machine::{Machine, Peer};
+use millstream_core::policy::Fallback;
+use millstream_core::wire::{Actions, Final, Protocol, Reply, Stage};
+
+use crate::driver::{Behaviour, World, agrees, negotiates, policy, says};
+
+fn silent_at_recipient(stage: Stage, _: &[u8]) -> Option<Vec<Reply>> {
+    (stage != Stage::Rcpt).then(|| vec![Reply::Final(Final::Continue)])
+}
+
+fn silent_at_end(stage: Stage, _: &[u8]) -> Option<Vec<Reply>> {
+    (stage != Stage::EndOfMessage).then(|| vec![Reply::Final(Final::Continue)])
+}
+
+/// How long a recipient takes to be answered when five children, each within its own limit, do not answer at all.
+fn slow_chain(mta: &'static str) -> Duration {
+    let mut policy = policy(5);
+    for child in &mut policy.children {
+        child.fallback = Fallback::Accept;
+        child.timeouts.reading = Duration::from_secs(6);
+    }
+    let mut world = World::new(policy, &[silent_at_recipient as Behaviour; 5]).begin(mta);
+    world.mail();
+    world.told.clear();
+    let before = world.elapsed();
+    world.rcpt("<c@d.test>");
+    while world.told.is_empty() {
+        world.wait(Duration::from_millis(500));
+        assert!(world.elapsed() < Duration::from_secs(100), "never answered");
+    }
+    world.elapsed() - before
+}
+
+#[test]
+fn a_chain_of_slow_children_is_answered_before_the_mta_gives_up() {
+    assert_eq!(slow_chain("Postfix 3.7.11"), Duration::from_secs(27));
+    assert_eq!(slow_chain("8.17.1"), Duration::from_secs(7));
+}
+
+#[test]
+fn who_was_cut_short_by_the_budget_is_told_so() {
+    let mut policy = policy(1);
+    policy.children[0].timeouts.reading = Duration::from_secs(60);
+    let mut world = World::new(policy, &[silent_at_recipient]).begin("8.17.1");
+    world.mail();
+    world.rcpt("<c@d.test>");
+    world.wait(Duration::from_secs(7));
+    let budget = world.events.iter().any(|event| {
+        matches!(event, Event::ChildFailed { failure: Failure::Timeout { timer: TimerName::Budget, .. }, .. })
+    });
+    assert!(budget, "{:?}", world.events);
+}
+
+#[test]
+fn a_child_that_never_negotiates_does_not_hold_the_session_up() {
+    let mute: fn(Stage, &[u8]) -> Option<Vec<Reply>> =
+        |stage, _| (stage != Stage::Negotiate).then(|| vec![Reply::Final(Final::Continue)]);
+    let mut policy = policy(2);
+    policy.children[0].fallback = Fallback::Accept;
+    policy.children[0].timeouts.reading = Duration::from_secs(60);
+    let mut world = World::new(policy, &[mute, agrees]);
+    world = world.begin("8.17.1");
+    assert_eq!(world.told_letters(), "");
+    world.wait(Duration::from_secs(7));
+    assert_eq!(world.told_letters(), "Occ");
+}
+
+#[test]
+fn progress_is_sent_while_the_end_of_message_is_pending_and_only_then() {
+    let mut world = World::new(policy(1), &[silent_at_end]).begin("8.17.1");
+    world.message();
+    world.wait(Duration::from_secs(20));
+    assert!(!world.told_letters().contains('p'), "before the end of message");
+    world.end();
+    world.wait(Duration::from_secs(21));
+    assert_eq!(world.told_letters(), "pppp");
+    world.reply(0, &Reply::Final(Final::Continue));
+    world.wait(Duration::from_secs(20));
+    assert_eq!(world.told_letters(), "c");
+}
+
+#[test]
+fn a_message_is_answered_within_what_the_mta_waits_for_it() {
+    let mut policy = policy(1);
+    policy.children[0].timeouts.end_of_message = Duration::from_secs(3000);
+    let mut world = World::new(policy, &[silent_at_end]).begin("Postfix 3.7");
+    world.message();
+    world.end();
+    world.wait(Duration::from_secs(296));
+    assert!(!world.told_letters().contains('t'));
+    world.wait(Duration::from_secs(1));
+    assert_eq!(world.told_letters(), "t");
+}
+
+/// A child that takes body slowly holds reading back, but not for so long that Sendmail lets the mail pass unfiltered.
+#[test]
+fn the_mta_is_not_left_unread_for_long() {
+    let slow: fn(Stage, &[u8]) -> Option<Vec<Reply>> = |stage, _| match stage {
+        Stage::Negotiate => negotiates(Actions::NONE, Protocol::NONE),
+        Stage::Body => None,
+        _ => says(Final::Continue),
+    };
+    let mut policy = policy(1);
+    policy.limits.read_ahead = 1000;
+    policy.children[0].timeouts.reading = Duration::from_secs(60);
+    let mut world = World::new(policy, &[slow]).begin("8.17.1");
+    world.message();
+    world.raw(b'B', &[b'x'; 5000]);
+    assert!(!world.session.wants_input(Peer::MTA));
+    world.wait(Duration::from_secs(5));
+    assert!(world.session.wants_input(Peer::MTA));
+}
