@@ -10,7 +10,7 @@ use millstream_core::chain::Session;
 use millstream_core::event::Event;
 use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer, Refusal};
 use millstream_core::policy::{
-    ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, StaticPolicy, Timeouts,
+    ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, Policy, StaticPolicy, Timeouts,
 };
 use millstream_core::time::Instant;
 
@@ -213,14 +213,19 @@ impl Driver {
     }
 
     pub(crate) fn with(kids: Vec<Kid>, limits: Limits, fallback: Fallback) -> Self {
+        Self::over(kids, |policy| Arc::new(StaticPolicy { limits, fallback, ..policy }))
+    }
+
+    /// With a policy made from that of the children's settings.
+    pub(crate) fn over(kids: Vec<Kid>, policy: impl FnOnce(StaticPolicy) -> Arc<dyn Policy>) -> Self {
         let children = kids.iter().enumerate().map(|(index, kid)| {
             let mut settings = kid.settings.clone();
             settings.name = Arc::from(format!("c{index}"));
             settings
         });
-        let policy = StaticPolicy { children: children.collect(), limits, fallback };
+        let policy = policy(StaticPolicy { children: children.collect(), ..StaticPolicy::default() });
         let mut driver = Self {
-            session: Session::new(Arc::new(policy), Environment::default()),
+            session: Session::new(policy, Environment::default()),
             now: Instant::from_nanos(1_000_000_000),
             waits: None,
             wire: Vec::new(),
