@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::machine::{Closure, IoKind, Refusal};
+use crate::machine::{Closure, IoError, IoKind, Refusal};
 use crate::policy::{ChildIndex, FailureKind, Fallback, Why};
 use crate::wire::{Fault, Stage};
 
@@ -220,6 +220,10 @@ pub enum LimitName {
     BodyBytes,
     /// [`crate::limits::Limits::macro_bytes`].
     MacroBytes,
+    /// [`crate::limits::Limits::spill_bytes`].
+    SpillBytes,
+    /// The spill file failed: a full disk, or a folder that cannot be written.
+    SpillFile,
 }
 
 impl fmt::Display for LimitName {
@@ -231,6 +235,8 @@ impl fmt::Display for LimitName {
             Self::HeaderBytes => "headers too long",
             Self::BodyBytes => "body too long for memory",
             Self::MacroBytes => "macros too long",
+            Self::SpillBytes => "body too long for its file",
+            Self::SpillFile => "the file for the body failed",
         })
     }
 }
@@ -313,6 +319,11 @@ pub enum Event {
         edit: &'static str,
         /// Why not.
         reason: &'static str,
+    },
+    /// A spill file failed; its message ends in a temporary failure.
+    SpillFailed {
+        /// Why.
+        error: IoError,
     },
     /// A message is over.
     Message(Box<MessageReport>),

@@ -16,12 +16,18 @@ pub struct Limits {
     pub headers: usize,
     /// Most bytes of headers, names and values. Default 16 MiB.
     pub header_bytes: usize,
-    /// Most body bytes held in memory by one session, replaced bodies included. Default 128 MiB: more than twice the
-    /// usual largest message of 50 MiB. What streams through is not held and does not count.
+    /// Most bytes of the body that the MTA sends held in memory by one session. What goes beyond that is put into a file; what streams through is not held and does not count. Default 4 MiB: nearly all mail, and a thousand sessions
+    /// at their limit fit into 4 GiB.
     pub body_bytes: usize,
+    /// Most bytes of one message in a file. Default 1 GiB: more than MTAs accept. 0: no files, and a message past
+    /// `body_bytes` is a temporary failure.
+    pub spill_bytes: u64,
     /// Most edits by one child to one message, body pieces aside. Default 10,000: finding a header costs time in
     /// proportion to the headers, so this bounds what a child can make us do.
     pub edits: usize,
+    /// Most bytes of edits of one message, replaced bodies included; they are held in memory. Default 64 MiB: replacing a
+    /// whole message of the usual largest size.
+    pub edit_bytes: usize,
     /// Most bytes of macros in one session. Default 256 KiB.
     pub macro_bytes: usize,
     /// How far reading from the MTA may run ahead of the slowest child that is fed live, in bytes. Default 256 KiB.
@@ -53,8 +59,10 @@ impl Default for Limits {
             envelope_bytes: 8 << 20,
             headers: 50_000,
             header_bytes: 16 << 20,
-            body_bytes: 128 << 20,
+            body_bytes: 4 << 20,
+            spill_bytes: 1 << 30,
             edits: 10_000,
+            edit_bytes: 64 << 20,
             macro_bytes: 256 << 10,
             read_ahead: 256 << 10,
             unread: Duration::from_secs(5),

@@ -12,5 +12,7 @@ mod driver;
 mod fallback;
 #[path = "chain/order.rs"]
 mod order;
+#[path = "chain/spill.rs"]
+mod spill;
 #[path = "chain/time.rs"]
 mod time;

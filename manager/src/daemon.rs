@@ -1,12 +1,13 @@
 //! The daemon's life: listen, give up privileges, serve, reload, stop.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use millstream_config::{Configuration, Ineffective, Problem};
+use millstream_config::{Configuration, LogLevel, Problem};
 use millstream_runtime_std::{Handle, Options as RuntimeOptions, Server};
 use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -52,7 +53,7 @@ pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<()
     let policy = configuration.policy().map_err(DaemonError::Policy)?;
     let (logger, log_guard) = log::start(&configuration.log).map_err(DaemonError::Log)?;
     raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
-    warn(&crate::ineffective(configuration, options), &logger);
+    remark(configuration, options, &logger);
     let identity = privileges::identity(&configuration.security)?;
     if let Some(text) = privileges::unheeded(&configuration.security) {
         logger.warning(|| format!("[privileges] {text}"));
@@ -117,8 +118,16 @@ fn runtime_options(configuration: &Configuration) -> RuntimeOptions {
     }
 }
 
-/// One line for each setting that does not do what the file says.
-fn warn(remarks: &[Ineffective], logger: &Logger) {
+/// One line for each thing in a configuration that does not do what the file says, or hardly what is meant.
+fn remark(configuration: &Configuration, options: &Options, logger: &Logger) {
+    warn(&crate::ineffective(configuration, options), logger);
+    warn(&configuration.warnings(), logger);
+    for note in configuration.notes() {
+        logger.log(LogLevel::INFO, || format!("[configuration] {note}"));
+    }
+}
+
+fn warn(remarks: &[impl Display], logger: &Logger) {
     for remark in remarks {
         logger.warning(|| format!("[configuration] {remark}"));
     }
@@ -168,7 +177,7 @@ fn reload(reloading: &Reloading<'_>, logger: &Logger) {
             Ok(policy) => {
                 service.swap_policy(policy);
                 logger.configure(&loaded.configuration.log);
-                warn(&crate::ineffective(&loaded.configuration, options), logger);
+                remark(&loaded.configuration, options, logger);
                 warn(&loaded.configuration.waiting_for_restart(started), logger);
                 logger.message(|| "[reload] done; running sessions keep the old configuration".to_owned());
                 return;

@@ -48,6 +48,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         for remark in ineffective(&loaded.configuration, &options) {
             complain(&remark.to_string());
         }
+        for warning in loaded.configuration.warnings() {
+            complain(&warning.to_string());
+        }
         let status = if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         return print(&loaded.configuration.show(), status);
     }

@@ -16,7 +16,7 @@ pub(crate) fn level(event: &Event) -> LogLevel {
         Event::Negotiated { .. } | Event::ChildStopped { .. } => LogLevel::DEBUG,
         Event::Answered { .. } => LogLevel::INFO,
         Event::EditIgnored { .. } => LogLevel::WARNING,
-        Event::ChildFailed { .. } | Event::MtaFailed { .. } => LogLevel::ERROR,
+        Event::ChildFailed { .. } | Event::MtaFailed { .. } | Event::SpillFailed { .. } => LogLevel::ERROR,
         Event::Message(_) => LogLevel::MESSAGE,
     }
 }
@@ -47,6 +47,11 @@ pub(crate) fn event(session: SessionId, event: &Event) -> String {
             format!("[session][{stage}]{recipient} {}{by}", self::verdict(verdict))
         }
         Event::EditIgnored { name, edit, reason } => format!("[milter][ignored] {name}: {edit}: {reason}"),
+        Event::SpillFailed { error } => {
+            format!(
+                "[session][spill] the file for a body in the temporary folder failed: {error}; temporary-failure"
+            )
+        }
         Event::Message(report) => message(report),
         Event::MtaFailed { stage, failure } => format!("[session][failed] MTA: {failure}, at {stage}"),
     };

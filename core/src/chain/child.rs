@@ -11,7 +11,7 @@ use crate::message::ViewId;
 use crate::policy::{Answers, ChildIndex, ChildSettings, Fallback, Policy};
 use crate::time::Instant;
 use crate::wire::facts::{STAGES, Stage};
-use crate::wire::{Actions, Edit, Protocol};
+use crate::wire::{Actions, Edit, Frame, Protocol};
 
 /// A child of a session.
 #[derive(Debug)]
@@ -104,6 +104,10 @@ pub(super) struct Cursor {
     pub(super) next_header: usize,
     pub(super) past_headers: bool,
     pub(super) next_chunk: usize,
+    /// The place in the file of the chunk that was asked for.
+    pub(super) fetching: Option<u64>,
+    /// A chunk that was away, by its number.
+    pub(super) fetched: Option<(usize, Frame)>,
     pub(super) skips_headers: bool,
     pub(super) skips_body: bool,
     /// How many recipients it was shown.

@@ -45,7 +45,6 @@ impl Session {
     }
 
     fn add_body(&mut self, frame: Frame) {
-        let limit = self.policy.limits().body_bytes;
         let Some(transaction) = &mut self.transaction else { return };
         transaction.stage = Stage::Body;
         transaction.headers_done = true;
@@ -54,9 +53,6 @@ impl Session {
             return;
         }
         transaction.content.receive_body(frame);
-        if transaction.content.body_bytes() > limit {
-            self.over_limit(LimitName::BodyBytes);
-        }
     }
 
     pub(super) fn end_of_message_came(&mut self, data: Bytes) {
@@ -77,8 +73,13 @@ impl Session {
     /// waits for another's changes the message has to be stored anyway, and an MTA is never left unread for long.
     pub(super) fn has_room(&self) -> bool {
         let Some(transaction) = &self.transaction else { return true };
-        let stored = transaction.content.body_bytes() < self.policy.limits().read_ahead;
-        stored
+        let limits = self.policy.limits();
+        let held = transaction.content.body_bytes();
+        if held > limits.body_bytes / 2 * 3 && transaction.decided.is_none() {
+            // The file has to catch up first.
+            return transaction.read_on;
+        }
+        held < limits.read_ahead
             || transaction.decided.is_some()
             || transaction.read_on
             || self.children.iter().any(|child| child.cursor().is_some_and(|cursor| cursor.view.is_none()))
@@ -92,6 +93,7 @@ impl Session {
                 self.feed(index);
             }
             self.release_body();
+            self.put_away();
         }
         if let Joint::Certain(decided) = self.joint_verdict() {
             if !decided.verdict.delivers() {
@@ -124,6 +126,9 @@ impl Session {
                 }
             }
             let Some(stage) = self.next_for(index) else { return };
+            if stage == Stage::Body && self.reads_body(index) && self.fetch(index) {
+                return;
+            }
             if let Some(cursor) = self.children[index].cursor_mut() {
                 cursor.stage = Some(stage);
             }
@@ -148,7 +153,8 @@ impl Session {
         if !core::mem::replace(&mut cursor.past_headers, true) && transaction.saw_end_of_headers {
             return Some(Stage::EndOfHeaders);
         }
-        if transaction.content.chunk(view, cursor.next_chunk).is_some() {
+        let is_away = transaction.content.away(view, cursor.next_chunk).is_some();
+        if is_away || transaction.content.chunk(view, cursor.next_chunk).is_some() {
             return Some(Stage::Body);
         }
         (transaction.body_done && may_end).then_some(Stage::EndOfMessage)
@@ -176,17 +182,22 @@ impl Session {
         }
         match (stage, self.children[index].cursor_mut()) {
             (Stage::Header, Some(cursor)) => cursor.next_header += 1,
-            (Stage::Body, Some(cursor)) => cursor.next_chunk += 1,
+            (Stage::Body, Some(cursor)) => {
+                cursor.next_chunk += 1;
+                cursor.fetched = None;
+            }
             _ => {}
         }
         true
     }
 
     fn send_content(&mut self, index: usize, stage: Stage) {
+        // Cloning shares the bytes.
+        let chunk = self.next_chunk(index).filter(|_| stage == Stage::Body).cloned();
         let Some(transaction) = &self.transaction else { return };
         let child = &mut self.children[index];
         let Part::In(cursor) = &child.part else { return };
-        let (next_header, next_chunk, view) = (cursor.next_header, cursor.next_chunk, cursor.view);
+        let (next_header, view) = (cursor.next_header, cursor.view);
         let (Some(client), Some(view)) = (child.up_mut(), view) else { return };
         if !client.wants(stage) {
             return;
@@ -200,8 +211,8 @@ impl Session {
                 }
             }
             Stage::Body => {
-                if let Some(frame) = transaction.content.chunk(view, next_chunk) {
-                    client.body(frame);
+                if let Some(frame) = chunk {
+                    client.body(&frame);
                 }
             }
             stage => {
@@ -210,13 +221,21 @@ impl Session {
         }
     }
 
+    /// Whether a child, or its conditions, will look at body.
+    fn reads_body(&self, index: usize) -> bool {
+        let child = &self.children[index];
+        let wanted =
+            child.is_watched(Stage::Body) || child.up().is_some_and(|client| client.wants(Stage::Body));
+        wanted && child.cursor().is_some_and(|cursor| !cursor.skips_body)
+    }
+
     /// Lets go of the body chunks that nobody needs any more.
     fn release_body(&mut self) {
-        let Some(transaction) = &mut self.transaction else { return };
+        let Some(transaction) = &self.transaction else { return };
         let mut first_needed = usize::MAX;
-        for child in &self.children {
-            let (Some(client), Some(cursor)) = (child.up(), child.cursor()) else { continue };
-            let reads = (client.wants(Stage::Body) || child.is_watched(Stage::Body)) && !cursor.skips_body;
+        for (index, child) in self.children.iter().enumerate() {
+            let Some(cursor) = child.cursor() else { continue };
+            let reads = self.reads_body(index);
             match cursor.view {
                 _ if !reads => {}
                 None => first_needed = 0,
@@ -226,7 +245,9 @@ impl Session {
                 Some(_) => {}
             }
         }
-        transaction.content.release_received_body(first_needed);
+        if let Some(transaction) = &mut self.transaction {
+            transaction.content.release_received_body(first_needed);
+        }
     }
 
     /// Something of this message is past a limit of ours: whatever the children say, it is a temporary failure.
@@ -248,6 +269,7 @@ impl Session {
         }
         transaction.decided = Some(decided);
         transaction.content.release_all();
+        self.drop_spill();
         for index in 0..self.children.len() {
             if let Some(cursor) = self.children[index].cursor() {
                 let stage = cursor.stage.unwrap_or(Stage::Mail);

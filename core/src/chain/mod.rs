@@ -28,6 +28,7 @@ mod negotiate;
 mod policy;
 mod replies;
 mod report;
+mod spill;
 mod transaction;
 mod verdict;
 
@@ -86,6 +87,7 @@ pub struct Session {
     unread_until: Option<Instant>,
     outputs: VecDeque<Output>,
     next_query: u32,
+    next_spill: u32,
     /// Frames of the MTA wait although nothing is missing to look at them.
     more: bool,
     life: Life,
@@ -144,6 +146,7 @@ impl Session {
             unread_until: None,
             outputs: VecDeque::new(),
             next_query: 0,
+            next_spill: 0,
             more: false,
             life: Life::Running,
             waits_until: None,
@@ -172,10 +175,10 @@ impl Session {
 
     fn apply(&mut self, input: Input) {
         match input {
-            Input::Tick
-            | Input::SpillAppended { .. }
-            | Input::SpillRead { .. }
-            | Input::SpillFailed { .. } => {}
+            Input::Tick => {}
+            input @ (Input::SpillAppended { .. } | Input::SpillRead { .. } | Input::SpillFailed { .. }) => {
+                self.spill_input(input);
+            }
             Input::Received { peer: Peer::MTA, data } => {
                 self.filter.receive(data);
                 self.mta_timer = None;

@@ -58,21 +58,18 @@ impl Session {
         let children: Vec<ChildState> = self.children.iter().map(state).collect();
         let payload = self.command.as_ref().map(|command| &command.payload[..]);
         let cursor = self.children[index].cursor();
-        let shown = self.transaction.as_ref().zip(cursor).and_then(|(transaction, cursor)| {
-            let view = cursor.view?;
-            Some((
-                transaction.content.header(view, cursor.next_header),
-                transaction.content.chunk(view, cursor.next_chunk),
-            ))
-        });
-        let body = shown.and_then(|(_, chunk)| chunk).map(|chunk| chunk.clone().contiguous());
+        let header =
+            self.transaction.as_ref().zip(cursor).and_then(|(transaction, cursor)| {
+                transaction.content.header(cursor.view?, cursor.next_header)
+            });
+        let body = self.next_chunk(index).map(|chunk| chunk.clone().contiguous());
         let facts = Facts {
             macros: &self.macros,
             client: self.client.as_deref(),
             helo: self.helo.as_deref(),
             sender: self.transaction.as_ref().map(|transaction| &transaction.sender[..]),
             recipient: payload.filter(|_| stage == Stage::Rcpt).map(first_string),
-            header: shown.and_then(|(header, _)| header).filter(|_| stage == Stage::Header),
+            header: header.filter(|_| stage == Stage::Header),
             body: body.as_deref().filter(|_| stage == Stage::Body),
             children: &children,
             environment: self.environment,

@@ -62,17 +62,21 @@ impl Session {
     /// Keeps an edit until the child's final reply. Small ones are copied, so that they do not pin a read buffer.
     fn edit_came(&mut self, index: usize, edit: &Edit) {
         let limits = *self.policy.limits();
-        let others: usize = self.children.iter().filter_map(|child| Some(child.cursor()?.edit_bytes)).sum();
+        let collected = self.children.iter().filter_map(|child| Some(child.cursor()?.edit_bytes));
+        let committed =
+            self.transaction.as_ref().map_or(0, |transaction| transaction.content.replaced_bytes());
+        let others = collected.sum::<usize>() + committed;
         let Some(cursor) = self.children[index].cursor_mut() else { return };
         let edit = compact(edit);
-        cursor.edit_bytes += size(&edit);
+        let bytes = size(&edit);
+        cursor.edit_bytes += bytes;
         cursor.edit_count += usize::from(!matches!(edit, Edit::ReplaceBody(_)));
         cursor.edits.push(edit);
         let too_much = |what, limit| Fault::TooMuch { what, limit };
         let fault = if cursor.edit_count > limits.edits {
             Some(too_much("edits", limits.edits))
-        } else if others + cursor.edit_bytes > limits.body_bytes {
-            Some(too_much("bytes of edits", limits.body_bytes))
+        } else if others + bytes > limits.edit_bytes {
+            Some(too_much("bytes of edits", limits.edit_bytes))
         } else {
             None
         };

@@ -12,6 +12,7 @@ impl Session {
     /// Ends the message in hand, if there is one: the children in it are told, everything of it is forgotten, macros
     /// from the stage `forget` on included.
     pub(super) fn end_transaction(&mut self, end: MessageEnd, forget: Stage) {
+        self.drop_spill();
         if let Some(transaction) = self.transaction.take() {
             let decided = transaction.decided.clone();
             let end = match (transaction.over, &decided, end) {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Decided;
+use super::spill::Spill;
 use crate::event::LimitName;
 use crate::message::Content;
 use crate::time::Instant;
@@ -28,6 +29,8 @@ pub(super) struct Transaction {
     pub(super) body_received: u64,
     /// The MTA was left unread for too long: from now on everything is taken, whoever is behind.
     pub(super) read_on: bool,
+    /// The file with what does not fit into memory.
+    pub(super) spill: Spill,
     /// The outcome is certain and is not delivery: the rest is only drained.
     pub(super) decided: Option<Decided>,
     /// A limit of ours was hit.
@@ -49,6 +52,7 @@ impl Transaction {
             body_done: false,
             body_received: 0,
             read_on: false,
+            spill: Spill::default(),
             decided: None,
             over: None,
         }

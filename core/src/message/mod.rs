@@ -10,7 +10,7 @@ mod envelope;
 mod headers;
 
 pub use arena::Arena;
-pub use body::Body;
+pub use body::{Body, Place};
 pub use envelope::EnvelopeEdits;
 pub use headers::{FieldId, Headers};
 
@@ -88,10 +88,16 @@ impl Content {
         self.headers.received_bytes()
     }
 
-    /// Bytes of all bodies that are in memory.
+    /// Bytes of the body that the MTA sent that are in memory.
     #[must_use]
     pub fn body_bytes(&self) -> usize {
-        self.bodies.iter().map(Body::held).sum()
+        self.bodies[0].held()
+    }
+
+    /// Bytes of the bodies that children made.
+    #[must_use]
+    pub fn replaced_bytes(&self) -> usize {
+        self.bodies[1..].iter().map(Body::held).sum()
     }
 
     /// The view that a child that begins now is shown.
@@ -113,6 +119,29 @@ impl Content {
     #[must_use]
     pub fn chunk(&self, view: ViewId, index: usize) -> Option<&Frame> {
         self.bodies[self.body_of(view)].chunk(index)
+    }
+
+    /// Where the body chunk number `index` of a view is, when it was put away.
+    #[must_use]
+    pub fn away(&self, view: ViewId, index: usize) -> Option<Place> {
+        self.bodies[self.body_of(view)].away(index)
+    }
+
+    /// Sends the oldest chunks of the body that the MTA sent away until at most `keep` bytes of it stay in memory.
+    /// Returns what is to be appended to the file.
+    pub fn put_away(&mut self, keep: usize) -> Vec<Bytes> {
+        self.bodies[0].put_away(keep)
+    }
+
+    /// The file has everything up to `length` bytes.
+    pub fn put_away_until(&mut self, length: u64) {
+        self.bodies[0].put_away_until(length);
+    }
+
+    /// Bytes that were put away.
+    #[must_use]
+    pub fn bytes_away(&self) -> u64 {
+        self.bodies[0].bytes_away()
     }
 
     fn body_of(&self, view: ViewId) -> usize {

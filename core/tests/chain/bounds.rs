@@ -38,7 +38,11 @@ fn each_limit_of_a_message_is_a_temporary_failure() {
     let cases: [Case; 5] = [
         (|limits| limits.headers = 10, headers, LimitName::Headers),
         (|limits| limits.header_bytes = 100, headers, LimitName::HeaderBytes),
-        (|limits| limits.body_bytes = 5000, |world| world.raw(b'B', &[b'x'; 6000]), LimitName::BodyBytes),
+        (
+            |limits| (limits.body_bytes, limits.spill_bytes) = (2500, 0),
+            |world| world.raw(b'B', &[b'x'; 6000]),
+            LimitName::BodyBytes,
+        ),
         (
             |limits| limits.recipients = 10,
             |world| (0..20).for_each(|_| world.rcpt("<more@d.test>")),

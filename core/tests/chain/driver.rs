@@ -126,6 +126,11 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     pub(crate) questions: Vec<(QueryId, Question)>,
     wakes_at: Option<Instant>,
+    /// The spill file, or `None` when the disk is full.
+    pub(crate) disk: Option<Vec<u8>>,
+    /// The most bytes that the file had, and whether it was deleted.
+    pub(crate) disk_used: usize,
+    pub(crate) disk_dropped: bool,
 }
 
 impl World {
@@ -153,6 +158,9 @@ impl World {
             events: Vec::new(),
             questions: Vec::new(),
             wakes_at: None,
+            disk: Some(Vec::new()),
+            disk_used: 0,
+            disk_dropped: false,
         }
     }
 
@@ -263,6 +271,12 @@ impl World {
         self.children[child].seen.iter().map(|(letter, _)| *letter).collect()
     }
 
+    /// The body that a child was shown.
+    pub(crate) fn body_seen(&self, child: usize) -> Vec<u8> {
+        let chunks = self.children[child].seen.iter().filter(|(letter, _)| *letter == 'B');
+        chunks.flat_map(|(_, payload)| payload.to_vec()).collect()
+    }
+
     /// The macros that a child was sent for MAIL.
     pub(crate) fn macros(&self, child: usize) -> Vec<(String, String)> {
         self.children[child].macros.clone()
@@ -305,6 +319,29 @@ impl World {
                     }
                     Output::LookUp { query, question } => self.questions.push((query, question)),
                     Output::Event(event) => self.events.push(event),
+                    Output::SpillAppend { file, data } => {
+                        let input = match &mut self.disk {
+                            Some(disk) => {
+                                disk.extend_from_slice(&data.concat());
+                                self.disk_used = self.disk_used.max(disk.len());
+                                Input::SpillAppended { file, length: disk.len() as u64 }
+                            }
+                            None => {
+                                let error = IoError { kind: IoKind::NoSpace, code: 28 };
+                                Input::SpillFailed { file, error }
+                            }
+                        };
+                        self.session.handle(self.now, input);
+                    }
+                    Output::SpillRead { file, offset, length } => {
+                        let disk = self.disk.clone().unwrap_or_default();
+                        let data = Bytes::from(disk[offset as usize..][..length].to_vec());
+                        self.session.handle(self.now, Input::SpillRead { file, offset, data });
+                    }
+                    Output::SpillDrop { .. } => {
+                        self.disk_dropped = true;
+                        self.disk = self.disk.take().map(|_| Vec::new());
+                    }
                     _ => {}
                 }
                 moved = true;

@@ -1,0 +1,114 @@
+//! What of a body does not fit into memory: put away into a file, and fetched for the children that come to it later.
+//!
+//! Chunks leave oldest first, since who reads them is a child whose gate is closed; what is fed live is at the newest.
+
+use bytes::{Bytes, BytesMut};
+
+use super::Session;
+use crate::event::LimitName;
+use crate::machine::{Input, Output, SpillId};
+use crate::wire::{Decoder, Frame};
+
+/// The file of one message.
+#[derive(Debug, Default)]
+pub(super) struct Spill {
+    /// Its name, once something was put away.
+    file: Option<SpillId>,
+}
+
+impl Session {
+    /// Puts away what is past the memory limit, half of it at once, so that files are written in large pieces.
+    pub(super) fn put_away(&mut self) {
+        let limits = *self.policy.limits();
+        let Some(transaction) = &mut self.transaction else { return };
+        let held = transaction.content.body_bytes();
+        if held > limits.body_bytes.saturating_mul(2) || held > limits.body_bytes && limits.spill_bytes == 0 {
+            return self.over_limit(LimitName::BodyBytes);
+        }
+        if held <= limits.body_bytes {
+            return;
+        }
+        let data = transaction.content.put_away(limits.body_bytes / 2);
+        if transaction.content.bytes_away() > limits.spill_bytes {
+            return self.over_limit(LimitName::SpillBytes);
+        }
+        if data.is_empty() {
+            return;
+        }
+        let next = &mut self.next_spill;
+        let file = *transaction.spill.file.get_or_insert_with(|| {
+            *next = next.wrapping_add(1);
+            SpillId(*next)
+        });
+        self.outputs.push_back(Output::SpillAppend { file, data });
+    }
+
+    /// Asks for the chunk that comes next for a child, if it is away and was not asked for. Returns whether it is away.
+    pub(super) fn fetch(&mut self, index: usize) -> bool {
+        let Some(transaction) = &self.transaction else { return false };
+        let Some(cursor) = self.children[index].cursor_mut() else { return false };
+        let Some(place) = cursor.view.and_then(|view| transaction.content.away(view, cursor.next_chunk))
+        else {
+            return false;
+        };
+        let Some(file) = transaction.spill.file else { return false };
+        if cursor.fetched.as_ref().is_some_and(|(chunk, _)| *chunk == cursor.next_chunk) {
+            return false;
+        }
+        if cursor.fetching != Some(place.offset) {
+            cursor.fetching = Some(place.offset);
+            self.outputs.push_back(Output::SpillRead { file, offset: place.offset, length: place.length });
+        }
+        true
+    }
+
+    /// What the file says.
+    pub(super) fn spill_input(&mut self, input: Input) {
+        let current = self.transaction.as_ref().and_then(|transaction| transaction.spill.file);
+        match input {
+            Input::SpillAppended { file, length } if Some(file) == current => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.content.put_away_until(length);
+                }
+            }
+            Input::SpillRead { file, offset, data } if Some(file) == current => self.fetched(offset, &data),
+            Input::SpillFailed { file, error } if Some(file) == current => {
+                self.event(crate::event::Event::SpillFailed { error });
+                self.over_limit(LimitName::SpillFile);
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives a chunk to every child that waits for it.
+    fn fetched(&mut self, offset: u64, data: &Bytes) {
+        let mut decoder = Decoder::new(self.policy.limits().frame);
+        decoder.receive(BytesMut::from(&data[..]));
+        let frame = decoder.next_frame();
+        for index in 0..self.children.len() {
+            let Some(cursor) = self.children[index].cursor_mut() else { continue };
+            if cursor.fetching == Some(offset) {
+                cursor.fetching = None;
+                match &frame {
+                    Ok(Some(frame)) => cursor.fetched = Some((cursor.next_chunk, frame.clone())),
+                    _ => return self.over_limit(LimitName::SpillFile),
+                }
+            }
+        }
+    }
+
+    /// The file of the message is of no use any more.
+    pub(super) fn drop_spill(&mut self) {
+        if let Some(file) = self.transaction.as_mut().and_then(|transaction| transaction.spill.file.take()) {
+            self.outputs.push_back(Output::SpillDrop { file });
+        }
+    }
+
+    /// The chunk that comes next for a child, from memory or as it was fetched.
+    pub(super) fn next_chunk(&self, index: usize) -> Option<&Frame> {
+        let transaction = self.transaction.as_ref()?;
+        let cursor = self.children[index].cursor()?;
+        let fetched = cursor.fetched.as_ref().filter(|(chunk, _)| *chunk == cursor.next_chunk);
+        fetched.map(|(_, frame)| frame).or_else(|| transaction.content.chunk(cursor.view?, cursor.next_chunk))
+    }
+}
