@@ -15,6 +15,8 @@ mod model;
 mod mta;
 #[path = "world/plan.rs"]
 mod plan;
+#[path = "world/policy.rs"]
+mod policy;
 #[path = "world/postfix.rs"]
 mod postfix;
 #[path = "world/rng.rs"]

@@ -103,7 +103,7 @@ impl<'a> Model<'a> {
             b'K' => {
                 self.gone = None;
                 for runner in &mut self.runners {
-                    (runner.failed, runner.out) = (runner.child.joined.is_none(), false);
+                    runner.join();
                 }
                 return Ok(());
             }
@@ -111,7 +111,9 @@ impl<'a> Model<'a> {
                 self.message = Message { sender: strings(payload).join(&0), ..Message::default() };
                 self.message.headers.push((true, b"Received".to_vec(), b" by the MTA itself".to_vec()));
                 (self.open, self.headers_ended) = (true, false);
-                self.runners.iter_mut().for_each(|runner| runner.done = false);
+                for runner in &mut self.runners {
+                    (runner.done, runner.missed) = (false, runner.failed.is_some());
+                }
             }
             b'L' => {
                 let texts = strings(payload);
@@ -125,8 +127,8 @@ impl<'a> Model<'a> {
             _ => {}
         }
         if *suppressed {
-            let wanted =
-                (0..self.runners.len()).find(|i| !self.runners[*i].failed && self.runners[*i].wants(*letter));
+            let wanted = (0..self.runners.len())
+                .find(|i| self.runners[*i].failed.is_none() && self.runners[*i].wants(*letter));
             return wanted.map_or(Ok(()), |i| {
                 Err(format!("the session asked the MTA not to send it; child {i} wants it"))
             });
@@ -178,7 +180,7 @@ impl<'a> Model<'a> {
         let mut decided = None;
         for i in 0..self.runners.len() {
             let runner = &self.runners[i];
-            if runner.out || (letter == b'T' && runner.done && !runner.failed) {
+            if runner.out || (letter == b'T' && runner.done && runner.failed.is_none()) {
                 continue;
             }
             // Once it is certain, the others may be spared.
@@ -220,7 +222,7 @@ impl<'a> Model<'a> {
     fn rcpt(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
         for i in 0..self.runners.len() {
             let runner = &self.runners[i];
-            if runner.out || (runner.done && !runner.failed) {
+            if runner.out || (runner.done && runner.failed.is_none()) {
                 continue;
             }
             match self.runners[i].ask(b'R', &exchange.payload, &self.macros, exact)? {
@@ -243,7 +245,7 @@ impl<'a> Model<'a> {
     fn tell_joint(&self, exchange: &Exchange) -> Result<(), String> {
         let in_message = b"MRT".contains(&exchange.letter);
         let gone = |runner: &Runner<'_>| {
-            runner.out || (in_message && runner.done) || (runner.failed && runner.mild())
+            if runner.failed.is_some() { runner.mild() } else { runner.out || (in_message && runner.done) }
         };
         let (accept, go) = ((b'a', Vec::new()), (b'c', Vec::new()));
         match self.runners.iter().all(gone) {
@@ -289,6 +291,7 @@ impl<'a> Model<'a> {
         let mut held = false;
         for i in 0..self.runners.len() {
             if self.runners[i].out || self.runners[i].done {
+                self.runners[i].missed &= !held;
                 continue;
             }
             let evaluation = self.runners[i].child.plan.evaluation;
@@ -298,7 +301,7 @@ impl<'a> Model<'a> {
             let blocked = unsettled & waits_for;
             let exact = exact && decided.is_none() && !held;
             let before = self.runners[i].mark();
-            let verdict = if blocked & 0x11 != 0 && !exact && !self.runners[i].failed {
+            let verdict = if blocked & 0x11 != 0 && !exact && self.runners[i].failed.is_none() {
                 Verdict::Cut
             } else {
                 let headers_ended = self.headers_ended;
@@ -310,6 +313,7 @@ impl<'a> Model<'a> {
                 self.runners[i].back_to(before);
             }
             if held {
+                self.runners[i].missed = false;
                 continue;
             }
             let Some(joined) = self.runners[i].child.joined.as_ref().filter(|_| !evaluation) else {
@@ -331,7 +335,17 @@ impl<'a> Model<'a> {
                 }
             }
         }
+        self.hold_unseen(&mut view);
         Ok((decided, view))
+    }
+
+    /// What goes on without a child whose fallback is to hold it is held.
+    fn hold_unseen(&self, view: &mut Message) {
+        let missed = || self.runners.iter().filter(|runner| runner.missed && !runner.child.plan.evaluation);
+        let names: Vec<_> = missed().map(|runner| format!("c{}", runner.number)).collect();
+        if missed().any(|runner| runner.failed == Some(Fallback::Quarantine)) {
+            view.quarantine = Some(format!("not seen by {}", names.join(", ")).into());
+        }
     }
 }
 

@@ -12,6 +12,19 @@ pub(crate) enum Fallback {
     TemporaryFailure,
     Reject,
     Discard,
+    /// The message goes on and is held.
+    Quarantine,
+    /// A temporary failure with which the SMTP connection ends.
+    Shutdown,
+}
+
+/// The ways in which a child fails, each with a fallback of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Connect,
+    Timeout,
+    Protocol,
+    Closed,
 }
 
 /// How a child's answer to one command ends.
@@ -66,9 +79,21 @@ pub(crate) enum JoinFault {
     HalfFrame,
 }
 
+impl JoinFault {
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Refused | Self::Hang => Kind::Connect,
+            Self::CloseAtOnce => Kind::Closed,
+            Self::Stall | Self::HalfFrame => Kind::Timeout,
+            Self::Garbage | Self::TooHigh | Self::TooMuch | Self::OtherReply => Kind::Protocol,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    pub(crate) fallback: Fallback,
+    /// By kind of failure: connect, timeout, protocol, closed.
+    pub(crate) fallbacks: [Fallback; 4],
     pub(crate) evaluation: bool,
     pub(crate) fault: Option<JoinFault>,
     pub(crate) version: u32,
@@ -82,7 +107,25 @@ pub(crate) struct Plan {
     pub(crate) timeouts: [u64; 4],
 }
 
+impl End {
+    /// How the child fails with it; what is no whole frame is waited for.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Bad(bytes) => match bytes[..4] {
+                [0, 0, 0, length] if length > 0 && bytes.len() < 4 + usize::from(length) => Kind::Timeout,
+                _ => Kind::Protocol,
+            },
+            Self::Stall | Self::Half { then_close: false } => Kind::Timeout,
+            _ => Kind::Closed,
+        }
+    }
+}
+
 impl Plan {
+    pub(crate) fn fallback(&self, kind: Kind) -> Fallback {
+        self.fallbacks[kind as usize]
+    }
+
     pub(crate) fn act(&self, place: &Place) -> &Act {
         let fits = |rule: &&Rule| {
             rule.letter == place.letter

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::plan::{
-    Act, End, Fallback, Frame, Joined, Place, Plan, Progress, Text, no_reply_bit, no_send_bit,
+    Act, End, Fallback, Frame, JoinFault, Joined, Kind, Place, Plan, Progress, Text, no_reply_bit,
+    no_send_bit,
 };
 use super::postfix::Message;
 use super::show::{show, show_pairs};
@@ -17,6 +18,8 @@ pub(crate) struct Child {
     /// What it negotiated; `None` when it never came that far.
     pub(crate) joined: Option<Joined>,
     pub(crate) tape: Vec<Seen>,
+    /// The MTA can hold a message.
+    pub(crate) can_hold: bool,
 }
 
 /// A command that a child saw, with the macros that it knew for that command then, sorted.
@@ -38,11 +41,14 @@ pub(crate) enum Verdict {
 
 /// A child's place in the session.
 pub(crate) struct Runner<'a> {
-    number: usize,
+    pub(crate) number: usize,
     pub(crate) child: &'a Child,
     pub(crate) at: usize,
     progress: Progress,
-    pub(crate) failed: bool,
+    /// It has failed, and this is answered instead.
+    pub(crate) failed: Option<Fallback>,
+    /// The message went on without it because of that.
+    pub(crate) missed: bool,
     /// Out of the session, out of the message.
     pub(crate) out: bool,
     pub(crate) done: bool,
@@ -63,16 +69,35 @@ pub(crate) struct Reach {
 
 impl<'a> Runner<'a> {
     pub(crate) fn new(number: usize, child: &'a Child) -> Self {
-        Self {
+        let mut runner = Self {
             number,
             child,
             at: 0,
             progress: Progress::default(),
-            failed: child.joined.is_none(),
+            failed: None,
+            missed: false,
             out: false,
             done: true,
             edits: Vec::new(),
+        };
+        runner.join();
+        runner
+    }
+
+    /// A connection of its own.
+    pub(crate) fn join(&mut self) {
+        (self.failed, self.out) = (None, false);
+        if self.child.joined.is_none() {
+            self.fail(self.child.plan.fault.map_or(Kind::Timeout, JoinFault::kind));
         }
+    }
+
+    fn fail(&mut self, kind: Kind) {
+        self.missed |= !self.done;
+        self.failed = Some(match self.child.plan.fallback(kind) {
+            Fallback::Quarantine if !self.child.can_hold => Fallback::TemporaryFailure,
+            fallback => fallback,
+        });
     }
 
     /// Shows the content to one child.
@@ -146,8 +171,8 @@ impl<'a> Runner<'a> {
         macros: &Macros,
         exact: bool,
     ) -> Result<Verdict, String> {
-        if self.failed {
-            return Ok(self.fallback(letter));
+        if let Some(fallback) = self.failed {
+            return Ok(self.fallback(fallback, letter));
         }
         if !self.wants(letter) {
             return Ok(Verdict::Go);
@@ -195,16 +220,19 @@ impl<'a> Runner<'a> {
         match &act.end {
             End::Final(_) | End::FinalThenClose(_) if silent => Ok(Verdict::Go),
             End::Final(frame) | End::FinalThenClose(frame) => {
-                self.failed = matches!(act.end, End::FinalThenClose(_));
                 let verdict = verdict_of(frame);
                 if letter == b'E' && !matches!(verdict, Verdict::Refuse(_)) {
                     self.edits.clone_from(&act.edits);
                 }
+                if matches!(act.end, End::FinalThenClose(_)) {
+                    self.done |= letter == b'E';
+                    self.fail(Kind::Closed);
+                }
                 Ok(if letter == b'U' && verdict == Verdict::Accept { Verdict::Go } else { verdict })
             }
-            _ => {
-                self.failed = true;
-                Ok(self.fallback(letter))
+            end => {
+                self.fail(end.kind());
+                Ok(self.fallback(self.failed.unwrap(), letter))
             }
         }
     }
@@ -236,12 +264,12 @@ impl<'a> Runner<'a> {
 
     /// Its failure changes nothing for the mail.
     pub(crate) fn mild(&self) -> bool {
-        self.child.plan.evaluation || self.child.plan.fallback == Fallback::Accept
+        self.child.plan.evaluation || self.failed == Some(Fallback::Accept)
     }
 
-    fn fallback(&self, letter: u8) -> Verdict {
-        match fallback_frame(self.child.plan.fallback) {
-            _ if self.mild() => Verdict::Accept,
+    fn fallback(&self, fallback: Fallback, letter: u8) -> Verdict {
+        match fallback_frame(fallback) {
+            _ if self.child.plan.evaluation => Verdict::Accept,
             Some(frame) if frame.0 == b'd' && b"CHU".contains(&letter) => Verdict::Go,
             frame => frame.map_or(Verdict::Accept, Verdict::Refuse),
         }
@@ -250,15 +278,16 @@ impl<'a> Runner<'a> {
 
 pub(crate) fn fallback_frame(fallback: Fallback) -> Option<Frame> {
     match fallback {
-        Fallback::Accept => None,
+        Fallback::Accept | Fallback::Quarantine => None,
         Fallback::TemporaryFailure => Some((b't', Vec::new())),
         Fallback::Reject => Some((b'r', Vec::new())),
         Fallback::Discard => Some((b'd', Vec::new())),
+        Fallback::Shutdown => Some((b'y', SHUTDOWN.to_vec())),
     }
 }
 
 /// The text of a temporary failure that the session makes up for SHUTDOWN.
-pub(crate) const SHUTDOWN: &[u8] = b"421 ";
+pub(crate) const SHUTDOWN: &[u8] = b"421 4.7.0 ";
 
 fn verdict_of((letter, payload): &Frame) -> Verdict {
     match letter {

@@ -15,8 +15,14 @@ pub(crate) enum Wildness {
     Full,
 }
 
-const FALLBACKS: [Fallback; 4] =
-    [Fallback::Accept, Fallback::TemporaryFailure, Fallback::Reject, Fallback::Discard];
+const FALLBACKS: [Fallback; 6] = [
+    Fallback::Accept,
+    Fallback::TemporaryFailure,
+    Fallback::Reject,
+    Fallback::Discard,
+    Fallback::Quarantine,
+    Fallback::Shutdown,
+];
 const NAMES: [&str; 6] = ["From", "Subject", "Received", "X-A", "x-a", "X-B"];
 const NO_SEND: u32 = 0x37f;
 const NO_REPLY: u32 = 0xf_f080;
@@ -45,7 +51,7 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
         Wildness::Full => *rng.pick(&[0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4]),
     };
     let children: Vec<_> = (0..count).map(|_| child(rng, wildness, mta_version)).collect();
-    let fallback = *rng.pick(&FALLBACKS);
+    let fallback = *rng.pick(&FALLBACKS[..4]);
     Scenario { mta: mta(rng, wildness, mta_version), children, fallback }
 }
 
@@ -347,8 +353,10 @@ fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan {
             JoinFault::HalfFrame,
         ])
     });
+    let mixed = rng.chance(50);
+    let usual = *rng.pick(&FALLBACKS);
     let mut plan = Plan {
-        fallback: *rng.pick(&FALLBACKS),
+        fallbacks: [(); 4].map(|()| if mixed { *rng.pick(&FALLBACKS) } else { usual }),
         evaluation: full && rng.chance(15),
         fault,
         version,

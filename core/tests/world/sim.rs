@@ -4,21 +4,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use millstream_core::event::Event;
 use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer, Refusal};
-use millstream_core::policy::{
-    ChildSettings, Endpoint, Environment, Fallback as CoreFallback, Limits, Policy, StaticPolicy, Timeouts,
-};
+use millstream_core::policy::{Endpoint, Environment, Limits, Policy};
 use millstream_core::time::Instant;
 
 use super::child::{ChildEnd, Out, Watch};
 use super::frames::cut;
 use super::model::Model;
 use super::mta::{MS, MtaEnd, MtaWatch};
-use super::plan::{End, Fallback, Frame, JoinFault, Progress, Rule, Scenario, Text};
+use super::plan::{End, Frame, JoinFault, Progress, Rule, Scenario, Text};
+use super::policy::Scripted;
 use super::rng::Rng;
 use super::runner::{Child, Seen};
 use super::show::show;
@@ -120,26 +118,6 @@ pub(crate) struct World<M> {
     ticks_at: (u64, u32),
 }
 
-pub(crate) fn policy(scenario: &Scenario, limits: Limits) -> Arc<dyn Policy> {
-    let fallback = |fallback: Fallback| match fallback {
-        Fallback::Accept => CoreFallback::Accept,
-        Fallback::TemporaryFailure => CoreFallback::TemporaryFailure,
-        Fallback::Reject => CoreFallback::Reject,
-        Fallback::Discard => CoreFallback::Discard,
-    };
-    let children = scenario.children.iter().enumerate().map(|(i, plan)| {
-        let [connection, writing, reading, end_of_message] = plan.timeouts.map(Duration::from_secs);
-        ChildSettings {
-            name: format!("c{i}").into(),
-            endpoint: Endpoint::Unix(format!("/run/c{i}").into_bytes().into()),
-            fallback: fallback(plan.fallback),
-            evaluation_mode: plan.evaluation,
-            timeouts: Timeouts { connection, writing, reading, end_of_message },
-        }
-    });
-    Arc::new(StaticPolicy { children: children.collect(), limits, fallback: fallback(scenario.fallback) })
-}
-
 impl<M: Machine> World<M> {
     /// Runs one seed from the connection of the MTA to the end of the session.
     pub(crate) fn run(
@@ -151,7 +129,7 @@ impl<M: Machine> World<M> {
         let scenario = make_scenario(&mut rng);
         let mut limits = Limits::default();
         limits.read_ahead = *rng.pick(&[1, 4096, limits.read_ahead]);
-        let machine = make(policy(&scenario, limits), Environment::default());
+        let machine = make(Scripted::of(&scenario, limits), Environment::default());
         let children = scenario.children.len();
         let mut world = Self {
             mta: MtaEnd::new(scenario.mta.clone()),
@@ -747,9 +725,10 @@ impl<M: Machine> World<M> {
     // The comparison with the model.
 
     fn compare(&mut self) -> Result<(), String> {
+        let can_hold = self.scenario.mta.actions & 0x20 != 0;
         let mut children = Vec::new();
         for (index, plan) in self.scenario.children.iter().enumerate() {
-            let mut child = Child { plan: plan.clone(), joined: None, tape: Vec::new() };
+            let mut child = Child { plan: plan.clone(), joined: None, tape: Vec::new(), can_hold };
             let own = self
                 .lines
                 .iter_mut()
@@ -786,7 +765,7 @@ impl<M: Machine> World<M> {
                 plan.rules.iter().map(|rule| format!("\n      {}", show_rule(rule))).collect();
             out += &format!(
                 "  c{index}: fallback {:?}{}{} version {} actions {:#x} protocol {:#x} lists {:?}{rules}\n",
-                plan.fallback,
+                plan.fallbacks,
                 if plan.evaluation { ", evaluation," } else { "" },
                 plan.fault.map_or(String::new(), |fault| format!(", {fault:?},")),
                 plan.version,

@@ -1,0 +1,71 @@
+//! The policy of a world: what the configuration would say, made from the scenario.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream_core::policy::{
+    ChildIndex, ChildSettings, Endpoint, FailureKind, Fallback as CoreFallback, Limits, Policy, Timeouts,
+};
+
+use super::plan::{Fallback, Kind, Plan, Scenario};
+
+#[derive(Debug)]
+pub(crate) struct Scripted {
+    children: Vec<ChildSettings>,
+    plans: Vec<Plan>,
+    limits: Limits,
+    fallback: Fallback,
+}
+
+impl Scripted {
+    pub(crate) fn of(scenario: &Scenario, limits: Limits) -> Arc<dyn Policy> {
+        let children = scenario.children.iter().enumerate().map(|(i, plan)| {
+            let [connection, writing, reading, end_of_message] = plan.timeouts.map(Duration::from_secs);
+            ChildSettings {
+                name: format!("c{i}").into(),
+                endpoint: Endpoint::Unix(format!("/run/c{i}").into_bytes().into()),
+                // Overruled for every kind.
+                fallback: CoreFallback::Reject,
+                evaluation_mode: plan.evaluation,
+                timeouts: Timeouts { connection, writing, reading, end_of_message },
+            }
+        });
+        let (children, plans) = (children.collect(), scenario.children.clone());
+        Arc::new(Self { children, plans, limits, fallback: scenario.fallback })
+    }
+}
+
+impl Policy for Scripted {
+    fn children(&self) -> &[ChildSettings] {
+        &self.children
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn fallback(&self) -> CoreFallback {
+        in_core(self.fallback)
+    }
+
+    fn fallback_for(&self, child: ChildIndex, kind: FailureKind) -> CoreFallback {
+        let kind = match kind {
+            FailureKind::Connect => Kind::Connect,
+            FailureKind::Timeout => Kind::Timeout,
+            FailureKind::Protocol => Kind::Protocol,
+            FailureKind::Closed => Kind::Closed,
+        };
+        in_core(self.plans[usize::from(child.0)].fallback(kind))
+    }
+}
+
+fn in_core(fallback: Fallback) -> CoreFallback {
+    match fallback {
+        Fallback::Accept => CoreFallback::Accept,
+        Fallback::TemporaryFailure => CoreFallback::TemporaryFailure,
+        Fallback::Reject => CoreFallback::Reject,
+        Fallback::Discard => CoreFallback::Discard,
+        Fallback::Quarantine => CoreFallback::Quarantine,
+        Fallback::Shutdown => CoreFallback::Shutdown,
+    }
+}
