@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use millstream_core::policy::Fallback;
+use millstream_core::limits::Limits;
+use millstream_core::policy::{Fallback, Recipients};
 
 use crate::connection_spec::{ConnectionSpec, Host};
 use crate::log_level::LogLevel;
@@ -148,6 +149,12 @@ pub struct Manager {
     pub connection_check_interval: u32,
     /// Longest body chunk in bytes, 1 to 65535.
     pub chunk_size: u32,
+    /// In which order milters are shown a recipient.
+    pub recipients: Recipients,
+    /// The header that marks mail which a milter did not see.
+    pub unfiltered_header: Option<String>,
+    /// The bounds and time limits of each session. Those without a setting have core's defaults.
+    pub limits: Limits,
 }
 
 impl Default for Manager {
@@ -173,6 +180,9 @@ impl Default for Manager {
             packet_buffer_size: 0,
             connection_check_interval: 0,
             chunk_size: 65535,
+            recipients: Recipients::InOrder,
+            unfiltered_header: None,
+            limits: Limits::default(),
         }
     }
 }

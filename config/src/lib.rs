@@ -9,7 +9,8 @@
 //!   load ── paths ── syntax ──────────── evaluate ─────────────── settings ── Configuration ── policy
 //!           which    Ruby parser, then   statements, values,      one table    │                for core
 //!           files    our own small tree  blocks, vocabulary       of settings  ├ show
-//!                                                                             └ effect: what does nothing yet
+//!                                                                             ├ effect: what does nothing yet
+//!                                                                             └ warning: what is hardly meant
 //! ```
 //!
 //! # Where this differs from milter manager
@@ -20,6 +21,7 @@
 //!   silence: without its condition a milter would see other mail. So the reference's own first line,
 //!   `load "applicable-conditions/*.conf"`, is a problem too where such files are (they cannot be evaluated) and where
 //!   they are not (the error of a missing file).
+//! - There are settings of our own. `--show-config` prints them behind those of milter manager in their group.
 //! - A milter that is defined again keeps its `fallback_status` and `evaluation_mode`; `command_options` can be nil;
 //!   `manager.packet_buffer_size` remembers its place; `fallback_status_at_disconnect` is read in any spelling and
 //!   checked; an unknown `log.syslog_facility` is a problem instead of `mail`; the log settings are reset with all
@@ -48,6 +50,7 @@ mod show;
 mod source;
 mod syntax;
 mod value;
+mod warning;
 
 pub use configuration::{
     Condition, Configuration, Controller, Database, EventLoopBackend, Location, Log, Manager, Package,
@@ -57,6 +60,7 @@ pub use connection_spec::{ConnectionSpec, Host, SpecError};
 pub use effect::{Ineffective, Lack};
 pub use load::{LoadOptions, Loaded, Overrides, load, load_str};
 pub use log_level::{LogLevel, LogLevelError};
-pub use milter::Milter;
+pub use milter::{FallbackByKind, Milter};
 pub use policy::ManagerPolicy;
 pub use problem::Problem;
+pub use warning::{About, Answered, Warning};

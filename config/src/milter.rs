@@ -2,10 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use millstream_core::policy::{Fallback, Timeouts};
+use millstream_core::policy::{FailureKind, Fallback, Timeouts};
 
 use crate::configuration::Location;
 use crate::connection_spec::ConnectionSpec;
+
+/// What is answered for a single kind of failure; `None`: what is answered for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FallbackByKind {
+    /// No connection could be had.
+    pub connect: Option<Fallback>,
+    /// A time limit other than that of connecting ran out.
+    pub timeout: Option<Fallback>,
+    /// It broke the protocol.
+    pub protocol_error: Option<Fallback>,
+    /// It closed the connection while it took part.
+    pub close: Option<Fallback>,
+}
 
 /// What `define_milter` says of one milter.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +33,8 @@ pub struct Milter {
     pub enabled: bool,
     /// What is answered when it fails.
     pub fallback_status: Fallback,
+    /// The same for a single kind of failure, where it is not [`fallback_status`](Self::fallback_status).
+    pub fallback_status_at: FallbackByKind,
     /// Its verdicts and edits are noted and not applied.
     pub evaluation_mode: bool,
     /// The names of the conditions under which it is asked. Always empty yet: a condition is an error.
@@ -48,6 +63,7 @@ impl Milter {
             description: None,
             enabled: true,
             fallback_status: Fallback::Accept,
+            fallback_status_at: FallbackByKind::default(),
             evaluation_mode: false,
             applicable_conditions: Vec::new(),
             command: None,
@@ -57,5 +73,17 @@ impl Milter {
             location: None,
             locations: BTreeMap::new(),
         }
+    }
+
+    /// What is answered when it fails in this way.
+    #[must_use]
+    pub fn fallback(&self, kind: FailureKind) -> Fallback {
+        let single = match kind {
+            FailureKind::Connect => self.fallback_status_at.connect,
+            FailureKind::Timeout => self.fallback_status_at.timeout,
+            FailureKind::Protocol => self.fallback_status_at.protocol_error,
+            FailureKind::Closed => self.fallback_status_at.close,
+        };
+        single.unwrap_or(self.fallback_status)
     }
 }

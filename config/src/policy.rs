@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millstream_core::limits::Limits;
-use millstream_core::policy::{ChildSettings, Fallback, Policy};
+use millstream_core::policy::{ChildIndex, ChildSettings, FailureKind, Fallback, Policy, Recipients};
 
 use crate::configuration::Configuration;
 use crate::milter::Milter;
@@ -16,8 +16,12 @@ const MAX_CHILDREN: usize = u16::MAX as usize - 1;
 #[derive(Debug, Clone)]
 pub struct ManagerPolicy {
     children: Box<[ChildSettings]>,
+    /// For each child, in the order of [`FailureKind::ALL`].
+    fallbacks: Box<[[Fallback; FailureKind::ALL.len()]]>,
     limits: Limits,
     fallback: Fallback,
+    recipients: Recipients,
+    unfiltered_header: Option<Box<str>>,
 }
 
 impl Policy for ManagerPolicy {
@@ -32,6 +36,21 @@ impl Policy for ManagerPolicy {
     fn fallback(&self) -> Fallback {
         self.fallback
     }
+
+    fn fallback_for(&self, child: ChildIndex, kind: FailureKind) -> Fallback {
+        let at = FailureKind::ALL.iter().position(|known| *known == kind);
+        let fallbacks = self.fallbacks.get(usize::from(child.0));
+        // Core asks for none but its children.
+        at.zip(fallbacks).map_or(Fallback::TemporaryFailure, |(at, fallbacks)| fallbacks[at])
+    }
+
+    fn recipients(&self) -> Recipients {
+        self.recipients
+    }
+
+    fn unfiltered_header(&self) -> Option<&str> {
+        self.unfiltered_header.as_deref()
+    }
 }
 
 impl Configuration {
@@ -42,10 +61,14 @@ impl Configuration {
     /// A problem for each enabled milter that has no connection spec, or whose host name has no address.
     pub fn policy(&self) -> Result<Arc<dyn Policy>, Vec<Problem>> {
         let mut children = Vec::new();
+        let mut fallbacks = Vec::new();
         let mut problems = Vec::new();
         for milter in self.milters.iter().filter(|milter| milter.enabled) {
             match child(milter) {
-                Ok(settings) => children.push(settings),
+                Ok(settings) => {
+                    children.push(settings);
+                    fallbacks.push(FailureKind::ALL.map(|kind| milter.fallback(kind)));
+                }
                 Err(problem) => problems.push(problem),
             }
         }
@@ -62,8 +85,11 @@ impl Configuration {
         }
         Ok(Arc::new(ManagerPolicy {
             children: children.into(),
-            limits: Limits::default(),
+            fallbacks: fallbacks.into(),
+            limits: self.manager.limits,
             fallback: self.manager.fallback_status,
+            recipients: self.manager.recipients,
+            unfiltered_header: self.manager.unfiltered_header.as_deref().map(Into::into),
         }))
     }
 }

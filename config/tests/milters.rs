@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{good, problem, text};
-use millstream_core::policy::{Fallback, Timeouts};
+use millstream_core::policy::{FailureKind, Fallback, Timeouts};
 
 fn milter(body: &str) -> millstream_config::Milter {
     good(&format!("define_milter(\"m\") do |milter|\n{body}\nend")).milters.remove(0)
@@ -52,6 +52,26 @@ fn every_property_can_be_set() {
 }
 
 #[test]
+fn a_milter_can_have_a_fallback_for_each_kind_of_failure() {
+    let milter = milter(
+        "milter.fallback_status = :quarantine\nmilter.fallback_status_at_connect = \"shutdown\"\n\
+         milter.fallback_status_at_timeout = :TEMPORARY_FAILURE\nmilter.fallback_status_at_protocol_error = :discard\n\
+         milter.fallback_status_at_close = :reject\nmilter.fallback_status_at_close = nil",
+    );
+    let fallbacks = FailureKind::ALL.map(|kind| milter.fallback(kind));
+    assert_eq!(
+        fallbacks,
+        [Fallback::Shutdown, Fallback::TemporaryFailure, Fallback::Discard, Fallback::Quarantine]
+    );
+}
+
+#[test]
+fn without_fallbacks_of_its_kinds_a_failure_has_that_of_the_milter() {
+    let milter = milter("milter.fallback_status = :reject");
+    assert_eq!(FailureKind::ALL.map(|kind| milter.fallback(kind)), [Fallback::Reject; 4]);
+}
+
+#[test]
 fn options_in_an_array_are_escaped_for_a_shell() {
     let milter = milter("milter.command_options = [\"start\", \"a b\", \"--x=1\", \"\", \"it's\"]");
     assert_eq!(milter.command_options.as_deref(), Some("start a\\ b --x\\=1 '' it\\'s"));
@@ -85,7 +105,15 @@ fn wrong_kinds_and_ranges() {
     refused("milter.conection_spec = \"x\"", "unknown setting: milter.conection_spec");
     refused(
         "milter.fallback_status = \"default\"",
-        "milter.fallback_status should be one of [\"accept\", \"reject\", \"temporary-failure\", \"discard\"] but was \"default\"",
+        "milter.fallback_status should be one of [\"accept\", \"reject\", \"temporary-failure\", \"discard\", \"quarantine\", \"shutdown\"] but was \"default\"",
+    );
+    refused(
+        "milter.fallback_status = nil",
+        "milter.fallback_status should be one of [\"accept\", \"reject\", \"temporary-failure\", \"discard\", \"quarantine\", \"shutdown\"] but was nil",
+    );
+    refused(
+        "milter.fallback_status_at_close = :hold",
+        "milter.fallback_status_at_close should be one of [\"accept\", \"reject\", \"temporary-failure\", \"discard\", \"quarantine\", \"shutdown\"] but was :hold",
     );
     refused(
         "milter.connection_spec = \"tcp:1\"",
@@ -97,13 +125,15 @@ fn wrong_kinds_and_ranges() {
 fn defining_again_merges_everything_and_moves_to_the_end() {
     let configuration = good(
         "define_milter(\"a\") do |m|\n  m.connection_spec = \"unix:/a\"\n  m.fallback_status = :temporary_failure\n  \
-         m.evaluation_mode = true\n  m.reading_timeout = 20\n  m.command = \"c\"\n  m.command_options = \"o\"\nend\n\
+         m.evaluation_mode = true\n  m.reading_timeout = 20\n  m.command = \"c\"\n  m.command_options = \"o\"\n  \
+         m.fallback_status_at_timeout = :reject\nend\n\
          define_milter(\"b\") {|m| }\ndefine_milter(\"a\") {|m| m.description = \"d\" }",
     );
     let names: Vec<_> = configuration.milters.iter().map(|milter| milter.name.as_str()).collect();
     assert_eq!(names, ["b", "a"]);
     let a = &configuration.milters[1];
     assert_eq!(a.fallback_status, Fallback::TemporaryFailure);
+    assert_eq!(a.fallback(FailureKind::Timeout), Fallback::Reject);
     assert!(a.evaluation_mode);
     assert_eq!(a.timeouts.reading, Duration::from_secs(20));
     assert_eq!((a.command.as_deref(), a.command_options.as_deref()), (Some("c"), Some("o")));

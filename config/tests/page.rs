@@ -50,6 +50,16 @@ fn the_problems_on_the_page_are_printed_so() {
 }
 
 #[test]
+fn the_warnings_on_the_page_are_told_so() {
+    let blocks = blocks(&page("configuration.md"));
+    let at = blocks.iter().position(|block| block.words == "ruby warning").unwrap();
+    let loaded = load(&blocks[at]);
+    assert!(loaded.problems.is_empty(), "{}", listed(&loaded.problems));
+    let told: String = loaded.configuration.warnings().iter().map(|warning| format!("{warning}\n")).collect();
+    assert_eq!(told, blocks[at + 1].text);
+}
+
+#[test]
 fn the_tables_have_every_setting_with_its_default() {
     let mut configuration =
         load_str(NAME, "define_milter(\"x\") {|m| }", &common::no_directories()).configuration;

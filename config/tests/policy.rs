@@ -3,8 +3,10 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::good;
-use millstream_core::policy::{Endpoint, Fallback};
+use millstream_core::policy::{ChildIndex, Endpoint, FailureKind, Fallback, Limits, Recipients};
 
 #[test]
 fn enabled_milters_in_order() {
@@ -21,6 +23,56 @@ fn enabled_milters_in_order() {
     assert_eq!((&*b.name, &b.endpoint), ("b", &Endpoint::Tcp(["127.0.0.1:5".parse().unwrap()].into())));
     assert_eq!((b.fallback, b.evaluation_mode), (Fallback::Discard, true));
     assert_eq!(policy.fallback(), Fallback::Reject);
+}
+
+#[test]
+fn each_kind_of_failure_has_its_fallback() {
+    let configuration = good(
+        "define_milter(\"off\") {|m| m.enabled = false; m.fallback_status_at_timeout = :discard }\n\
+         define_milter(\"a\") do |m|\n  m.connection_spec = \"unix:/a\"\n  m.fallback_status = :quarantine\n  \
+         m.fallback_status_at_connect = :shutdown\n  m.fallback_status_at_close = :reject\nend\n\
+         define_milter(\"b\") {|m| m.connection_spec = \"unix:/b\"; m.fallback_status_at_protocol_error = :discard }",
+    );
+    let policy = configuration.policy().unwrap();
+    let of = |child| FailureKind::ALL.map(|kind| policy.fallback_for(ChildIndex(child), kind));
+    assert_eq!(of(0), [Fallback::Shutdown, Fallback::Quarantine, Fallback::Quarantine, Fallback::Reject]);
+    assert_eq!(of(1), [Fallback::Accept, Fallback::Accept, Fallback::Discard, Fallback::Accept]);
+    assert_eq!(of(2), [Fallback::TemporaryFailure; 4]);
+}
+
+#[test]
+fn by_default_core_decides() {
+    let policy = good("").policy().unwrap();
+    assert_eq!(policy.limits(), &Limits::default());
+    assert_eq!((policy.recipients(), policy.unfiltered_header()), (Recipients::InOrder, None));
+}
+
+#[test]
+fn what_is_set_for_sessions_reaches_core() {
+    let configuration = good(
+        "manager.recipients = :parallel\nmanager.unfiltered_header = \"X-Unfiltered\"\n\
+         manager.command_time_limit = 20\nmanager.message_time_limit = 0.5\nmanager.max_recipients = 1\n\
+         manager.max_envelope_size = 2\nmanager.max_headers = 3\nmanager.max_header_size = 4\n\
+         manager.max_body_memory = 5\nmanager.max_macro_size = 6\nmanager.max_edits = 7\nmanager.max_body_file = 8\nmanager.max_edit_size = 9",
+    );
+    let policy = configuration.policy().unwrap();
+    let expected = Limits {
+        command_budget: Some(Duration::from_secs(20)),
+        message_budget: Some(Duration::from_millis(500)),
+        recipients: 1,
+        envelope_bytes: 2,
+        headers: 3,
+        header_bytes: 4,
+        body_bytes: 5,
+        macro_bytes: 6,
+        edits: 7,
+        spill_bytes: 8,
+        edit_bytes: 9,
+        ..Limits::default()
+    };
+    assert_eq!(policy.limits(), &expected);
+    assert_eq!(policy.recipients(), Recipients::Parallel);
+    assert_eq!(policy.unfiltered_header(), Some("X-Unfiltered"));
 }
 
 #[test]

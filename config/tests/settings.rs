@@ -5,6 +5,7 @@ mod common;
 
 use common::{good, problem, shown};
 use millstream_config::{EventLoopBackend, LogLevel};
+use millstream_core::limits::Limits;
 use millstream_core::policy::Fallback;
 
 #[track_caller]
@@ -193,10 +194,118 @@ fn statuses_are_read_in_any_spelling() {
         "manager.fallback_status = \"default\"",
         "manager.fallback_status should be one of [\"accept\", \"reject\", \"temporary-failure\", \"discard\"] but was \"default\"",
     );
+    // What a milter can have besides is not for the manager.
+    refused(
+        "manager.fallback_status = :quarantine",
+        "manager.fallback_status should be one of [\"accept\", \"reject\", \"temporary-failure\", \"discard\"] but was :quarantine",
+    );
     refused(
         "manager.fallback_status_at_disconnect = :no",
         "manager.fallback_status_at_disconnect should be one of [\"accept\", \"reject\", \"temporary-failure\", \"discard\"] but was :no",
     );
+}
+
+#[test]
+fn order_of_recipients() {
+    set("manager.recipients", "\"parallel\"", "\"parallel\"");
+    set("manager.recipients", ":in_order", "\"in-order\"");
+    refused(
+        "manager.recipients = \"serial\"",
+        "manager.recipients should be one of [\"in-order\", \"parallel\"] but was \"serial\"",
+    );
+    refused(
+        "manager.recipients = nil",
+        "manager.recipients should be one of [\"in-order\", \"parallel\"] but was nil",
+    );
+}
+
+#[test]
+fn the_unfiltered_header_is_a_name_that_mail_does_not_come_with() {
+    set("manager.unfiltered_header", "\"X-Unfiltered\"", "\"X-Unfiltered\"");
+    assert_eq!(good("manager.unfiltered_header = nil").manager.unfiltered_header, None);
+    let longest = "x".repeat(64);
+    set("manager.unfiltered_header", &format!("\"{longest}\""), &format!("\"{longest}\""));
+    for wrong in ["\"\"", "\"X-A:\"", "\"X A\"", "\"X-ü\"", "\"X\\n\"", ":x", "5", &format!("\"x{longest}\"")]
+    {
+        let found = problem(&format!("manager.unfiltered_header = {wrong}"));
+        let expected = "manager.unfiltered_header should be the name of a header, 1 to 64 printable ASCII characters \
+                        without a colon, or nil but was ";
+        assert!(found.message.starts_with(expected), "{found}");
+    }
+    refused(
+        "manager.unfiltered_header = \"SUBJECT\"",
+        "manager.unfiltered_header cannot be \"SUBJECT\": it is removed from mail that comes in",
+    );
+}
+
+#[test]
+fn time_limits_of_the_manager() {
+    for key in ["manager.command_time_limit", "manager.message_time_limit"] {
+        set(key, "27", "27.0");
+        set(key, "0.5", "0.5");
+        let configuration = good(&format!("{key} = 5\n{key} = nil"));
+        assert_eq!(shown(&configuration, key), ("# default".to_owned(), format!("{key} = nil")));
+        for wrong in ["0", "-1", "31536001", "\"5\"", "false"] {
+            refused(
+                &format!("{key} = {wrong}"),
+                &format!(
+                    "{key} should be a number of seconds above 0 and at most 31536000, or nil but was {wrong}"
+                ),
+            );
+        }
+    }
+}
+
+/// The settings for the bounds of a session.
+const BOUNDS: &[&str] = &[
+    "manager.max_recipients",
+    "manager.max_envelope_size",
+    "manager.max_headers",
+    "manager.max_header_size",
+    "manager.max_body_memory",
+    "manager.max_macro_size",
+    "manager.max_edits",
+    "manager.max_edit_size",
+];
+
+#[test]
+fn bounds_of_a_session() {
+    for key in BOUNDS {
+        set(key, "1", "1");
+        set(key, "4294967295", "4294967295");
+        for wrong in ["0", "-1", "1.5", "4294967296", "\"5\""] {
+            refused(
+                &format!("{key} = {wrong}"),
+                &format!("{key} should be a whole number from 1 to 4294967295, or nil but was {wrong}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn the_file_of_a_body_can_be_large_or_none() {
+    set("manager.max_body_file", "0", "0");
+    set("manager.max_body_file", "1024 * 1024 * 1024 * 1024", "1099511627776");
+    for wrong in ["-1", "0.5", "\"5\""] {
+        refused(
+            &format!("manager.max_body_file = {wrong}"),
+            &format!(
+                "manager.max_body_file should be a whole number of bytes, 0 or more, or nil but was {wrong}"
+            ),
+        );
+    }
+    let configuration = good("manager.max_body_file = 5\nmanager.max_body_file = nil");
+    assert_eq!(configuration.manager.limits, Limits::default());
+}
+
+#[test]
+fn nil_brings_a_bound_back_to_its_default() {
+    let lines: String = BOUNDS.iter().map(|key| format!("{key} = 5\n{key} = nil\n")).collect();
+    let configuration = good(&lines);
+    assert_eq!(configuration.manager.limits, Limits::default());
+    for key in BOUNDS {
+        assert_eq!(shown(&configuration, key).0, "# default", "{key}");
+    }
 }
 
 #[test]

@@ -45,7 +45,8 @@ end
 "##;
 
 /// The worked example of the specification, without conditions, with the merged fallback status and the remembered
-/// place of `packet_buffer_size`. `LOCAL` stands for the path of the file.
+/// place of `packet_buffer_size`, and with the settings of our own behind those of `manager` and of each milter: without
+/// the lines of [`OURS`] and the comments before them it is the example. `LOCAL` stands for the path of the file.
 const EXPECTED: &str = r##"# default
 package.platform = "unknown"
 # default
@@ -107,6 +108,32 @@ manager.connection_check_interval = 0
 manager.chunk_size = 65535
 # default
 manager.max_pending_finished_sessions = 0
+# default
+manager.recipients = "in-order"
+# default
+manager.unfiltered_header = nil
+# default
+manager.command_time_limit = nil
+# default
+manager.message_time_limit = nil
+# default
+manager.max_recipients = 50000
+# default
+manager.max_envelope_size = 8388608
+# default
+manager.max_headers = 50000
+# default
+manager.max_header_size = 16777216
+# default
+manager.max_body_memory = 4194304
+# default
+manager.max_body_file = 1073741824
+# default
+manager.max_macro_size = 262144
+# default
+manager.max_edits = 10000
+# default
+manager.max_edit_size = 67108864
 
 # default
 controller.connection_spec = nil
@@ -162,6 +189,14 @@ define_milter("scanner") do |milter|
   milter.reading_timeout = 7.0
   # default
   milter.end_of_message_timeout = 297.0
+  # default
+  milter.fallback_status_at_connect = nil
+  # default
+  milter.fallback_status_at_timeout = nil
+  # default
+  milter.fallback_status_at_protocol_error = nil
+  # default
+  milter.fallback_status_at_close = nil
 end
 
 # LOCAL:35
@@ -192,6 +227,14 @@ define_milter("tagger") do |milter|
   milter.reading_timeout = 15.0
   # default
   milter.end_of_message_timeout = 297.0
+  # default
+  milter.fallback_status_at_connect = nil
+  # default
+  milter.fallback_status_at_timeout = nil
+  # default
+  milter.fallback_status_at_protocol_error = nil
+  # default
+  milter.fallback_status_at_close = nil
 end
 "##;
 
@@ -210,6 +253,44 @@ fn the_worked_example_byte_for_byte() {
     assert_eq!(loaded.configuration.show(), expected);
 }
 
+/// How the settings that milter manager does not have begin.
+const OURS: &[&str] = &[
+    "manager.recipients",
+    "manager.unfiltered_header",
+    "manager.command_time_limit",
+    "manager.message_time_limit",
+    "manager.max_recipients",
+    "manager.max_envelope_size",
+    "manager.max_headers",
+    "manager.max_header_size",
+    "manager.max_body_memory",
+    "manager.max_body_file",
+    "manager.max_macro_size",
+    "manager.max_edits",
+    "manager.max_edit_size",
+    "milter.fallback_status_at_connect",
+    "milter.fallback_status_at_timeout",
+    "milter.fallback_status_at_protocol_error",
+    "milter.fallback_status_at_close",
+];
+
+#[test]
+fn settings_of_our_own_stand_behind_those_of_milter_manager() {
+    let shown = good("define_milter(\"x\") {|m| }").show();
+    let settings =
+        shown.lines().map(str::trim_start).filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
+    let group = |key: &str| key.split_once('.').map(|(group, _)| group.to_owned());
+    let mut ours = Vec::new();
+    for key in settings {
+        match ours.last() {
+            _ if OURS.contains(&key) => ours.push(key),
+            Some(last) => assert_ne!(group(key), group(last), "{key} stands behind {last}"),
+            None => {}
+        }
+    }
+    assert_eq!(ours, OURS);
+}
+
 #[test]
 fn what_is_shown_loads_to_the_same() {
     let first = good(
@@ -217,8 +298,11 @@ fn what_is_shown_loads_to_the_same() {
          log.path = \"/a \\\"b\\\"\\t\\e\\u200b#{\"#\"}{x}\\\\ü日\"\nmanager.connection_spec = \"local:/run/m\"\n\
          manager.unix_socket_mode = 0\ncontroller.unix_socket_mode = 0\nmanager.maintenance_interval = nil\n\
          manager.fallback_status = :discard\nmanager.event_loop_backend = \"libev\"\ndatabase.port = 5\n\
+         manager.recipients = :parallel\nmanager.unfiltered_header = 'X-#{a}'\nmanager.command_time_limit = 27\n\
+         manager.message_time_limit = 0.5\nmanager.max_edits = 7\n\
          define_milter(\"a \\\"b\\\" \\#{c}\") do |m|\n m.connection_spec = \"inet6:5\"\n m.reading_timeout = 0.25\n \
-         m.connection_timeout = 7.1\n m.command_options = [\"a b\", \"\\n\"]\n m.fallback_status = :reject\nend\n\
+         m.connection_timeout = 7.1\n m.command_options = [\"a b\", \"\\n\"]\n m.fallback_status = :quarantine\n \
+         m.fallback_status_at_timeout = :shutdown\nend\n\
          define_milter(\"z\") {|m| m.evaluation_mode = true }",
     );
     let shown = first.show();
@@ -233,6 +317,8 @@ fn what_is_shown_loads_to_the_same() {
     assert_eq!(second.database, first.database);
     assert_eq!(second.controller, first.controller);
     assert_eq!(second.milters[0].command_options, first.milters[0].command_options);
+    assert_eq!(second.milters[0].fallback_status, first.milters[0].fallback_status);
+    assert_eq!(second.milters[0].fallback_status_at, first.milters[0].fallback_status_at);
     assert_eq!(second.milters[0].timeouts, first.milters[0].timeouts);
     assert_eq!(second.milters[0].name, "a \"b\" #{c}");
 }

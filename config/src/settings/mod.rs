@@ -3,10 +3,13 @@
 //! Assignment, reading, `--show-config` and the hints for unknown names all go by these two tables, whose order is
 //! that of `--show-config`.
 
+mod header;
 mod slot;
 mod status;
 
 use std::time::Duration;
+
+use millstream_core::limits::Limits;
 
 pub(crate) use slot::Slot;
 
@@ -113,6 +116,20 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row(Manager, "manager.connection_check_interval", UnlessNil, Never, |c| Slot::number(&mut c.manager.connection_check_interval, 0, U32, 0)),
     row(Manager, "manager.chunk_size", UnlessNil, Never, |c| Slot::number(&mut c.manager.chunk_size, 1, 65535, 65535).with_clamp()),
     row(Manager, "manager.max_pending_finished_sessions", UnlessNil, Never, |c| Slot::number(&mut c.manager.max_pending_finished_sessions, 0, U32, 0)),
+    // From here on settings of our own, behind those of milter manager.
+    row(Manager, "manager.recipients", UnlessNil, Reload, |c| Slot::Recipients(&mut c.manager.recipients)),
+    row(Manager, "manager.unfiltered_header", UnlessNil, Reload, |c| Slot::HeaderName(&mut c.manager.unfiltered_header)),
+    row(Manager, "manager.command_time_limit", UnlessNil, Reload, |c| Slot::SecondsOrNil(&mut c.manager.limits.command_budget)),
+    row(Manager, "manager.message_time_limit", UnlessNil, Reload, |c| Slot::SecondsOrNil(&mut c.manager.limits.message_budget)),
+    row(Manager, "manager.max_recipients", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.recipients)),
+    row(Manager, "manager.max_envelope_size", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.envelope_bytes)),
+    row(Manager, "manager.max_headers", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.headers)),
+    row(Manager, "manager.max_header_size", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.header_bytes)),
+    row(Manager, "manager.max_body_memory", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.body_bytes)),
+    row(Manager, "manager.max_body_file", UnlessNil, Reload, |c| Slot::Space { bytes: &mut c.manager.limits.spill_bytes, nil: Limits::default().spill_bytes }),
+    row(Manager, "manager.max_macro_size", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.macro_bytes)),
+    row(Manager, "manager.max_edits", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.edits)),
+    row(Manager, "manager.max_edit_size", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.edit_bytes)),
 
     row(Controller, "controller.connection_spec", UnlessNil, Never, |c| Slot::Spec(&mut c.controller.connection_spec)),
     row(Controller, "controller.unix_socket_mode", Always, Never, |c| Slot::Mode { mode: &mut c.controller.unix_socket_mode, zero: "00" }),
@@ -144,7 +161,7 @@ pub(crate) const PROPERTIES_BEFORE_CONDITIONS: &[Property] = &[
     Property { name: "connection_spec", read: Reload, slot: |m| Slot::Spec(&mut m.connection_spec) },
     Property { name: "description", read: Reload, slot: |m| Slot::Text(&mut m.description) },
     Property { name: "enabled", read: Reload, slot: |m| Slot::Flag(&mut m.enabled) },
-    Property { name: "fallback_status", read: Reload, slot: |m| Slot::Status(&mut m.fallback_status) },
+    Property { name: "fallback_status", read: Reload, slot: |m| Slot::MilterStatus(&mut m.fallback_status) },
     Property { name: "evaluation_mode", read: Reload, slot: |m| Slot::Flag(&mut m.evaluation_mode) },
 ];
 
@@ -158,6 +175,11 @@ pub(crate) const PROPERTIES_AFTER_CONDITIONS: &[Property] = &[
     Property { name: "writing_timeout", read: Reload, slot: |m| Slot::Seconds(&mut m.timeouts.writing) },
     Property { name: "reading_timeout", read: Reload, slot: |m| Slot::Seconds(&mut m.timeouts.reading) },
     Property { name: "end_of_message_timeout", read: Reload, slot: |m| Slot::Seconds(&mut m.timeouts.end_of_message) },
+    // From here on properties of our own, behind those of milter manager.
+    Property { name: "fallback_status_at_connect", read: Reload, slot: |m| Slot::MilterStatusOrNil(&mut m.fallback_status_at.connect) },
+    Property { name: "fallback_status_at_timeout", read: Reload, slot: |m| Slot::MilterStatusOrNil(&mut m.fallback_status_at.timeout) },
+    Property { name: "fallback_status_at_protocol_error", read: Reload, slot: |m| Slot::MilterStatusOrNil(&mut m.fallback_status_at.protocol_error) },
+    Property { name: "fallback_status_at_close", read: Reload, slot: |m| Slot::MilterStatusOrNil(&mut m.fallback_status_at.close) },
 ];
 
 impl Property {

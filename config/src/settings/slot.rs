@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use millstream_core::policy::Fallback;
+use millstream_core::limits::Limits;
+use millstream_core::policy::{Fallback, Recipients};
 
 use super::MAX_SECONDS;
-use super::status::{BACKENDS, FACILITIES, STATUSES, list, meaning, word};
+use super::header;
+use super::status::{BACKENDS, FACILITIES, MILTER_STATUSES, RECIPIENTS, STATUSES, list, meaning, word};
 use crate::configuration::{EventLoopBackend, default_connection_spec};
 use crate::connection_spec::ConnectionSpec;
 use crate::inspect;
@@ -35,10 +37,25 @@ pub(crate) enum Slot<'c> {
         nil_for_zero: bool,
     },
     Port(&'c mut Option<u16>),
+    /// A bound of a session and core's default for it.
+    Bound {
+        bound: &'c mut usize,
+        nil: usize,
+    },
+    /// The same where 0 means none and 4 GiB are not enough.
+    Space {
+        bytes: &'c mut u64,
+        nil: u64,
+    },
     Seconds(&'c mut Duration),
+    SecondsOrNil(&'c mut Option<Duration>),
     Spec(&'c mut Option<ConnectionSpec>),
     ManagerSpec(&'c mut ConnectionSpec),
     Status(&'c mut Fallback),
+    MilterStatus(&'c mut Fallback),
+    MilterStatusOrNil(&'c mut Option<Fallback>),
+    Recipients(&'c mut Recipients),
+    HeaderName(&'c mut Option<String>),
     Backend(&'c mut EventLoopBackend),
     Level(&'c mut LogLevel),
     PackageOptions(&'c mut Option<String>),
@@ -46,9 +63,17 @@ pub(crate) enum Slot<'c> {
     ExtraOptions(&'c mut Vec<(String, String)>),
 }
 
+/// The largest bound of a session: 4 GiB less a byte, the same on every system.
+const MAX_BOUND: i64 = u32::MAX as i64;
+
 impl<'c> Slot<'c> {
     pub(super) fn number(number: &'c mut u32, least: u32, most: u32, nil: u32) -> Self {
         Self::Number { number, least, most, nil, clamp: false, nil_for_zero: false }
+    }
+
+    pub(super) fn bound(limits: &'c mut Limits, field: fn(&mut Limits) -> &mut usize) -> Self {
+        let nil = *field(&mut Limits::default());
+        Self::Bound { bound: field(limits), nil }
     }
 
     pub(super) fn with_clamp(mut self) -> Self {
@@ -114,6 +139,23 @@ impl<'c> Slot<'c> {
                 _ => return wrong("a whole number from 0 to 65535, or nil"),
             },
 
+            (Self::Bound { bound, nil }, Value::Nil) => *bound = nil,
+            (Self::Bound { bound, .. }, value) => match value {
+                Value::Int(given @ 1..=MAX_BOUND) => *bound = usize::try_from(*given).unwrap_or(usize::MAX),
+                _ => return wrong(&format!("a whole number from 1 to {MAX_BOUND}, or nil")),
+            },
+
+            (Self::Space { bytes, nil }, Value::Nil) => *bytes = nil,
+            (Self::Space { bytes, .. }, value) => match value {
+                Value::Int(given @ 0..) => *bytes = u64::try_from(*given).unwrap_or_default(),
+                _ => return wrong("a whole number of bytes, 0 or more, or nil"),
+            },
+
+            (Self::SecondsOrNil(slot), Value::Nil) => *slot = None,
+            (Self::SecondsOrNil(slot), value) => match seconds(value) {
+                Some(duration) => *slot = Some(duration),
+                None => return wrong("a number of seconds above 0 and at most 31536000, or nil"),
+            },
             (Self::Seconds(slot), value) => match seconds(value) {
                 Some(duration) => *slot = duration,
                 None => return wrong("a number of seconds above 0 and at most 31536000"),
@@ -128,6 +170,12 @@ impl<'c> Slot<'c> {
             }
 
             (Self::Status(slot), value) => *slot = one_of(&STATUSES, target, value)?,
+            (Self::MilterStatus(slot), value) => *slot = one_of(&MILTER_STATUSES, target, value)?,
+            (Self::MilterStatusOrNil(slot), Value::Nil) => *slot = None,
+            (Self::MilterStatusOrNil(slot), value) => *slot = Some(one_of(&MILTER_STATUSES, target, value)?),
+            (Self::Recipients(slot), value) => *slot = one_of(&RECIPIENTS, target, value)?,
+            (Self::HeaderName(slot), Value::Nil) => *slot = None,
+            (Self::HeaderName(slot), value) => *slot = Some(header::name(target, value)?),
             (Self::Backend(slot), value) => *slot = one_of(&BACKENDS, target, value)?,
 
             (Self::Level(slot), Value::Nil) => *slot = LogLevel::DEFAULT,
@@ -181,15 +229,23 @@ impl<'c> Slot<'c> {
     pub(crate) fn read(self) -> Value {
         let text = |text: &Option<String>| text.as_deref().map_or(Value::Nil, Value::text);
         match self {
-            Self::Text(slot) | Self::CommandOptions(slot) => text(slot),
+            Self::Text(slot) | Self::CommandOptions(slot) | Self::HeaderName(slot) => text(slot),
             Self::Facility(slot) => Value::text(slot),
             Self::Flag(slot) | Self::PrivilegeMode(slot) => Value::Bool(*slot),
             Self::Mode { mode: number, .. } | Self::Number { number, .. } => Value::Int(i64::from(*number)),
             Self::Port(slot) => slot.map_or(Value::Nil, |port| Value::Int(i64::from(port))),
+            Self::Bound { bound, .. } => Value::Int(i64::try_from(*bound).unwrap_or(i64::MAX)),
+            Self::Space { bytes, .. } => Value::Int(i64::try_from(*bytes).unwrap_or(i64::MAX)),
             Self::Seconds(slot) => Value::Float(slot.as_secs_f64()),
+            Self::SecondsOrNil(slot) => slot.map_or(Value::Nil, |limit| Value::Float(limit.as_secs_f64())),
             Self::Spec(slot) => slot.as_ref().map_or(Value::Nil, |spec| Value::text(&spec.to_string())),
             Self::ManagerSpec(slot) => Value::text(&slot.to_string()),
             Self::Status(slot) => Value::text(word(&STATUSES, *slot)),
+            Self::MilterStatus(slot) => Value::text(word(&MILTER_STATUSES, *slot)),
+            Self::MilterStatusOrNil(slot) => {
+                slot.map_or(Value::Nil, |status| Value::text(word(&MILTER_STATUSES, status)))
+            }
+            Self::Recipients(slot) => Value::text(word(&RECIPIENTS, *slot)),
             Self::Backend(slot) => Value::text(word(&BACKENDS, *slot)),
             Self::Level(slot) => Value::text(&slot.to_string()),
             Self::PackageOptions(slot) => Value::hash(slot.as_deref().map(split_options).unwrap_or_default()),
@@ -206,9 +262,10 @@ impl<'c> Slot<'c> {
             Self::Mode { mode, .. } => format!("0{mode:o}"),
             Self::Number { number, nil_for_zero: true, .. } if *number == 0 => "nil".to_owned(),
             Self::Seconds(slot) => inspect::float(slot.as_secs_f64()),
-            Self::PackageOptions(slot) | Self::Text(slot) | Self::CommandOptions(slot) => {
-                slot.as_deref().map_or_else(|| "nil".to_owned(), inspect::string)
-            }
+            Self::PackageOptions(slot)
+            | Self::Text(slot)
+            | Self::CommandOptions(slot)
+            | Self::HeaderName(slot) => slot.as_deref().map_or_else(|| "nil".to_owned(), inspect::string),
             Self::Spec(slot) => {
                 slot.as_ref().map_or_else(|| "nil".to_owned(), |spec| inspect::string(&spec.to_string()))
             }

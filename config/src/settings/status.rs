@@ -1,16 +1,30 @@
-//! The words for fallbacks, event loops and syslog facilities.
+//! The words for fallbacks, the order of recipients, event loops and syslog facilities.
 
-use millstream_core::policy::Fallback;
+use millstream_core::policy::{Fallback, Recipients};
 
 use crate::configuration::EventLoopBackend;
 
-/// In the order of error messages.
+/// The statuses of milter manager, in the order of error messages.
 pub(super) const STATUSES: [(&str, Fallback); 4] = [
     ("accept", Fallback::Accept),
     ("reject", Fallback::Reject),
     ("temporary-failure", Fallback::TemporaryFailure),
     ("discard", Fallback::Discard),
 ];
+
+/// The statuses of a milter, in the order of error messages.
+pub(super) const MILTER_STATUSES: [(&str, Fallback); 6] = [
+    ("accept", Fallback::Accept),
+    ("reject", Fallback::Reject),
+    ("temporary-failure", Fallback::TemporaryFailure),
+    ("discard", Fallback::Discard),
+    ("quarantine", Fallback::Quarantine),
+    ("shutdown", Fallback::Shutdown),
+];
+
+/// In the order of error messages.
+pub(super) const RECIPIENTS: [(&str, Recipients); 2] =
+    [("in-order", Recipients::InOrder), ("parallel", Recipients::Parallel)];
 
 /// In the order of error messages.
 pub(super) const BACKENDS: [(&str, EventLoopBackend); 2] =

@@ -1,0 +1,216 @@
+//! What a configuration may say and hardly means: told at each load, with its place.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use millstream_core::limits::Limits;
+use millstream_core::policy::{FailureKind, Fallback, Timeouts};
+
+use crate::configuration::{Configuration, Location};
+use crate::connection_spec::{ConnectionSpec, Host};
+use crate::inspect;
+use crate::milter::Milter;
+
+/// A remark about an enabled milter.
+///
+/// Shown as `FILE:LINE: milter.reading_timeout of "clamav" is 60.0 s, but ...`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The milter.
+    pub milter: String,
+    /// The line that it is about; `None` when it has none in the files.
+    pub location: Option<Location>,
+    /// What is to be known.
+    pub about: About,
+}
+
+/// What a [`Warning`] is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// A time limit is longer than the whole chain has for an answer.
+    TooLong {
+        /// The property, such as `reading_timeout`.
+        property: &'static str,
+        /// Its value.
+        limit: Duration,
+        /// When the MTA is answered.
+        answered: Answered,
+    },
+    /// An earlier milter has the same socket: the same program is asked twice.
+    SameSocket {
+        /// That milter.
+        as_of: String,
+    },
+    /// When it fails the mail goes on as if it were not there.
+    LetsMailPass {
+        /// At which failures.
+        at: Vec<FailureKind>,
+    },
+}
+
+/// When the MTA is answered, whoever of the milters has not decided by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answered {
+    /// As `manager.command_time_limit` or `manager.message_time_limit` says.
+    Configured {
+        /// That setting.
+        setting: &'static str,
+        /// Its value.
+        after: Duration,
+    },
+    /// Three seconds before the MTA gives up.
+    ByMta {
+        /// Behind Postfix.
+        postfix: Duration,
+        /// Behind Sendmail and unknown MTAs.
+        others: Duration,
+    },
+}
+
+/// Core's budgets without a setting (core `chain/mta.rs`): three seconds below the limits of Postfix and Sendmail.
+const COMMAND: Answered =
+    Answered::ByMta { postfix: Duration::from_secs(27), others: Duration::from_secs(7) };
+const MESSAGE: Answered =
+    Answered::ByMta { postfix: Duration::from_secs(297), others: Duration::from_secs(297) };
+
+impl Configuration {
+    /// What will hardly do what is meant, milter by milter in their order.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        let enabled: Vec<_> = self.milters.iter().filter(|milter| milter.enabled).collect();
+        let mut warnings = Vec::new();
+        for (at, milter) in enabled.iter().enumerate() {
+            warnings.extend(same_socket(milter, &enabled[..at]));
+            warnings.extend(too_long(milter, &self.manager.limits));
+        }
+        warnings
+    }
+
+    /// What is usual and still worth a line at a low level: the milters without which mail passes when they fail.
+    #[must_use]
+    pub fn notes(&self) -> Vec<Warning> {
+        let enforcing = self.milters.iter().filter(|milter| milter.enabled && !milter.evaluation_mode);
+        enforcing.filter_map(lets_mail_pass).collect()
+    }
+}
+
+fn same_socket(milter: &Milter, earlier: &[&Milter]) -> Option<Warning> {
+    let socket = socket(milter)?;
+    let same = earlier.iter().find(|other| self::socket(other).as_ref() == Some(&socket))?;
+    Some(warning(milter, "connection_spec", About::SameSocket { as_of: same.name.clone() }))
+}
+
+/// Where it is connected to, without asking for the addresses of names.
+fn socket(milter: &Milter) -> Option<ConnectionSpec> {
+    let local = |address: IpAddr| Some(Host::Address(address));
+    Some(match milter.connection_spec.clone()? {
+        ConnectionSpec::Inet { host: None, port } => {
+            ConnectionSpec::Inet { host: local(Ipv4Addr::LOCALHOST.into()), port }
+        }
+        ConnectionSpec::Inet6 { host: None, port } => {
+            ConnectionSpec::Inet6 { host: local(Ipv6Addr::LOCALHOST.into()), port }
+        }
+        spec => spec,
+    })
+}
+
+/// A limit that nobody set is not told: that of connecting is above the budget by default, as in milter manager.
+fn too_long<'m>(milter: &'m Milter, limits: &Limits) -> impl Iterator<Item = Warning> + 'm {
+    let configured = |setting, budget: Option<Duration>, otherwise| {
+        budget.map_or(otherwise, |after| Answered::Configured { setting, after })
+    };
+    let command = configured("manager.command_time_limit", limits.command_budget, COMMAND);
+    let message = configured("manager.message_time_limit", limits.message_budget, MESSAGE);
+    let default = Timeouts::default();
+    let timeouts = &milter.timeouts;
+    let table = [
+        ("connection_timeout", timeouts.connection, default.connection, command),
+        ("writing_timeout", timeouts.writing, default.writing, command),
+        ("reading_timeout", timeouts.reading, default.reading, command),
+        ("end_of_message_timeout", timeouts.end_of_message, default.end_of_message, message),
+    ];
+    table
+        .into_iter()
+        .filter(|(property, limit, default, _)| limit != default && milter.locations.contains_key(property))
+        .filter(|(_, limit, _, answered)| *limit > answered.earliest())
+        .map(|(property, limit, _, answered)| {
+            warning(milter, property, About::TooLong { property, limit, answered })
+        })
+}
+
+fn lets_mail_pass(milter: &Milter) -> Option<Warning> {
+    let at: Vec<_> =
+        FailureKind::ALL.into_iter().filter(|kind| milter.fallback(*kind) == Fallback::Accept).collect();
+    (!at.is_empty()).then(|| warning(milter, "fallback_status", About::LetsMailPass { at }))
+}
+
+fn warning(milter: &Milter, property: &str, about: About) -> Warning {
+    let location = milter.locations.get(property).or(milter.location.as_ref());
+    Warning { milter: milter.name.clone(), location: location.cloned(), about }
+}
+
+impl Answered {
+    /// The soonest, whatever the MTA is.
+    fn earliest(self) -> Duration {
+        match self {
+            Self::Configured { after, .. } => after,
+            Self::ByMta { postfix, others } => postfix.min(others),
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(location) = &self.location {
+            write!(f, "{location}: ")?;
+        }
+        let name = inspect::string(&self.milter);
+        match &self.about {
+            About::TooLong { property, limit, answered } => {
+                write!(
+                    f,
+                    "milter.{property} of {name} is {}, but the MTA is answered {answered}",
+                    seconds(*limit)
+                )
+            }
+            About::SameSocket { as_of } => {
+                write!(f, "milter {name} has the socket of {}: it is asked twice", inspect::string(as_of))
+            }
+            About::LetsMailPass { at } => {
+                write!(f, "mail passes without milter {name} when it fails (fallback_status is accept")?;
+                if at.len() < FailureKind::ALL.len() {
+                    let words: Vec<_> = at.iter().map(|kind| word(*kind)).collect();
+                    write!(f, ", at {}", words.join(", "))?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Configured { setting, after } => write!(f, "after {} ({setting})", seconds(after)),
+            Self::ByMta { postfix, others } if postfix == others => write!(f, "after {}", seconds(postfix)),
+            Self::ByMta { postfix, others } => {
+                write!(f, "after {} behind Postfix and {} behind others", seconds(postfix), seconds(others))
+            }
+        }
+    }
+}
+
+/// As in the names of `milter.fallback_status_at_...`.
+fn word(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Connect => "connect",
+        FailureKind::Timeout => "timeout",
+        FailureKind::Protocol => "protocol_error",
+        FailureKind::Closed => "close",
+    }
+}
+
+fn seconds(limit: Duration) -> String {
+    format!("{} s", limit.as_secs_f64())
+}

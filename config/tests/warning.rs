@@ -1,0 +1,117 @@
+//! What a configuration says and hardly means is told, with its place.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::good;
+use millstream_config::Warning;
+
+/// The warnings about a milter with these properties, its name and place left out of each: all are in line 3.
+#[track_caller]
+fn told(settings: &str, property: &str, expected: &[&str]) {
+    let source = format!(
+        "{settings}\ndefine_milter(\"clamav\") do |m|\n  {property}\n  m.connection_spec = \"inet:1\"\nend"
+    );
+    let warnings: Vec<_> = good(&source).warnings().iter().map(Warning::to_string).collect();
+    let expected: Vec<_> = expected.iter().map(|text| format!("test.conf:3: {text}")).collect();
+    assert_eq!(warnings, expected);
+}
+
+#[test]
+fn a_time_limit_above_what_the_mta_waits_for_a_command() {
+    for property in ["connection_timeout", "writing_timeout", "reading_timeout"] {
+        told(
+            "",
+            &format!("m.{property} = 60.5"),
+            &[&format!(
+                "milter.{property} of \"clamav\" is 60.5 s, but the MTA is answered after 27 s behind Postfix and 7 s \
+                 behind others"
+            )],
+        );
+        told("", &format!("m.{property} = 6"), &[]);
+    }
+}
+
+#[test]
+fn a_time_limit_above_what_the_mta_waits_for_the_end_of_a_message() {
+    told(
+        "",
+        "m.end_of_message_timeout = 300",
+        &["milter.end_of_message_timeout of \"clamav\" is 300 s, but the MTA is answered after 297 s"],
+    );
+    told("", "m.end_of_message_timeout = 296", &[]);
+}
+
+#[test]
+fn a_time_limit_above_that_of_the_manager() {
+    told("manager.command_time_limit = 20", "m.reading_timeout = 20", &[]);
+    told(
+        "manager.command_time_limit = 20",
+        "m.reading_timeout = 21",
+        &[
+            "milter.reading_timeout of \"clamav\" is 21 s, but the MTA is answered after 20 s (manager.command_time_limit)",
+        ],
+    );
+    told("manager.message_time_limit = 600", "m.end_of_message_timeout = 500", &[]);
+    told(
+        "manager.message_time_limit = 60",
+        "m.end_of_message_timeout = 90",
+        &["milter.end_of_message_timeout of \"clamav\" is 90 s, but the MTA is answered after 60 s \
+           (manager.message_time_limit)"],
+    );
+}
+
+#[test]
+fn a_default_is_no_warning_even_where_it_is_written_down() {
+    told("", "m.connection_timeout = 297", &[]);
+    let shown = good("define_milter(\"a\") {|m| m.connection_spec = \"inet:1\" }").show();
+    assert_eq!(good(&shown).warnings(), []);
+}
+
+#[test]
+fn two_milters_with_one_socket() {
+    let pair = |first: &str, second: &str| {
+        let source = format!(
+            "define_milter(\"a\") {{|m| m.connection_spec = \"{first}\" }}\n\
+             define_milter(\"b\") {{|m| m.connection_spec = \"{second}\" }}"
+        );
+        good(&source).warnings().iter().map(Warning::to_string).collect::<Vec<_>>()
+    };
+    let same = ["test.conf:2: milter \"b\" has the socket of \"a\": it is asked twice"];
+    assert_eq!(pair("unix:/run/a", "local:/run/a"), same);
+    assert_eq!(pair("inet:7357", "inet:7357@[127.0.0.1]"), same);
+    assert_eq!(pair("inet6:7357@[::1]", "inet6:7357"), same);
+    assert_eq!(pair("inet:7357", "inet6:7357"), [""; 0]);
+    assert_eq!(pair("inet:7357", "inet:7358"), [""; 0]);
+}
+
+#[test]
+fn a_disabled_milter_is_not_told() {
+    told("", "m.enabled = false; m.reading_timeout = 60", &[]);
+    let source = "define_milter(\"a\") {|m| m.connection_spec = \"inet:1\"; m.enabled = false }\n\
+                  define_milter(\"b\") {|m| m.connection_spec = \"inet:1\" }";
+    assert_eq!(good(source).warnings(), []);
+}
+
+#[test]
+fn a_milter_that_lets_mail_pass_is_a_note_and_no_warning() {
+    let notes = |body: &str| {
+        let configuration = good(&format!("define_milter(\"a\") do |m|\n  {body}\nend"));
+        assert_eq!(configuration.warnings(), []);
+        configuration.notes().iter().map(Warning::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        notes("m.description = \"d\""),
+        ["test.conf:1: mail passes without milter \"a\" when it fails (fallback_status is accept)"]
+    );
+    assert_eq!(
+        notes("m.fallback_status = :accept; m.fallback_status_at_timeout = :reject"),
+        [
+            "test.conf:2: mail passes without milter \"a\" when it fails (fallback_status is accept, at connect, \
+          protocol_error, close)"
+        ]
+    );
+    assert_eq!(notes("m.evaluation_mode = true"), [""; 0]);
+    assert_eq!(notes("m.enabled = false"), [""; 0]);
+    assert_eq!(notes("m.fallback_status = :quarantine"), [""; 0]);
+}
