@@ -20,10 +20,21 @@ pub(crate) struct Exchange {
     pub(crate) reply: Option<Vec<Frame>>,
 }
 
+/// What the policy and the MTA's offer say.
+pub(crate) struct Setting {
+    pub(crate) fallback: Fallback,
+    /// The header that marks mail which a child did not see.
+    pub(crate) mark: Option<Text>,
+    /// All children are shown a recipient at once.
+    pub(crate) parallel: bool,
+    /// Header values come with their leading space.
+    pub(crate) lead: bool,
+    pub(crate) actions: u32,
+}
+
 pub(crate) struct Model<'a> {
     runners: Vec<Runner<'a>>,
-    fallback: Fallback,
-    mta_lead: bool,
+    setting: Setting,
     macros: Macros,
     message: Message,
     open: bool,
@@ -37,16 +48,10 @@ const LISTED: &[u8] = b"CHMRTNE";
 
 impl<'a> Model<'a> {
     /// Compares a whole session with what it should have been; the error says what differs first.
-    pub(crate) fn check(
-        children: &'a [Child],
-        fallback: Fallback,
-        mta_lead: bool,
-        session: &[Exchange],
-    ) -> Result<(), String> {
+    pub(crate) fn check(children: &'a [Child], setting: Setting, session: &[Exchange]) -> Result<(), String> {
         let mut model = Self {
             runners: children.iter().enumerate().map(|(number, child)| Runner::new(number, child)).collect(),
-            fallback,
-            mta_lead,
+            setting,
             macros: Macros::new(),
             message: Message::default(),
             open: false,
@@ -117,7 +122,7 @@ impl<'a> Model<'a> {
             }
             b'L' => {
                 let texts = strings(payload);
-                let space = if self.mta_lead { "" } else { " " };
+                let space = if self.setting.lead { "" } else { " " };
                 let raw = [space.as_bytes(), texts[1]].concat();
                 self.message.headers.push((false, texts[0].to_vec(), raw));
             }
@@ -129,6 +134,9 @@ impl<'a> Model<'a> {
         if *suppressed {
             let wanted = (0..self.runners.len())
                 .find(|i| self.runners[*i].failed.is_none() && self.runners[*i].wants(*letter));
+            if *letter == b'L' && self.setting.mark.is_some() {
+                return Err("the session asked for no headers, and cannot remove the mark".into());
+            }
             return wanted.map_or(Ok(()), |i| {
                 Err(format!("the session asked the MTA not to send it; child {i} wants it"))
             });
@@ -159,7 +167,7 @@ impl<'a> Model<'a> {
                 self.end();
                 let Some(frames) = reply else { return Ok(()) };
                 tell(exchange, &[decided.clone().unwrap_or((b'c', Vec::new()))], None)?;
-                queued.apply(frames, self.mta_lead, u32::MAX);
+                queued.apply(frames, self.setting.lead, u32::MAX);
                 if decided.is_none() && queued.delivered() != expected.delivered() {
                     return Err(differ(&queued, &expected));
                 }
@@ -171,7 +179,7 @@ impl<'a> Model<'a> {
 
     /// With no children at all everything is answered with the policy's fallback.
     fn standing_fallback(&self) -> Option<Frame> {
-        self.runners.is_empty().then(|| fallback_frame(self.fallback).unwrap_or((b'a', Vec::new())))
+        self.runners.is_empty().then(|| fallback_frame(self.setting.fallback)).flatten()
     }
 
     /// CONNECT, HELO, MAIL, DATA, UNKNOWN: everybody sees it, the first in the chain decides.
@@ -220,22 +228,33 @@ impl<'a> Model<'a> {
     }
 
     fn rcpt(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
+        let (mut objection, mut spared) = (None, false);
         for i in 0..self.runners.len() {
             let runner = &self.runners[i];
             if runner.out || (runner.done && runner.failed.is_none()) {
                 continue;
             }
+            // Where one before has failed and refuses the message, the others may be spared.
+            let exact = exact && !spared;
             match self.runners[i].ask(b'R', &exchange.payload, &self.macros, exact)? {
                 Verdict::Refuse(frame) if !self.runners[i].child.plan.evaluation => {
-                    if frame.0 == b'd' {
-                        self.refuse_message(&frame);
+                    self.runners[i].done |= frame.0 == b'd';
+                    spared |= self.runners[i].failed.is_some();
+                    objection = objection.or(Some(frame));
+                    if !self.setting.parallel {
+                        break;
                     }
-                    return tell(exchange, &[frame], None);
                 }
                 Verdict::Refuse((b'd', _)) | Verdict::Accept => self.runners[i].done = true,
-                Verdict::Cut => return Ok(()),
+                Verdict::Cut if !spared => return Ok(()),
                 _ => {}
             }
+        }
+        if let Some(frame) = objection {
+            if frame.0 == b'd' {
+                self.refuse_message(&frame);
+            }
+            return tell(exchange, &[frame], None);
         }
         self.message.recipients.push(strings(&exchange.payload).join(&0));
         self.tell_joint(exchange)
@@ -247,8 +266,9 @@ impl<'a> Model<'a> {
         let gone = |runner: &Runner<'_>| {
             if runner.failed.is_some() { runner.mild() } else { runner.out || (in_message && runner.done) }
         };
+        let marks = self.setting.mark.is_some();
         let (accept, go) = ((b'a', Vec::new()), (b'c', Vec::new()));
-        match self.runners.iter().all(gone) {
+        match !marks && self.runners.iter().all(gone) {
             true => tell(exchange, &[accept], (exchange.letter == b'U').then_some(&go)),
             false => tell(exchange, &[go], None),
         }
@@ -335,16 +355,25 @@ impl<'a> Model<'a> {
                 }
             }
         }
-        self.hold_unseen(&mut view);
+        self.mark_unseen(&mut view);
         Ok((decided, view))
     }
 
-    /// What goes on without a child whose fallback is to hold it is held.
-    fn hold_unseen(&self, view: &mut Message) {
+    /// What goes on without a child is marked, and held when the child's fallback says so.
+    fn mark_unseen(&self, view: &mut Message) {
         let missed = || self.runners.iter().filter(|runner| runner.missed && !runner.child.plan.evaluation);
         let names: Vec<_> = missed().map(|runner| format!("c{}", runner.number)).collect();
+        let names = names.join(", ");
+        if let Some(mark) = &self.setting.mark {
+            if self.setting.actions & 0x10 != 0 {
+                view.headers.retain(|header| header.0 || !header.1.eq_ignore_ascii_case(mark));
+            }
+            if self.setting.actions & 0x01 != 0 && !names.is_empty() {
+                view.headers.push((false, mark.clone(), format!(" {names}").into()));
+            }
+        }
         if missed().any(|runner| runner.failed == Some(Fallback::Quarantine)) {
-            view.quarantine = Some(format!("not seen by {}", names.join(", ")).into());
+            view.quarantine = Some(format!("not seen by {names}").into());
         }
     }
 }

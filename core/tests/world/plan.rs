@@ -223,6 +223,10 @@ pub(crate) struct Scenario {
     pub(crate) children: Vec<Plan>,
     /// What the policy says without children.
     pub(crate) fallback: Fallback,
+    /// The header that marks mail which a child did not see.
+    pub(crate) mark: Option<Text>,
+    /// All children are shown a recipient at once.
+    pub(crate) parallel: bool,
 }
 
 pub(crate) fn no_send_bit(letter: u8) -> u32 {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_core::policy::{
-    ChildIndex, ChildSettings, Endpoint, FailureKind, Fallback as CoreFallback, Limits, Policy, Timeouts,
+    ChildIndex, ChildSettings, Endpoint, FailureKind, Fallback as CoreFallback, Limits, Policy, Recipients,
+    Timeouts,
 };
 
 use super::plan::{Fallback, Kind, Plan, Scenario};
@@ -15,6 +16,8 @@ pub(crate) struct Scripted {
     plans: Vec<Plan>,
     limits: Limits,
     fallback: Fallback,
+    mark: Option<String>,
+    parallel: bool,
 }
 
 impl Scripted {
@@ -31,7 +34,9 @@ impl Scripted {
             }
         });
         let (children, plans) = (children.collect(), scenario.children.clone());
-        Arc::new(Self { children, plans, limits, fallback: scenario.fallback })
+        let mark = scenario.mark.clone().map(|name| String::from_utf8(name).unwrap());
+        let Scenario { fallback, parallel, .. } = *scenario;
+        Arc::new(Self { children, plans, limits, fallback, mark, parallel })
     }
 }
 
@@ -46,6 +51,14 @@ impl Policy for Scripted {
 
     fn fallback(&self) -> CoreFallback {
         in_core(self.fallback)
+    }
+
+    fn recipients(&self) -> Recipients {
+        if self.parallel { Recipients::Parallel } else { Recipients::InOrder }
+    }
+
+    fn unfiltered_header(&self) -> Option<&str> {
+        self.mark.as_deref()
     }
 
     fn fallback_for(&self, child: ChildIndex, kind: FailureKind) -> CoreFallback {

@@ -23,7 +23,7 @@ const FALLBACKS: [Fallback; 6] = [
     Fallback::Quarantine,
     Fallback::Shutdown,
 ];
-const NAMES: [&str; 6] = ["From", "Subject", "Received", "X-A", "x-a", "X-B"];
+const NAMES: [&str; 7] = ["From", "Subject", "Received", "X-A", "x-a", "X-B", "x-Unseen"];
 const NO_SEND: u32 = 0x37f;
 const NO_REPLY: u32 = 0xf_f080;
 const LEAD: u32 = 0x10_0000;
@@ -52,7 +52,9 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
     };
     let children: Vec<_> = (0..count).map(|_| child(rng, wildness, mta_version)).collect();
     let fallback = *rng.pick(&FALLBACKS[..4]);
-    Scenario { mta: mta(rng, wildness, mta_version), children, fallback }
+    let mark = (wildness == Wildness::Full && rng.chance(20)).then(|| text(*rng.pick(&["X-A", "X-Unseen"])));
+    let parallel = rng.chance(30);
+    Scenario { mta: mta(rng, wildness, mta_version), children, fallback, mark, parallel }
 }
 
 fn text(from: impl AsRef<[u8]>) -> Text {

@@ -13,7 +13,7 @@ use millstream_core::time::Instant;
 
 use super::child::{ChildEnd, Out, Watch};
 use super::frames::cut;
-use super::model::Model;
+use super::model::{Model, Setting};
 use super::mta::{MS, MtaEnd, MtaWatch};
 use super::plan::{End, Frame, JoinFault, Progress, Rule, Scenario, Text};
 use super::policy::Scripted;
@@ -744,7 +744,14 @@ impl<M: Machine> World<M> {
             children.push(child);
         }
         let lead = self.mta.agreed.as_ref().is_some_and(|agreed| agreed.protocol & 0x10_0000 != 0);
-        Model::check(&children, self.scenario.fallback, lead, &self.mta.exchanges)
+        let setting = Setting {
+            fallback: self.scenario.fallback,
+            mark: self.scenario.mark.clone(),
+            parallel: self.scenario.parallel,
+            lead,
+            actions: self.scenario.mta.actions,
+        };
+        Model::check(&children, setting, &self.mta.exchanges)
     }
 
     // The transcript.
@@ -759,7 +766,11 @@ impl<M: Machine> World<M> {
     }
 
     fn transcript(&self) -> String {
-        let mut out = String::new();
+        let mut out = format!(
+            "  mark {:?}, parallel {}\n",
+            self.scenario.mark.as_ref().map(|name| show(name)),
+            self.scenario.parallel
+        );
         for (index, plan) in self.scenario.children.iter().enumerate() {
             let rules: String =
                 plan.rules.iter().map(|rule| format!("\n      {}", show_rule(rule))).collect();
