@@ -248,6 +248,13 @@ pub trait Policy: Send + Sync + fmt::Debug {
             .map_or(Fallback::TemporaryFailure, |settings| settings.fallback)
     }
 
+    /// Whether `child` needs no other child's edits and may see mail that another refuses: it then runs beside the others
+    /// from the first byte.
+    fn independent(&self, child: ChildIndex) -> bool {
+        let _ = child;
+        false
+    }
+
     /// In which order children are shown recipients.
     fn recipients(&self) -> Recipients {
         Recipients::InOrder

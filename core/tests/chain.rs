@@ -10,6 +10,8 @@ mod conditions;
 mod driver;
 #[path = "chain/fallback.rs"]
 mod fallback;
+#[path = "chain/independent.rs"]
+mod independent;
 #[path = "chain/order.rs"]
 mod order;
 #[path = "chain/spill.rs"]

@@ -21,6 +21,10 @@ pub(super) struct Child {
     pub(super) step: Step,
     pub(super) part: Part,
     pub(super) evaluation: bool,
+    /// It runs beside the others.
+    pub(super) independent: bool,
+    /// It has finished the message, and its edits wait for those of the children before it.
+    pub(super) uncommitted: Option<Uncommitted>,
     /// A bit for each stage at which the policy has something to say.
     watched: u16,
     /// The look-up that the policy waits for, and the answers so far.
@@ -85,6 +89,14 @@ pub(super) enum Step {
     Decided(Verdict),
 }
 
+/// The edits of a child that has finished.
+#[derive(Debug)]
+pub(super) struct Uncommitted {
+    pub(super) edits: Vec<Edit>,
+    pub(super) actions: Actions,
+    pub(super) leading_space: bool,
+}
+
 /// A child's part in the message in hand.
 #[derive(Debug)]
 pub(super) enum Part {
@@ -129,6 +141,8 @@ impl Child {
             step: Step::Passed,
             part: Part::Out,
             evaluation: policy.children()[usize::from(index.0)].evaluation_mode,
+            independent: policy.independent(index),
+            uncommitted: None,
             watched: watched.fold(0, |bits, fact| bits | 1 << fact.stage as u16),
             asking: None,
             answers: Answers::default(),
@@ -212,6 +226,11 @@ impl Child {
             Part::Done(Outcome::Failed(fallback), ..) if !fallback.passes() => Some((*fallback).into()),
             _ => None,
         }
+    }
+
+    /// Whether it may still change what the children behind it are shown.
+    pub(super) const fn may_write(&self) -> bool {
+        matches!(self.part, Part::In(_)) || self.uncommitted.is_some()
     }
 
     /// What it may write into the message that the children behind it are shown.

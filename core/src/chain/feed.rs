@@ -7,6 +7,7 @@ use super::policy::Consulted;
 use super::verdict::Joint;
 use super::{InHand, Session};
 use crate::event::{LimitName, Outcome};
+use crate::message::ViewId;
 use crate::wire::{Final, Frame, Stage};
 
 /// A child is fed while less than this waits to be written to it, in bytes.
@@ -95,6 +96,7 @@ impl Session {
             self.release_body();
             self.put_away();
         }
+        self.commit_finished();
         if let Joint::Certain(decided) = self.joint_verdict() {
             if !decided.verdict.delivers() {
                 self.decide(decided.clone());
@@ -121,8 +123,10 @@ impl Session {
                     return;
                 }
                 let view = self.transaction.as_ref().map(|transaction| transaction.content.latest_view());
-                if let Some(cursor) = self.children[index].cursor_mut() {
-                    cursor.view = view;
+                let child = &mut self.children[index];
+                let independent = child.independent;
+                if let Some(cursor) = child.cursor_mut() {
+                    cursor.view = if independent { Some(ViewId::RECEIVED) } else { view };
                 }
             }
             let Some(stage) = self.next_for(index) else { return };

@@ -7,7 +7,9 @@
 //! | content | the children before it that may still change what it is shown |
 //! | end of message | every enforcing child before it, which must deliver: autolearning, greylists and archives must not see refused mail |
 //!
-//! A child in evaluation mode is waited for by nobody, and waits for nobody's verdict.
+//! A child in evaluation mode is waited for by nobody, and waits for nobody's verdict. An independent child
+//! (`milter.independent`) waits neither for another's edits nor for another's verdict on the content; its own are in
+//! chain order all the same.
 
 use super::Session;
 use super::child::{Child, Part, Step};
@@ -24,15 +26,17 @@ impl Session {
 
     /// Whether what the child number `index` is shown can no longer change.
     pub(super) fn view_is_final(&self, index: usize) -> bool {
+        if self.children[index].independent {
+            return true;
+        }
         let reads = self.children[index].reads();
-        !self.children[..index]
-            .iter()
-            .any(|child| matches!(child.part, Part::In(_)) && child.writes().has_any(reads))
+        !self.children[..index].iter().any(|child| child.may_write() && child.writes().has_any(reads))
     }
 
     /// Whether the child number `index` may be told the end of the message.
     pub(super) fn may_end(&self, index: usize) -> bool {
-        self.children[index].evaluation || self.enforcing_before(index).all(delivers)
+        let child = &self.children[index];
+        child.evaluation || child.independent || self.enforcing_before(index).all(delivers)
     }
 
     fn enforcing_before(&self, index: usize) -> impl Iterator<Item = &Child> {

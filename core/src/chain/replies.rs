@@ -6,11 +6,12 @@ use alloc::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::Session;
-use super::child::{Gone, Link, Part, Step};
+use super::child::{Gone, Link, Part, Step, Uncommitted};
 use super::mta::MtaKind;
 use crate::client::FromMilter;
 use crate::event::{Event, Failure, Outcome, Verdict};
 use crate::machine::Closure;
+use crate::message::Committed;
 use crate::wire::{Actions, Edit, Fault, Final, Stage};
 
 /// Pieces of a body replacement from this size on stay where they were read.
@@ -128,34 +129,60 @@ impl Session {
     fn finish_part(&mut self, index: usize, stage: Stage, verdict: Verdict) {
         let child = &mut self.children[index];
         let Part::In(cursor) = core::mem::replace(&mut child.part, Part::Out) else { return };
-        let mut applied = 0;
         let mut quarantined = false;
         if stage == Stage::EndOfMessage && verdict.delivers() && !child.evaluation {
             let negotiated =
                 child.up().map(|client| (client.negotiated().actions, client.negotiated().protocol));
-            if let (Some(transaction), Some((actions, protocol))) = (&mut self.transaction, negotiated) {
-                let leading_space = protocol.has(crate::wire::Protocol::HEADER_LEADING_SPACE);
-                let asked = cursor.edits.len();
+            if let Some((actions, protocol)) = negotiated {
                 quarantined = actions.has(Actions::QUARANTINE)
                     && cursor.edits.iter().any(|edit| matches!(edit, Edit::Quarantine(_)));
-                applied = transaction.content.commit(cursor.edits, actions, leading_space);
-                if applied < asked {
-                    let name = self.name(index);
-                    self.event(Event::EditIgnored {
-                        name,
-                        edit: "change to the message",
-                        reason: "the milter has not negotiated the right to it",
-                    });
-                }
+                child.uncommitted = Some(Uncommitted {
+                    edits: cursor.edits,
+                    actions,
+                    leading_space: protocol.has(crate::wire::Protocol::HEADER_LEADING_SPACE),
+                });
             }
         }
-        self.children[index].part = Part::Done(Outcome::Decided(verdict), stage, applied);
+        child.part = Part::Done(Outcome::Decided(verdict), stage, 0);
+        self.commit_finished();
         // Postfix asks no further milter once one has quarantined a message, Sendmail does.
         if quarantined && MtaKind::of(&self.macros) == MtaKind::Postfix {
             self.overrule_behind(index);
         }
         if self.children[index].decisive().is_some() {
             self.abort_behind(index);
+        }
+    }
+
+    /// Commits the edits of every child that has finished, as far as all that stand before it have, too.
+    pub(super) fn commit_finished(&mut self) {
+        for index in 0..self.children.len() {
+            let child = &mut self.children[index];
+            if matches!(child.part, Part::In(_)) && !child.evaluation {
+                return;
+            }
+            let Some(finished) = child.uncommitted.take() else { continue };
+            let Some(transaction) = &mut self.transaction else { return };
+            let asked = finished.edits.len();
+            let Uncommitted { edits, actions, leading_space } = finished;
+            let committed = if child.independent {
+                transaction.content.commit_beside(edits, actions, leading_space)
+            } else {
+                Committed { applied: transaction.content.commit(edits, actions, leading_space), overlaps: 0 }
+            };
+            if let Part::Done(_, _, edits) = &mut child.part {
+                *edits = committed.applied;
+            }
+            let name = self.name(index);
+            let edit = "change to the message";
+            if committed.applied < asked {
+                let reason = "the milter has not negotiated the right to it";
+                self.event(Event::EditIgnored { name: name.clone(), edit, reason });
+            }
+            if committed.overlaps > 0 {
+                let reason = "a milter before it has changed the same header; the later one holds";
+                self.event(Event::EditIgnored { name, edit: "independence", reason });
+            }
         }
     }
 

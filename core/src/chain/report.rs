@@ -39,6 +39,7 @@ impl Session {
                     client.abort();
                 }
                 child.part = Part::Out;
+                child.uncommitted = None;
                 child.answers = crate::policy::Answers::default();
             }
         }

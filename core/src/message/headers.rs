@@ -114,9 +114,7 @@ impl Headers {
     /// The current order, the MTA's own header included.
     #[must_use]
     pub fn order(&self) -> Vec<FieldId> {
-        self.order.clone().unwrap_or_else(|| {
-            core::iter::once(MTA_OWN).chain((0..self.received).map(|index| FieldId(index as u32))).collect()
-        })
+        self.order.clone().unwrap_or_else(|| self.received_order())
     }
 
     /// Makes `order` the current one.
@@ -128,6 +126,55 @@ impl Headers {
     #[must_use]
     pub fn visible(&self) -> Arc<[FieldId]> {
         self.order().into_iter().filter(|id| *id != MTA_OWN).collect()
+    }
+
+    /// The order in which the MTA sent them, its own header included.
+    #[must_use]
+    pub fn received_order(&self) -> Vec<FieldId> {
+        core::iter::once(MTA_OWN).chain((0..self.received).map(|index| FieldId(index as u32))).collect()
+    }
+
+    /// Does to `current` what led from the received order to `edited`: each change finds its header by identity, whatever
+    /// others have done meanwhile. Returns how many headers both have touched; the one that comes later has its way.
+    pub fn merge(&self, current: &mut Vec<FieldId>, edited: &[FieldId]) -> usize {
+        let mut overlaps = 0;
+        let origin = |id: FieldId| if id == MTA_OWN { Some(id) } else { self.fields[id.0 as usize].origin };
+        let mut versions: Vec<Option<FieldId>> = alloc::vec![None; self.received];
+        for id in edited.iter().filter(|id| **id != MTA_OWN) {
+            if let Some(origin) = origin(*id) {
+                versions[origin.0 as usize] = Some(*id);
+            }
+        }
+        let mut present = alloc::vec![false; self.received];
+        current.retain_mut(|id| {
+            let Some(received) = origin(*id).filter(|received| *received != MTA_OWN) else { return true };
+            present[received.0 as usize] = true;
+            match versions[received.0 as usize] {
+                Some(version) if version == received => true,
+                version => {
+                    overlaps += usize::from(*id != received);
+                    *id = version.unwrap_or(*id);
+                    version.is_some()
+                }
+            }
+        });
+        let touched = |index: usize| versions[index] != Some(FieldId(index as u32));
+        overlaps += (0..self.received).filter(|index| !present[*index] && touched(*index)).count();
+        let last_received = edited.iter().rposition(|id| origin(*id).is_some()).unwrap_or(0);
+        let mut anchor = None;
+        for (place, id) in edited.iter().enumerate() {
+            if let Some(received) = origin(*id) {
+                let at = current.iter().position(|known| origin(*known) == Some(received));
+                anchor = at.or(anchor);
+            } else if place > last_received {
+                current.push(*id);
+            } else {
+                let at = anchor.map_or(0, |anchor: usize| anchor + 1);
+                current.insert(at, *id);
+                anchor = Some(at);
+            }
+        }
+        overlaps
     }
 
     /// `h`: appends.

@@ -50,6 +50,15 @@ pub struct Content {
     leading_space: bool,
 }
 
+/// What became of the edits of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// How many were applied.
+    pub applied: usize,
+    /// How many headers a child before it had touched as well; its own edit of them holds.
+    pub overlaps: usize,
+}
+
 /// A header as a child sees it: name, value.
 pub type HeaderRef<'a> = (&'a [u8], &'a [u8]);
 
@@ -170,9 +179,19 @@ impl Content {
     /// Each header edit acts on the message as the edits before it left it, as Postfix does: `i` counts all headers
     /// with the MTA's own Received as number 0, `m` counts the headers of that name in any case without it.
     pub fn commit(&mut self, edits: Vec<Edit>, actions: Actions, leading_space: bool) -> usize {
+        self.apply(edits, actions, leading_space, false).applied
+    }
+
+    /// The same for a child that was shown what the MTA sent, whatever others have made of it meanwhile: its header edits
+    /// find their headers there, and then by identity in the present message.
+    pub fn commit_beside(&mut self, edits: Vec<Edit>, actions: Actions, leading_space: bool) -> Committed {
+        self.apply(edits, actions, leading_space, true)
+    }
+
+    fn apply(&mut self, edits: Vec<Edit>, actions: Actions, leading_space: bool, beside: bool) -> Committed {
         let to_mta_value = |value| to_mta_value(value, leading_space, self.leading_space);
         let before = self.headers.order();
-        let mut order = before.clone();
+        let mut order = if beside { self.headers.received_order() } else { before.clone() };
         let mut replaced: Option<Body> = None;
         let mut applied = 0;
         for edit in edits {
@@ -200,6 +219,11 @@ impl Content {
                 envelope => self.envelope.push(envelope),
             }
         }
+        let mut overlaps = 0;
+        if beside {
+            let edited = core::mem::replace(&mut order, before.clone());
+            overlaps = self.headers.merge(&mut order, &edited);
+        }
         if order != before || replaced.is_some() {
             self.headers.set_order(order);
             let body = match replaced {
@@ -212,7 +236,7 @@ impl Content {
             };
             self.views.push(View { headers: self.headers.visible(), body });
         }
-        applied
+        Committed { applied, overlaps }
     }
 
     /// A value as a child wants it that did not ask for leading spaces: without one.

@@ -32,6 +32,7 @@ pub(crate) struct TestPolicy {
     pub(crate) limits: Limits,
     pub(crate) fallbacks: BTreeMap<&'static str, Fallback>,
     pub(crate) recipients: Recipients,
+    pub(crate) independent: Vec<u16>,
     pub(crate) unfiltered_header: Option<&'static str>,
     pub(crate) watched: Vec<Stage>,
     pub(crate) decide: Decide,
@@ -65,6 +66,10 @@ impl Policy for TestPolicy {
         self.recipients
     }
 
+    fn independent(&self, child: ChildIndex) -> bool {
+        self.independent.contains(&child.0)
+    }
+
     fn unfiltered_header(&self) -> Option<&str> {
         self.unfiltered_header
     }
@@ -92,6 +97,7 @@ pub(crate) fn policy(count: usize) -> TestPolicy {
         limits: Limits::default(),
         fallbacks: BTreeMap::new(),
         recipients: Recipients::InOrder,
+        independent: Vec::new(),
         unfiltered_header: None,
         watched: Vec::new(),
         decide: |_, _, _, _| Decision::Run(millstream_core::policy::Effects::default()),

@@ -45,12 +45,8 @@ fn every_child_sees_the_whole_body_that_went_through_a_file() {
         let chunks = chunks(count);
         let before: Vec<usize> = (0..3).map(|child| world.body_seen(child).len()).collect();
         assert_eq!(pass(&mut world, &chunks), "c");
-        for child in 0..3 {
-            assert_eq!(
-                world.body_seen(child)[before[child]..],
-                chunks.concat(),
-                "child {child}, {count} chunks"
-            );
+        for (child, before) in before.into_iter().enumerate() {
+            assert_eq!(world.body_seen(child)[before..], chunks.concat(), "child {child}, {count} chunks");
         }
     }
     assert!(world.disk_used > 250_000, "{}", world.disk_used);

@@ -1,0 +1,153 @@
+//! Children that run beside the others.
+
+use bytes::Bytes;
+use millstream_core::event::Event;
+use millstream_core::wire::{Edit, Final, Reply, Stage};
+
+use crate::driver::{World, policy};
+
+fn silent_at_end(stage: Stage, _: &[u8]) -> Option<Vec<Reply>> {
+    (stage != Stage::EndOfMessage).then(|| vec![Reply::Final(Final::Continue)])
+}
+
+fn header(name: &str, value: &str) -> (Bytes, Bytes) {
+    (Bytes::from(name.as_bytes().to_vec()), Bytes::from(value.as_bytes().to_vec()))
+}
+
+fn add(name: &str, value: &str) -> Edit {
+    let (name, value) = header(name, value);
+    Edit::AddHeader(name, value)
+}
+
+fn change(occurrence: u32, name: &str, value: &str) -> Edit {
+    let (name, value) = header(name, value);
+    Edit::ChangeHeader(occurrence, name, value)
+}
+
+fn insert(index: u32, name: &str, value: &str) -> Edit {
+    let (name, value) = header(name, value);
+    Edit::InsertHeader(index, name, value)
+}
+
+/// Three children of which those with these numbers are independent, up to a pending end of message.
+fn pending(independent: &[u16]) -> World {
+    let mut policy = policy(3);
+    policy.independent = independent.to_vec();
+    let mut world = World::new(policy, &[silent_at_end; 3].map(|child| child as crate::driver::Behaviour));
+    world = world.begin("Postfix 3.7");
+    world.mail();
+    world.rcpt("<c@d.test>");
+    world.raw(b'T', b"");
+    for (name, value) in [("Subject", "one"), ("X-Spam", "inbound"), ("Subject", "two")] {
+        world.header(name, value);
+    }
+    world.raw(b'N', b"");
+    world.raw(b'B', b"body\r\n");
+    world.end();
+    world.told.clear();
+    world
+}
+
+/// A child ends the message with these edits.
+fn finish(world: &mut World, child: usize, edits: &[Edit]) {
+    for edit in edits {
+        world.reply(child, &Reply::Edit(edit.clone()));
+    }
+    world.reply(child, &Reply::Final(Final::Continue));
+}
+
+#[test]
+fn independent_children_work_at_the_end_of_message_at_the_same_time() {
+    let world = pending(&[0, 1, 2]);
+    for child in 0..3 {
+        assert!(world.seen(child).ends_with('E'), "child {child} saw {}", world.seen(child));
+    }
+}
+
+#[test]
+fn the_others_keep_their_order() {
+    let mut world = pending(&[2]);
+    assert_eq!([0, 1, 2].map(|child| world.seen(child).ends_with('E')), [true, false, true]);
+    finish(&mut world, 2, &[]);
+    finish(&mut world, 0, &[]);
+    assert!(world.seen(1).ends_with('E'));
+    assert_eq!(world.told_letters(), "");
+    finish(&mut world, 1, &[]);
+    assert_eq!(world.told_letters(), "c");
+}
+
+#[test]
+fn edits_are_in_chain_order_however_they_come() {
+    let edits = [vec![add("X-First", "0")], vec![insert(0, "X-Top", "1")], vec![add("X-Last", "2")]];
+    let told = |order: [usize; 3]| {
+        let mut world = pending(&[0, 1, 2]);
+        for child in order {
+            finish(&mut world, child, &edits[child]);
+        }
+        world.told_edits()
+    };
+    let expected = [insert(0, "X-Top", " 1"), add("X-First", " 0"), add("X-Last", " 2")];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1]] {
+        let told = told(order);
+        let plain: Vec<Edit> = told
+            .into_iter()
+            .map(|edit| match edit {
+                Edit::AddHeader(name, value) if !value.starts_with(b" ") => {
+                    add(&String::from_utf8_lossy(&name), &format!(" {}", String::from_utf8_lossy(&value)))
+                }
+                Edit::InsertHeader(index, name, value) if !value.starts_with(b" ") => insert(
+                    index,
+                    &String::from_utf8_lossy(&name),
+                    &format!(" {}", String::from_utf8_lossy(&value)),
+                ),
+                other => other,
+            })
+            .collect();
+        assert_eq!(plain, expected, "{order:?}");
+    }
+}
+
+/// What an independent child calls the second Subject stays that header, though one before it has deleted the first.
+#[test]
+fn an_edit_keeps_to_its_header_whatever_others_do() {
+    let mut world = pending(&[2]);
+    finish(&mut world, 2, &[change(2, "Subject", "changed")]);
+    finish(&mut world, 0, &[change(1, "Subject", "")]);
+    finish(&mut world, 1, &[]);
+    let told = world.told_edits();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(matches!(&told[0], Edit::ChangeHeader(2, _, value) if value.ends_with(b"changed")), "{told:?}");
+    assert!(matches!(&told[1], Edit::ChangeHeader(1, _, value) if value.is_empty()), "{told:?}");
+}
+
+#[test]
+fn of_two_independent_writers_of_one_header_the_later_in_the_chain_has_its_way_and_that_is_told() {
+    for order in [[0, 1, 2], [2, 1, 0]] {
+        let mut world = pending(&[0, 1, 2]);
+        for child in order {
+            let edits = match child {
+                0 => vec![change(1, "X-Spam", "of the first")],
+                2 => vec![change(1, "X-Spam", "of the last")],
+                _ => Vec::new(),
+            };
+            finish(&mut world, child, &edits);
+        }
+        let told = world.told_edits();
+        assert!(
+            matches!(&told[..], [Edit::ChangeHeader(1, _, value)] if value.ends_with(b"of the last")),
+            "{told:?}"
+        );
+        let ignored = world.events.iter().filter(|event| matches!(event, Event::EditIgnored { .. })).count();
+        assert_eq!(ignored, 1, "{:?}", world.events);
+    }
+}
+
+#[test]
+fn the_first_objection_in_chain_order_is_the_answer_whoever_is_first() {
+    let mut world = pending(&[0, 1, 2]);
+    world.reply(2, &Reply::Final(Final::Discard));
+    assert_eq!(world.told_letters(), "");
+    world.reply(0, &Reply::Final(Final::Continue));
+    world.reply(1, &Reply::Final(Final::Reject));
+    assert_eq!(world.told_letters(), "r");
+}
