@@ -2,13 +2,17 @@
 //!
 //! With `MILLSTREAM_WRITE_CORPUS=1` the seeds are written anew from the examples of the specification.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[allow(dead_code, reason = "shared with the fuzz targets")]
 #[path = "../../fuzz/src/checks.rs"]
 mod checks;
+#[path = "../../fuzz/src/edits.rs"]
+mod edits;
 #[path = "wire/examples.rs"]
 mod examples;
+#[path = "../../fuzz/src/session.rs"]
+mod session;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,8 +28,8 @@ fn corpus(target: &str) -> PathBuf {
 fn replay(target: &str, check: impl Fn(&[u8])) {
     let files = fs::read_dir(corpus(target)).unwrap().map(|entry| entry.unwrap().path());
     let named = |start: &str, file: &Path| file.file_name().unwrap().to_string_lossy().starts_with(start);
-    let mut files: Vec<PathBuf> =
-        files.filter(|file| named("spec-", file) || named("found-", file)).collect();
+    let kept = ["spec-", "seed-", "run-", "found-"];
+    let mut files: Vec<PathBuf> = files.filter(|file| kept.iter().any(|start| named(start, file))).collect();
     files.sort();
     assert!(!files.is_empty(), "no seeds for {target}");
     for file in files {
@@ -68,4 +72,14 @@ fn corpus_of_replies() {
         write_seeds("replies", b'b', |message| matches!(message, Message::Reply(_)));
     }
     replay("replies", checks::replies);
+}
+
+#[test]
+fn corpus_of_session() {
+    replay("session", session::session);
+}
+
+#[test]
+fn corpus_of_edits() {
+    replay("edits", edits::edits);
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use millstream_core::policy::{
-    Answers, ChildIndex, ChildSettings, Decision, Effects, Facts, Fallback, Limits, Policy, StaticPolicy, Why,
+    Answers, ChildIndex, ChildSettings, ChildState, Decision, Effects, Facts, Fallback, Limits, Policy,
+    StaticPolicy, Why,
 };
 use millstream_core::wire::Stage;
 
@@ -49,7 +50,7 @@ fn a_child_that_lists_macros_for_one_stage_gets_those_of_the_others() {
     assert_eq!(shown(&driver.kids[1], b'M'), ["{auth_type} PLAIN {mail_addr} sender@example.org "]);
 }
 
-/// A policy that stops the first child at MAIL of a sender called `stop`.
+/// A policy that stops the first child at MAIL of a sender called `stop`, and between messages looks at how the children stand.
 #[derive(Debug)]
 struct Stopping(StaticPolicy);
 
@@ -67,10 +68,13 @@ impl Policy for Stopping {
     }
 
     fn watches(&self, child: ChildIndex, stage: Stage) -> bool {
-        child.0 == 0 && stage == Stage::Mail
+        child.0 == 0 && stage == Stage::Mail || child.0 == 1 && stage == Stage::Unknown
     }
 
-    fn decide(&self, _: ChildIndex, _: Stage, facts: &Facts<'_>, _: &Answers) -> Decision {
+    fn decide(&self, _: ChildIndex, stage: Stage, facts: &Facts<'_>, _: &Answers) -> Decision {
+        if stage == Stage::Unknown {
+            assert_eq!(facts.children, [ChildState::Running; 2], "of no message at all");
+        }
         match facts.sender {
             Some(b"<stop@example.org>") => {
                 Decision::Stop(Why { condition: Arc::from("by sender"), place: Arc::from("test:1") })
@@ -94,6 +98,17 @@ fn a_child_that_is_stopped_at_the_sender_is_shown_nothing_of_that_message() {
     assert_eq!(message(&mut driver), c());
     assert_eq!(driver.kids[0].letters(), "OCMRTLLLNBEMRTLLLNBE");
     assert_eq!(driver.kids[1].letters(), "OCMRTLLLNBEMRTLLLNBEMRTLLLNBE");
+}
+
+/// W1, W22: as the conditions of other children see it
+#[test]
+fn between_two_messages_no_child_has_decided_anything() {
+    let mut driver =
+        Driver::over(vec![on(b'E', 0, Say::letter(b'r')), Kid::usual()], |policy| Arc::new(Stopping(policy)));
+    driver.ask(b'O', crate::driver::negotiation(6, 0x1ff, 0x1f_ffff).1);
+    assert_eq!(driver.ask(b'C', crate::dialogue::CONNECT), c());
+    assert_eq!(message(&mut driver), [frame(b'r', [])]);
+    assert_eq!(driver.ask(b'U', b"NONSENSE\0"), c());
 }
 
 /// W22: by its own wish

@@ -1,5 +1,9 @@
 //! Verdicts: whose, for what, with which text.
 
+use std::sync::Arc;
+
+use millstream_core::event::{Event, Outcome, Verdict};
+
 use crate::dialogue::{abort, c, content, greeted, message, negotiated, on, reply};
 use crate::driver::{Kid, Say, frame};
 
@@ -31,6 +35,23 @@ fn a_reply_text_in_an_unusual_form_reaches_the_client() {
         }
         let mut driver = greeted(vec![on(b'E', 0, Say::reply(text))]);
         assert_eq!(message(&mut driver), reply(text));
+    }
+}
+
+/// W2: what the log says of it
+#[test]
+fn a_reply_text_counts_as_what_its_code_says() {
+    for (text, temporary) in [("451 later", true), ("421 4.7.0 go away", true), ("550 5.7.1 no", false)] {
+        let mut driver = greeted(vec![on(b'E', 0, Say::reply(text))]);
+        assert_eq!(message(&mut driver), reply(text));
+        let reports = driver.events.iter().filter_map(|event| match event {
+            Event::Message(report) => Some(report),
+            _ => None,
+        });
+        let outcomes: Vec<_> = reports.map(|report| report.children[0].outcome.clone()).collect();
+        let words = Some(Arc::from(text.as_bytes()));
+        let verdict = if temporary { Verdict::TemporaryFailure(words) } else { Verdict::Reject(words) };
+        assert_eq!(outcomes, [Outcome::Decided(verdict)]);
     }
 }
 

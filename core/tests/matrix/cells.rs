@@ -120,7 +120,14 @@ pub(crate) struct Cell {
 
 /// Every cell with one kind of MTA.
 pub(crate) fn cells(mta: Mta) -> Vec<Cell> {
-    let fallbacks = [Fallback::Accept, Fallback::TemporaryFailure, Fallback::Reject, Fallback::Discard];
+    let fallbacks = [
+        Fallback::Accept,
+        Fallback::TemporaryFailure,
+        Fallback::Reject,
+        Fallback::Discard,
+        Fallback::Quarantine,
+        Fallback::Shutdown,
+    ];
     let mut cells = Vec::new();
     for stage in STAGES.iter().copied().filter(|stage| mta.has(*stage)) {
         for act in ACTS.iter().copied().filter(|act| *act != Act::Refused || stage == b'O') {

@@ -41,7 +41,7 @@ fn meaning(stage: u8, act: Act) -> Meaning {
         Act::Letter(b'd') => Objects(frame(b'd', [])),
         Act::Letter(b'r') => Objects(frame(b'r', [])),
         Act::Letter(b't') => Objects(frame(b't', [])),
-        Act::Letter(b'4') => Objects(text("421 4.7.0 Service not available, closing transmission channel")),
+        Act::Letter(b'4') => Objects(shutdown()),
         Act::Text(words) => Objects(text(words)),
         Act::Edit(letter) if stage == b'E' => Change(edit(letter)),
         Act::Progress if stage == b'E' => Pass,
@@ -49,14 +49,17 @@ fn meaning(stage: u8, act: Act) -> Meaning {
     }
 }
 
+fn shutdown() -> Frame {
+    text("421 4.7.0 Service not available, closing transmission channel")
+}
+
 fn of_fallback(fallback: Fallback) -> Option<Frame> {
     match fallback {
-        Fallback::Accept => None,
+        Fallback::Accept | Fallback::Quarantine => None,
         Fallback::TemporaryFailure => Some(frame(b't', [])),
         Fallback::Reject => Some(frame(b'r', [])),
         Fallback::Discard => Some(frame(b'd', [])),
-        #[allow(unreachable_patterns, reason = "kinds of fallback that are not in the matrix")]
-        _ => None,
+        Fallback::Shutdown => Some(shutdown()),
     }
 }
 
@@ -136,23 +139,30 @@ impl Rules {
         match objection {
             Some(_) if b"LNB".contains(&stage) => vec![frame(b'c', [])],
             Some(objection) => vec![objection],
-            None if stage == b'E' => self.changes.iter().cloned().chain([frame(b'c', [])]).collect(),
+            None if stage == b'E' => {
+                // Mail that a child has not seen is held back where that is its fallback.
+                let missed = self.stands == Stands::Failed && !self.cell.evaluation;
+                let held = missed && self.cell.fallback == Fallback::Quarantine;
+                let name = if self.cell.place == Place::LastOfTwo { "c1" } else { "c0" };
+                let quarantine = held.then(|| frame(b'q', format!("not seen by {name}\0")));
+                self.changes.iter().cloned().chain(quarantine).chain([frame(b'c', [])]).collect()
+            }
             None => vec![frame(if self.nobody_is_left(stage) { b'a' } else { b'c' }, [])],
         }
     }
 
+    /// Alone, and with nothing more to say: its fallback may still have to be.
     fn nobody_is_left(&self, stage: u8) -> bool {
-        self.cell.place == Place::Only
-            && match stage {
-                b'C' | b'H' => match self.stands {
-                    Stands::Left => true,
-                    // Its fallback is still to be answered.
-                    Stands::Failed => self.cell.evaluation || self.cell.fallback == Fallback::Accept,
-                    _ => false,
-                },
-                b'M' | b'R' | b'T' => self.stands != Stands::In,
-                _ => false,
+        let gone = match self.stands {
+            Stands::In => false,
+            Stands::Done => b"MRT".contains(&stage),
+            Stands::Left => b"CHMRT".contains(&stage),
+            Stands::Failed => {
+                let silent = self.cell.evaluation || self.cell.fallback == Fallback::Accept;
+                silent && b"CHMRT".contains(&stage)
             }
+        };
+        self.cell.place == Place::Only && gone
     }
 
     /// The objection of the other child.

@@ -1,0 +1,8 @@
+//! A whole session: any sequence of what can happen to it.
+
+#![no_main]
+
+#[path = "../src/session.rs"]
+mod session;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| session::session(data));
