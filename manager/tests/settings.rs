@@ -75,6 +75,37 @@ fn what_has_no_effect_is_told_at_start_and_at_reload() {
 }
 
 #[test]
+fn what_is_hardly_meant_is_told_at_start_at_reload_and_by_show_config() {
+    let folder = Folder::new("warning");
+    let slow =
+        "define_milter(\"slow\") {|m| m.connection_spec = \"inet:9\"; m.end_of_message_timeout = 400 }";
+    let twice = "define_milter(\"twice\") {|m| m.connection_spec = \"inet:9\"; m.evaluation_mode = true }";
+    let place = folder.file();
+    let passes =
+        format!("{place}:5: mail passes without milter \"slow\" when it fails (fallback_status is accept)");
+    let warnings = format!(
+        "{place}:5: milter.end_of_message_timeout of \"slow\" is 400 s, but the MTA is answered after 297 s\n\
+         {place}:6: milter \"twice\" has the socket of \"slow\": it is asked twice"
+    );
+    let told = |before: &[String]| {
+        let lines = before.iter().filter_map(|line| line.split_once("[configuration] "));
+        lines.map(|(_, text)| text.to_owned()).collect::<Vec<_>>().join("\n")
+    };
+
+    folder.configure(&format!("\n{slow}\n{twice}"));
+    let mut manager = Manager::start(&folder);
+    assert_eq!(told(&manager.expect("[start] listening at ")), warnings);
+
+    folder.configure(&format!("log.level = \"default|info\"\n{slow}\n{twice}"));
+    manager.signal(Signal::SIGHUP);
+    assert_eq!(told(&manager.expect("[reload] done")), format!("{warnings}\n{passes}"));
+
+    let Output { status, stderr, .. } = folder.program(&["--show-config"]).output().unwrap();
+    let expected: String = warnings.lines().map(|line| format!("milter-manager: {line}\n")).collect();
+    assert_eq!((status.code(), String::from_utf8(stderr).unwrap()), (Some(0), expected));
+}
+
+#[test]
 fn show_config_tells_what_has_no_effect_and_what_stands_in_the_way_of_a_start() {
     let folder = Folder::new("show");
     let show = |configuration: &str| {
