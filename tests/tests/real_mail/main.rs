@@ -23,6 +23,7 @@ mod disposal;
 mod edits;
 mod evaluation;
 mod failure;
+mod fallback_kinds;
 mod lifecycle;
 mod refusal;
 mod same_answer;

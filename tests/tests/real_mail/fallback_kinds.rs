@@ -1,0 +1,136 @@
+//! Fallbacks that milter manager does not have: mail is held, the client is sent away, and what passes unseen is marked.
+
+use millstream_tests::children::Plan;
+use millstream_tests::manager_log;
+use millstream_tests::message::Message;
+use millstream_tests::post::{Chain, Route};
+use millstream_tests::smtp::Smtp;
+use millstream_tests::until::until_true;
+
+#[test]
+fn quarantine_holds_what_a_child_did_not_see() {
+    let trouble = Plan::faulty("trouble", "die", "end").with("fallback_status = \"quarantine\"");
+    let Some(chain) = Chain::start(Route::Managed, [Plan::recorder("recorder"), trouble]) else { return };
+
+    let held = chain.smtp().send(&troubled(&chain, "to be held"));
+
+    assert_eq!(held.last().code, 250, "{held:?}");
+    until_true("the message in the hold queue", || chain.mta().is_held(&held.queue_id()));
+    assert!(chain.arrived().is_empty());
+    let manager = chain.manager().expect("a managed chain has a manager");
+    manager_log::expect_message(manager, &held.queue_id(), "trouble", &["failed(quarantine)"]);
+}
+
+#[test]
+fn a_kind_of_failure_has_its_own_fallback() {
+    let trouble = Plan::faulty("trouble", "die", "end")
+        .with("fallback_status = \"quarantine\"")
+        .with("fallback_status_at_connect = \"accept\"");
+    let Some(chain) = Chain::start(Route::Managed, [Plan::recorder("recorder"), trouble]) else { return };
+
+    let held = chain.smtp().send(&troubled(&chain, "it dies"));
+    // Now nobody listens there.
+    let sent = chain.smtp().send(&Message::new(chain.domain(), "it is not there"));
+
+    assert_eq!((held.last().code, sent.last().code), (250, 250), "{held:?} {sent:?}");
+    assert_eq!(chain.delivered().header("Subject"), ["it is not there"]);
+    until_true("the message in the hold queue", || chain.mta().is_held(&held.queue_id()));
+}
+
+#[test]
+fn a_time_limit_that_runs_out_has_its_own_fallback() {
+    let trouble = Plan::faulty("trouble", "stall", "mail")
+        .with("reading_timeout = 1")
+        .with("fallback_status = \"reject\"")
+        .with("fallback_status_at_timeout = \"temporary-failure\"");
+    let Some(chain) = Chain::start(Route::Managed, [trouble]) else { return };
+
+    let exchange = chain.smtp().send(&troubled(&chain, "it stalls"));
+
+    assert_eq!(exchange.last().code, 451, "{exchange:?}");
+    assert!(chain.arrived().is_empty());
+}
+
+#[test]
+fn shutdown_closes_the_smtp_connection_at_the_sender() {
+    is_sent_away("mail");
+}
+
+#[test]
+fn shutdown_closes_the_smtp_connection_at_the_recipient() {
+    is_sent_away("rcpt");
+}
+
+#[test]
+fn shutdown_closes_the_smtp_connection_at_the_end_of_the_message() {
+    is_sent_away("end");
+}
+
+#[test]
+fn shutdown_sends_clients_away_while_a_child_is_absent() {
+    let trouble = Plan::absent("trouble").with("fallback_status_at_connect = \"shutdown\"");
+    let Some(chain) = Chain::start(Route::Managed, [trouble]) else { return };
+
+    let mut smtp = Smtp::connect(chain.server());
+
+    assert_eq!(smtp.greeting.code, 421, "{:?}", smtp.greeting);
+    assert_eq!(smtp.command("NOOP").code, 0, "the connection is closed");
+    assert!(chain.arrived().is_empty());
+}
+
+#[test]
+fn mail_that_a_child_did_not_see_is_marked_and_a_forged_mark_removed() {
+    let trouble = Plan::absent("trouble").with("fallback_status = \"accept\"");
+    let Some(chain) = marking([Plan::recorder("recorder"), trouble]) else { return };
+
+    let exchange = chain.smtp().send(&forged(&chain));
+
+    assert_eq!(exchange.last().code, 250, "{exchange:?}");
+    assert_eq!(chain.delivered().header("X-Unfiltered"), ["trouble"]);
+}
+
+#[test]
+fn mail_that_all_children_saw_has_no_mark_even_when_it_came_with_one() {
+    let Some(chain) = marking([Plan::recorder("recorder")]) else { return };
+
+    let exchange = chain.smtp().send(&forged(&chain));
+
+    assert_eq!(exchange.last().code, 250, "{exchange:?}");
+    let delivered = chain.delivered();
+    assert_eq!(delivered.header("X-Unfiltered"), [""; 0]);
+    assert_eq!(delivered.header("X-Other"), ["stays"]);
+}
+
+/// A child dies at `stage`: the client is told 421 there, and the connection is closed.
+fn is_sent_away(stage: &str) {
+    let trouble = Plan::faulty("trouble", "die", stage)
+        .with("fallback_status = \"accept\"")
+        .with("fallback_status_at_close = \"shutdown\"");
+    let Some(chain) = Chain::start(Route::Managed, [Plan::recorder("recorder"), trouble]) else { return };
+    let mut smtp = chain.smtp();
+
+    let exchange = smtp.send(&troubled(&chain, "sent away"));
+
+    assert_eq!(exchange.last().code, 421, "{exchange:?}");
+    assert_eq!(smtp.command("NOOP").code, 0, "the connection is closed");
+    assert!(chain.arrived().is_empty());
+    let manager = chain.manager().expect("a managed chain has a manager");
+    manager_log::expect_line(manager, &["trouble", "answered instead: shutdown"]);
+}
+
+fn marking(plans: impl IntoIterator<Item = Plan>) -> Option<Chain> {
+    Chain::start_with(Route::Managed, "manager.unfiltered_header = \"X-Unfiltered\"", plans)
+}
+
+/// A message that comes with the mark, twice.
+fn forged(chain: &Chain) -> Message {
+    let lines = ["X-Unfiltered: forged", "X-Other: stays", "x-unfiltered: forged again"];
+    Message::new(chain.domain(), "marked").with_headers(lines)
+}
+
+/// A message that makes the faulty child fail.
+fn troubled(chain: &Chain, subject: &str) -> Message {
+    let mut message = Message::new(chain.domain(), subject);
+    message.sender = "<trouble@mx.test>".to_owned();
+    message
+}
