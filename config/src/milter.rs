@@ -37,6 +37,8 @@ pub struct Milter {
     pub fallback_status_at: FallbackByKind,
     /// Its verdicts and edits are noted and not applied.
     pub evaluation_mode: bool,
+    /// It needs no other milter's edits and may see mail that another refuses: it runs beside the others.
+    pub independent: bool,
     /// The names of the conditions under which it is asked. Always empty yet: a condition is an error.
     pub applicable_conditions: Vec<String>,
     /// The program that starts it.
@@ -65,6 +67,7 @@ impl Milter {
             fallback_status: Fallback::Accept,
             fallback_status_at: FallbackByKind::default(),
             evaluation_mode: false,
+            independent: false,
             applicable_conditions: Vec::new(),
             command: None,
             command_options: None,

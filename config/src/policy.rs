@@ -18,6 +18,8 @@ pub struct ManagerPolicy {
     children: Box<[ChildSettings]>,
     /// For each child, in the order of [`FailureKind::ALL`].
     fallbacks: Box<[[Fallback; FailureKind::ALL.len()]]>,
+    /// For each child.
+    independent: Box<[bool]>,
     limits: Limits,
     fallback: Fallback,
     recipients: Recipients,
@@ -44,6 +46,10 @@ impl Policy for ManagerPolicy {
         at.zip(fallbacks).map_or(Fallback::TemporaryFailure, |(at, fallbacks)| fallbacks[at])
     }
 
+    fn independent(&self, child: ChildIndex) -> bool {
+        self.independent.get(usize::from(child.0)).copied().unwrap_or(false)
+    }
+
     fn recipients(&self) -> Recipients {
         self.recipients
     }
@@ -62,12 +68,14 @@ impl Configuration {
     pub fn policy(&self) -> Result<Arc<dyn Policy>, Vec<Problem>> {
         let mut children = Vec::new();
         let mut fallbacks = Vec::new();
+        let mut independent = Vec::new();
         let mut problems = Vec::new();
         for milter in self.milters.iter().filter(|milter| milter.enabled) {
             match child(milter) {
                 Ok(settings) => {
                     children.push(settings);
                     fallbacks.push(FailureKind::ALL.map(|kind| milter.fallback(kind)));
+                    independent.push(milter.independent);
                 }
                 Err(problem) => problems.push(problem),
             }
@@ -86,6 +94,7 @@ impl Configuration {
         Ok(Arc::new(ManagerPolicy {
             children: children.into(),
             fallbacks: fallbacks.into(),
+            independent: independent.into(),
             limits: self.manager.limits,
             fallback: self.manager.fallback_status,
             recipients: self.manager.recipients,

@@ -197,6 +197,8 @@ define_milter("scanner") do |milter|
   milter.fallback_status_at_protocol_error = nil
   # default
   milter.fallback_status_at_close = nil
+  # default
+  milter.independent = false
 end
 
 # LOCAL:35
@@ -235,6 +237,8 @@ define_milter("tagger") do |milter|
   milter.fallback_status_at_protocol_error = nil
   # default
   milter.fallback_status_at_close = nil
+  # default
+  milter.independent = false
 end
 "##;
 

@@ -180,6 +180,7 @@ pub(crate) const PROPERTIES_AFTER_CONDITIONS: &[Property] = &[
     Property { name: "fallback_status_at_timeout", read: Reload, slot: |m| Slot::MilterStatusOrNil(&mut m.fallback_status_at.timeout) },
     Property { name: "fallback_status_at_protocol_error", read: Reload, slot: |m| Slot::MilterStatusOrNil(&mut m.fallback_status_at.protocol_error) },
     Property { name: "fallback_status_at_close", read: Reload, slot: |m| Slot::MilterStatusOrNil(&mut m.fallback_status_at.close) },
+    Property { name: "independent", read: Reload, slot: |m| Slot::Flag(&mut m.independent) },
 ];
 
 impl Property {

@@ -44,7 +44,8 @@ impl Session {
         for (index, child) in self.children.iter().enumerate() {
             if let (Part::Done(Outcome::Failed(fallback), ..), false) = (&child.part, child.evaluation) {
                 missed.extend_from_slice(if missed.is_empty() { b"" } else { b", " });
-                missed.extend_from_slice(self.name(index).as_bytes());
+                let name = self.name(index);
+                missed.extend(name.bytes().map(|byte| if matches!(byte, b' '..=b'~') { byte } else { b'?' }));
                 quarantined |= *fallback == Fallback::Quarantine;
             }
         }
