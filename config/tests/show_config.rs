@@ -276,6 +276,7 @@ const OURS: &[&str] = &[
     "milter.fallback_status_at_timeout",
     "milter.fallback_status_at_protocol_error",
     "milter.fallback_status_at_close",
+    "milter.independent",
 ];
 
 #[test]
