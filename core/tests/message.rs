@@ -12,5 +12,7 @@ mod headers;
 mod leading_space;
 #[path = "message/rights.rs"]
 mod rights;
+#[path = "message/sendmail.rs"]
+mod sendmail;
 #[path = "message/words.rs"]
 mod words;

@@ -1,20 +1,23 @@
-//! The same delivered mail: children one after another directly in Postfix, and our edits at the end, come to the same.
+//! The same delivered mail: children one after another directly in the MTA, and our edits at the end, come to the same.
 //!
-//! The model knows nothing of header identities, views or frames. It is the message as Postfix keeps it: a list of
-//! lines that each request changes at once.
+//! The model knows nothing of header identities, views or frames. It is the message as Postfix keeps it, and the header as
+//! Sendmail does: a list of lines that each request changes at once.
 
 #![allow(clippy::unwrap_used)]
 
 #[path = "message_properties/postfix.rs"]
 mod postfix;
+#[path = "message_properties/sendmail.rs"]
+mod sendmail;
 
 use bytes::Bytes;
-use millstream_core::message::{Content, ViewId};
+use millstream_core::message::{Content, HeaderRules, ViewId};
 use millstream_core::wire::{Actions, Edit, Frame};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use postfix::Postfix;
+use sendmail::SendmailHeader;
 
 /// One milter: its rights, whether it asked for leading spaces, and what it does.
 #[derive(Debug, Clone)]
@@ -34,7 +37,9 @@ fn name() -> impl Strategy<Value = Bytes> {
         Just("RECEIVED"),
         Just("X-New"),
         Just("x-new"),
-        Just("Ab")
+        Just("Ab"),
+        Just("Date"),
+        Just("From")
     ]
     .prop_map(Bytes::from)
 }
@@ -125,6 +130,32 @@ fn group(edit: &Edit) -> u8 {
     }
 }
 
+/// Does in Sendmail what a milter asks for.
+fn apply_in_sendmail(header: &mut SendmailHeader, edits: &[Edit], leading_space: bool) {
+    let space: &[u8] = if leading_space { b"" } else { b" " };
+    let raw = |value: &Bytes| [space, value].concat();
+    header.begin();
+    for edit in edits {
+        match edit {
+            Edit::AddHeader(name, value) => header.add(name, raw(value)),
+            Edit::InsertHeader(index, name, value) => header.insert(index.cast_signed(), name, raw(value)),
+            Edit::ChangeHeader(index, name, value) => {
+                header.change(index.cast_signed(), name, (!value.is_empty()).then(|| raw(value)));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The headers that a milter is shown: one space goes unless it has asked for it.
+fn shown_by_sendmail(header: &SendmailHeader, leading_space: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let value = |raw: Vec<u8>| match &raw[..] {
+        [b' ', rest @ ..] if !leading_space => rest.to_vec(),
+        _ => raw,
+    };
+    header.visible().into_iter().map(|(name, raw)| (name, value(raw))).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
 
@@ -168,5 +199,35 @@ proptest! {
         if received.is_empty() {
             prop_assert!(rendered.iter().all(|edit| group(edit) > 1), "{:?}", rendered);
         }
+    }
+
+    #[test]
+    fn the_same_header_is_delivered_by_sendmail((spaces, milters) in milters(), received in headers()) {
+        let mut fresh = SendmailHeader::new();
+        for (name, raw) in &received {
+            fresh.receive(name, raw);
+        }
+        let mut content = Content::new(spaces).with_rules(HeaderRules::Sendmail);
+        for (name, value) in shown_by_sendmail(&fresh, spaces) {
+            content.receive_header(&name, &value);
+        }
+
+        let mut direct = fresh.clone();
+        for milter in &milters {
+            let view = content.latest_view();
+            prop_assert_eq!(
+                shown(&content, view, milter.leading_space),
+                shown_by_sendmail(&direct, milter.leading_space)
+            );
+            let granted: Vec<Edit> =
+                milter.edits.iter().filter(|edit| postfix::is_granted(edit, milter.actions)).cloned().collect();
+            apply_in_sendmail(&mut direct, &granted, milter.leading_space);
+            content.commit(milter.edits.clone(), milter.actions, milter.leading_space);
+        }
+
+        let rendered = content.render(Actions::ALL);
+        let mut delivered = fresh;
+        apply_in_sendmail(&mut delivered, &rendered, spaces);
+        prop_assert_eq!(delivered.delivered(), direct.delivered(), "rendered: {:?}", &rendered);
     }
 }

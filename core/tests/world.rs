@@ -25,6 +25,8 @@ mod rng;
 mod runner;
 #[path = "world/script.rs"]
 mod script;
+#[path = "message_properties/sendmail.rs"]
+mod sendmail;
 #[path = "world/show.rs"]
 mod show;
 #[path = "world/sim.rs"]

@@ -6,11 +6,13 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::child::{Child, Gone, Link, Part, Step};
+use super::mta::MtaKind;
 use super::policy::Consulted;
 use super::transaction::Transaction;
 use super::{Decided, InHand, Session};
 use crate::event::{Event, Failure, LimitName, MessageEnd, Outcome, Verdict};
 use crate::filter::FromMta;
+use crate::message::Content;
 use crate::policy::Fallback;
 use crate::wire::{ClientAddress, Command, ConnectInfo, Final, Protocol, Stage, first_string};
 
@@ -82,7 +84,9 @@ impl Session {
     fn begin_transaction(&mut self, payload: &[u8]) {
         let sender = Bytes::copy_from_slice(first_string(payload));
         let leading_space = self.answer.protocol.has(Protocol::HEADER_LEADING_SPACE);
-        let mut transaction = Box::new(Transaction::new(sender, self.now(), leading_space));
+        let rules = MtaKind::of(&self.macros).header_rules();
+        let content = Content::new(leading_space).with_rules(rules);
+        let mut transaction = Box::new(Transaction::new(sender, self.now(), content));
         transaction.envelope_bytes = payload.len();
         transaction.decided.clone_from(&self.refused);
         self.transaction = Some(transaction);

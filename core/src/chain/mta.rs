@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::limits::Limits;
+use crate::message::HeaderRules;
 use crate::wire::{Macros, Stage};
 
 /// What we stay below an MTA's own limit: the time that an answer may take on its way, and some.
@@ -22,6 +23,14 @@ impl MtaKind {
         let version = macros.value(b"v").unwrap_or_default();
         let names_postfix = version.windows(7).any(|word| word.eq_ignore_ascii_case(b"postfix"));
         if names_postfix { Self::Postfix } else { Self::Other }
+    }
+
+    /// Which header an edit means to it.
+    pub(super) const fn header_rules(self) -> HeaderRules {
+        match self {
+            Self::Postfix => HeaderRules::Postfix,
+            Self::Other => HeaderRules::Sendmail,
+        }
     }
 
     /// How long the MTA waits for the answer to a command, less a margin, unless the administrator knows better.

@@ -38,7 +38,7 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    pub(super) fn new(sender: Bytes, started: Instant, leading_space: bool) -> Self {
+    pub(super) fn new(sender: Bytes, started: Instant, content: Content) -> Self {
         Self {
             envelope_bytes: sender.len(),
             sender,
@@ -46,7 +46,7 @@ impl Transaction {
             recipients_accepted: 0,
             recipients_refused: 0,
             stage: Stage::Mail,
-            content: Content::new(leading_space),
+            content,
             headers_done: false,
             saw_end_of_headers: false,
             body_done: false,

@@ -86,6 +86,11 @@ impl Headers {
         self.fields[..self.received].get(index).map(|field| (field.name(), field.value()))
     }
 
+    /// The headers that the MTA sent.
+    pub(super) fn received_ids(&self) -> impl Iterator<Item = FieldId> {
+        (0..self.received).map(|index| FieldId(index as u32))
+    }
+
     /// One version of a header.
     #[must_use]
     pub fn field(&self, id: FieldId) -> HeaderRef<'_> {
@@ -96,7 +101,7 @@ impl Headers {
         FieldId(u32::try_from(self.fields.len()).unwrap_or(u32::MAX - 1))
     }
 
-    fn store(&mut self, name: &[u8], value: &[u8], origin: Option<FieldId>) -> FieldId {
+    pub(super) fn store(&mut self, name: &[u8], value: &[u8], origin: Option<FieldId>) -> FieldId {
         let id = self.next_id();
         let text = self.arena.copy(&[name, value]);
         self.fields.push(Field { text, name_len: name.len(), name_id: NOT_NAMED, origin });
@@ -260,7 +265,8 @@ impl Headers {
         self.fields[..self.received].iter().map(count).collect()
     }
 
-    fn copy(&self, id: FieldId) -> (Bytes, Bytes) {
+    /// One version of a header, shared.
+    pub(super) fn copy(&self, id: FieldId) -> (Bytes, Bytes) {
         let field = &self.fields[id.0 as usize];
         (field.text.slice(..field.name_len), field.text.slice(field.name_len..))
     }

@@ -8,11 +8,13 @@ mod arena;
 mod body;
 mod envelope;
 mod headers;
+mod sendmail;
 
 pub use arena::Arena;
 pub use body::{Body, Place};
 pub use envelope::EnvelopeEdits;
 pub use headers::{FieldId, Headers};
+pub use sendmail::SendmailHeaders;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -37,6 +39,16 @@ impl ViewId {
     pub const RECEIVED: Self = Self(0);
 }
 
+/// Whose rules decide which header an edit means and where a new one goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HeaderRules {
+    /// Each edit acts on the message as the edits before it left it; an insert counts the MTA's own Received.
+    #[default]
+    Postfix,
+    /// See [`SendmailHeaders`].
+    Sendmail,
+}
+
 /// Headers, body and edits of one message.
 #[derive(Debug)]
 pub struct Content {
@@ -46,6 +58,9 @@ pub struct Content {
     /// Views after the first.
     views: Vec<View>,
     envelope: EnvelopeEdits,
+    rules: HeaderRules,
+    /// Made with the first edits, where Sendmail's rules count.
+    sendmail: Option<SendmailHeaders>,
     /// Values carry their leading space, as negotiated with the MTA.
     leading_space: bool,
 }
@@ -71,8 +86,17 @@ impl Content {
             bodies: alloc::vec![Body::default()],
             views: Vec::new(),
             envelope: EnvelopeEdits::default(),
+            rules: HeaderRules::default(),
+            sendmail: None,
             leading_space,
         }
+    }
+
+    /// The same with other rules than Postfix'.
+    #[must_use]
+    pub const fn with_rules(mut self, rules: HeaderRules) -> Self {
+        self.rules = rules;
+        self
     }
 
     /// Appends a header that the MTA sent.
@@ -170,14 +194,13 @@ impl Content {
 
     /// Releases everything that is held, since the outcome is certain and nothing will be delivered or shown.
     pub fn release_all(&mut self) {
-        *self = Self::new(self.leading_space);
+        *self = Self::new(self.leading_space).with_rules(self.rules);
     }
 
     /// Applies the edits of one child, which has `actions` and whose values carry leading spaces or not. They become a
     /// new view and part of what is rendered. Returns how many were applied.
     ///
-    /// Each header edit acts on the message as the edits before it left it, as Postfix does: `i` counts all headers
-    /// with the MTA's own Received as number 0, `m` counts the headers of that name in any case without it.
+    /// Which header an edit means is said by the MTA's [`HeaderRules`].
     pub fn commit(&mut self, edits: Vec<Edit>, actions: Actions, leading_space: bool) -> usize {
         self.apply(edits, actions, leading_space, false).applied
     }
@@ -189,43 +212,29 @@ impl Content {
     }
 
     fn apply(&mut self, edits: Vec<Edit>, actions: Actions, leading_space: bool, beside: bool) -> Committed {
+        let applied = edits.iter().filter(|edit| actions.has_any(needed_action(edit))).count();
         let to_mta_value = |value| to_mta_value(value, leading_space, self.leading_space);
-        let before = self.headers.order();
-        let mut order = if beside { self.headers.received_order() } else { before.clone() };
+        let mut header_edits = Vec::new();
         let mut replaced: Option<Body> = None;
-        let mut applied = 0;
-        for edit in edits {
-            if !actions.has_any(needed_action(&edit)) {
-                continue;
-            }
-            applied += 1;
+        for edit in edits.into_iter().filter(|edit| actions.has_any(needed_action(edit))) {
             match edit {
-                Edit::AddHeader(name, value) => {
-                    let value = to_mta_value(value);
-                    self.headers.add(&mut order, &name, &value);
-                }
+                Edit::AddHeader(name, value) => header_edits.push(Edit::AddHeader(name, to_mta_value(value))),
                 Edit::InsertHeader(index, name, value) => {
-                    let value = to_mta_value(value);
-                    self.headers.insert(&mut order, index, &name, &value);
-                }
-                Edit::ChangeHeader(occurrence, name, value) if value.is_empty() => {
-                    self.headers.delete(&mut order, occurrence, &name);
+                    header_edits.push(Edit::InsertHeader(index, name, to_mta_value(value)));
                 }
                 Edit::ChangeHeader(occurrence, name, value) => {
-                    let value = to_mta_value(value);
-                    self.headers.change(&mut order, occurrence, &name, &value);
+                    let value = if value.is_empty() { value } else { to_mta_value(value) };
+                    header_edits.push(Edit::ChangeHeader(occurrence, name, value));
                 }
                 Edit::ReplaceBody(data) => replaced.get_or_insert_with(Body::default).append(data),
                 envelope => self.envelope.push(envelope),
             }
         }
-        let mut overlaps = 0;
-        if beside {
-            let edited = core::mem::replace(&mut order, before.clone());
-            overlaps = self.headers.merge(&mut order, &edited);
-        }
-        if order != before || replaced.is_some() {
-            self.headers.set_order(order);
+        let (headers, overlaps) = match self.rules {
+            HeaderRules::Postfix => self.edit_as_postfix(header_edits, beside),
+            HeaderRules::Sendmail => self.edit_as_sendmail(header_edits, beside),
+        };
+        if headers.is_some() || replaced.is_some() {
             let body = match replaced {
                 Some(mut body) => {
                     body.seal();
@@ -234,9 +243,67 @@ impl Content {
                 }
                 None => self.body_of(self.latest_view()),
             };
-            self.views.push(View { headers: self.headers.visible(), body });
+            let headers = headers.unwrap_or_else(|| match &self.sendmail {
+                Some(list) => list.visible(),
+                None => self.headers.visible(),
+            });
+            self.views.push(View { headers, body });
         }
         Committed { applied, overlaps }
+    }
+
+    /// Applies header edits. Returns the headers when they are others now, and how many another child had edited.
+    fn edit_as_postfix(&mut self, edits: Vec<Edit>, beside: bool) -> (Option<Arc<[FieldId]>>, usize) {
+        if edits.is_empty() {
+            return (None, 0);
+        }
+        let before = self.headers.order();
+        let mut order = if beside { self.headers.received_order() } else { before.clone() };
+        for edit in edits {
+            match edit {
+                Edit::AddHeader(name, value) => self.headers.add(&mut order, &name, &value),
+                Edit::InsertHeader(index, name, value) => {
+                    self.headers.insert(&mut order, index, &name, &value);
+                }
+                Edit::ChangeHeader(occurrence, name, value) if value.is_empty() => {
+                    self.headers.delete(&mut order, occurrence, &name);
+                }
+                Edit::ChangeHeader(occurrence, name, value) => {
+                    self.headers.change(&mut order, occurrence, &name, &value);
+                }
+                _ => debug_assert!(false, "only edits of headers"),
+            }
+        }
+        let mut overlaps = 0;
+        if beside {
+            let edited = core::mem::replace(&mut order, before.clone());
+            overlaps = self.headers.merge(&mut order, &edited);
+        }
+        let changed = order != before;
+        if changed {
+            self.headers.set_order(order);
+        }
+        (changed.then(|| self.headers.visible()), overlaps)
+    }
+
+    /// Applies header edits. Returns the headers when there were any edits, and how many another child had edited.
+    fn edit_as_sendmail(&mut self, edits: Vec<Edit>, beside: bool) -> (Option<Arc<[FieldId]>>, usize) {
+        if edits.is_empty() {
+            return (None, 0);
+        }
+        let list = self.sendmail.get_or_insert_with(|| SendmailHeaders::new(&self.headers));
+        list.next_milter(beside);
+        for edit in edits {
+            match edit {
+                Edit::AddHeader(name, value) => list.add(&mut self.headers, name, value),
+                Edit::InsertHeader(index, name, value) => list.insert(&mut self.headers, index, name, value),
+                Edit::ChangeHeader(occurrence, name, value) => {
+                    list.change(&mut self.headers, occurrence, name, value);
+                }
+                _ => debug_assert!(false, "only edits of headers"),
+            }
+        }
+        (Some(list.visible()), list.overlaps())
     }
 
     /// A value as a child wants it that did not ask for leading spaces: without one.
@@ -248,11 +315,15 @@ impl Content {
         }
     }
 
-    /// The edits that turn the message that the MTA holds into the last view: header changes, deletes from the highest
-    /// index, inserts and adds, the body in one run, the envelope, quarantine. `actions` are those negotiated with the MTA.
+    /// The edits that turn the message that the MTA holds into the last view: headers, the body in one run, the envelope,
+    /// quarantine. For Postfix header changes come first, then deletes from the highest index, inserts and adds; for
+    /// Sendmail what the children asked for, in their order. `actions` are those negotiated with the MTA.
     #[must_use]
     pub fn render(&self, actions: Actions) -> Vec<Edit> {
-        let mut edits = self.headers.render(actions.has(Actions::ADD_HEADERS));
+        let mut edits = match &self.sendmail {
+            Some(list) => list.requests().to_vec(),
+            None => self.headers.render(actions.has(Actions::ADD_HEADERS)),
+        };
         match self.body_of(self.latest_view()) {
             0 => {}
             body => edits.extend(self.bodies[body].render()),

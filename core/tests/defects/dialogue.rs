@@ -6,7 +6,15 @@ pub(crate) const CONNECT: &[u8] = b"client.example.org\x004\x12\x34203.0.113.7\0
 
 /// An MTA that offers everything, up to HELO.
 pub(crate) fn greeted(kids: Vec<Kid>) -> Driver {
+    greeted_by(kids, "")
+}
+
+/// The same with an MTA that names itself so.
+pub(crate) fn greeted_by(kids: Vec<Kid>, version: &str) -> Driver {
     let mut driver = negotiated(kids, 0x1f_ffff);
+    if !version.is_empty() {
+        driver.send(&frame(b'D', [b"Cv\0", version.as_bytes(), b"\0"].concat()));
+    }
     assert_eq!(driver.ask(b'C', CONNECT), [frame(b'c', [])]);
     assert_eq!(driver.ask(b'H', b"client.example.org\0"), [frame(b'c', [])]);
     driver

@@ -1,11 +1,11 @@
 //! Changes to the message.
 
-use crate::dialogue::{c, editor, greeted, header_edit, message, on, reply};
+use crate::dialogue::{c, editor, greeted, greeted_by, header_edit, message, on, reply};
 use crate::driver::{Frame, Kid, Say, frame};
 
-/// What reaches the MTA of the edits of one child.
+/// What reaches Postfix of the edits of one child.
 fn rendered(edits: Vec<Frame>) -> Vec<Frame> {
-    let mut driver = greeted(vec![editor(edits)]);
+    let mut driver = greeted_by(vec![editor(edits)], "Postfix 3.7.11");
     let mut answer = message(&mut driver);
     assert_eq!(answer.pop(), Some(frame(b'c', [])));
     answer
@@ -13,7 +13,7 @@ fn rendered(edits: Vec<Frame>) -> Vec<Frame> {
 
 /// The headers that a second child is shown.
 fn shown_behind(edits: Vec<Frame>) -> Vec<String> {
-    let mut driver = greeted(vec![editor(edits), Kid::usual()]);
+    let mut driver = greeted_by(vec![editor(edits), Kid::usual()], "Postfix 3.7.11");
     message(&mut driver);
     let headers = driver.kids[1].seen.iter().filter(|(letter, _)| *letter == b'L');
     headers.map(|(_, payload)| String::from_utf8(payload.clone()).unwrap().replace('\0', " ")).collect()

@@ -113,8 +113,7 @@ impl<'a> Model<'a> {
                 return Ok(());
             }
             b'M' => {
-                self.message = Message { sender: strings(payload).join(&0), ..Message::default() };
-                self.message.headers.push((true, b"Received".to_vec(), b" by the MTA itself".to_vec()));
+                self.message = Message::of(strings(payload).join(&0), self.is_postfix());
                 (self.open, self.headers_ended) = (true, false);
                 for runner in &mut self.runners {
                     (runner.done, runner.missed) = (false, runner.failed.is_some());
@@ -124,7 +123,7 @@ impl<'a> Model<'a> {
                 let texts = strings(payload);
                 let space = if self.setting.lead { "" } else { " " };
                 let raw = [space.as_bytes(), texts[1]].concat();
-                self.message.headers.push((false, texts[0].to_vec(), raw));
+                self.message.receive(texts[0], raw);
             }
             b'N' => self.headers_ended = true,
             b'B' => self.message.body.push(payload.clone()),
@@ -306,8 +305,7 @@ impl<'a> Model<'a> {
         let mut unsettled = 0;
         let mut unfinished = false;
         // Postfix asks nobody behind a child that has quarantined.
-        let postfix = self.macros.get(&b'C').into_iter().flatten();
-        let postfix = postfix.clone().any(|(name, value)| name == b"v" && value.starts_with(b"Postfix"));
+        let postfix = self.is_postfix();
         let mut held = false;
         for i in 0..self.runners.len() {
             if self.runners[i].out || self.runners[i].done {
@@ -359,18 +357,25 @@ impl<'a> Model<'a> {
         Ok((decided, view))
     }
 
+    fn is_postfix(&self) -> bool {
+        let mut macros = self.macros.get(&b'C').into_iter().flatten();
+        macros.any(|(name, value)| name == b"v" && value.starts_with(b"Postfix"))
+    }
+
     /// What goes on without a child is marked, and held when the child's fallback says so.
     fn mark_unseen(&self, view: &mut Message) {
         let missed = || self.runners.iter().filter(|runner| runner.missed && !runner.child.plan.evaluation);
         let names: Vec<_> = missed().map(|runner| format!("c{}", runner.number)).collect();
         let names = names.join(", ");
         if let Some(mark) = &self.setting.mark {
-            if self.setting.actions & 0x10 != 0 {
-                view.headers.retain(|header| header.0 || !header.1.eq_ignore_ascii_case(mark));
+            let copies = view.headers.iter().filter(|known| !known.0 && known.1.eq_ignore_ascii_case(mark));
+            let delete = |number: usize| [&(number as u32).to_be_bytes()[..], mark, b"\0\0"].concat();
+            let mut edits: Vec<Frame> =
+                (1..=copies.count()).rev().map(|number| (b'm', delete(number))).collect();
+            if !names.is_empty() {
+                edits.push((b'h', [mark, &b"\0"[..], names.as_bytes(), b"\0"].concat()));
             }
-            if self.setting.actions & 0x01 != 0 && !names.is_empty() {
-                view.headers.push((false, mark.clone(), format!(" {names}").into()));
-            }
+            view.apply(&edits, false, self.setting.actions);
         }
         if missed().any(|runner| runner.failed == Some(Fallback::Quarantine)) {
             view.quarantine = Some(format!("not seen by {names}").into());

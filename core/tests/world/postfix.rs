@@ -1,6 +1,8 @@
-//! A message in Postfix's queue, and what Postfix does with a milter's edits (section 7 of the protocol description).
+//! A message in the MTA's queue, and what Postfix does with a milter's edits (section 7 of the protocol description);
+//! [`SendmailHeader`] knows what Sendmail does.
 
 use super::plan::{Frame, Text};
+use super::sendmail::SendmailHeader;
 use super::show::show;
 
 /// One header: whether the MTA made it, its name, and everything behind the colon.
@@ -10,6 +12,8 @@ pub(crate) type Header = (bool, Text, Text);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Message {
     pub(crate) headers: Vec<Header>,
+    /// The header behind anything but Postfix.
+    pub(crate) sendmail: Option<SendmailHeader>,
     pub(crate) body: Vec<Text>,
     /// A child replaced the body: how it is cut into chunks is free.
     pub(crate) recut: bool,
@@ -23,9 +27,27 @@ pub(crate) fn strings(payload: &[u8]) -> Vec<&[u8]> {
 }
 
 impl Message {
-    /// Applies a child's edits with Postfix's rules. `lead`: values come with their leading space.
+    /// A message in an empty queue.
+    pub(crate) fn of(sender: Text, postfix: bool) -> Self {
+        let headers = vec![(true, b"Received".to_vec(), b" by the MTA itself".to_vec())];
+        let sendmail = (!postfix).then(SendmailHeader::new);
+        Self { sender, headers, sendmail, ..Self::default() }
+    }
+
+    /// A header of the client's.
+    pub(crate) fn receive(&mut self, name: &[u8], raw: Text) {
+        if let Some(header) = &mut self.sendmail {
+            header.receive(name, &raw);
+        }
+        self.headers.push((false, name.to_vec(), raw));
+    }
+
+    /// Applies a child's edits with the MTA's rules. `lead`: values come with their leading space.
     pub(crate) fn apply(&mut self, edits: &[Frame], lead: bool, actions: u32) {
         let mut replaced = false;
+        if let Some(header) = &mut self.sendmail {
+            header.begin();
+        }
         for (letter, payload) in edits {
             let needs = match letter {
                 b'h' | b'i' => 0x01,
@@ -47,6 +69,18 @@ impl Message {
             let texts = strings(&payload[if indexed { 4 } else { 0 }..]);
             let text = |n: usize| texts.get(n).map_or(Vec::new(), |text| text.to_vec());
             let raw = if lead { text(1) } else { [b" ", &text(1)[..]].concat() };
+            if let (Some(header), b'h' | b'i' | b'm') = (&mut self.sendmail, letter) {
+                let signed = i32::try_from(index).unwrap_or(-1);
+                match letter {
+                    b'h' => header.add(&text(0), raw),
+                    b'i' => header.insert(signed, &text(0), raw),
+                    _ => header.change(signed, &text(0), (!text(1).is_empty()).then_some(raw)),
+                }
+                let shown = header.visible().into_iter().map(|(name, raw)| (false, name, raw));
+                self.headers.truncate(1);
+                self.headers.extend(shown);
+                continue;
+            }
             match letter {
                 b'h' => self.headers.push((false, text(0), raw)),
                 b'i' => self.headers.insert(index.min(self.headers.len()), (false, text(0), raw)),
@@ -82,7 +116,11 @@ impl Message {
         let mut recipients = self.recipients.clone();
         recipients.sort();
         recipients.dedup();
-        (self.headers.clone(), self.body.concat(), self.sender.clone(), recipients, self.quarantine.clone())
+        let headers = match &self.sendmail {
+            Some(header) => header.delivered().into_iter().map(|(name, raw)| (false, name, raw)).collect(),
+            None => self.headers.clone(),
+        };
+        (headers, self.body.concat(), self.sender.clone(), recipients, self.quarantine.clone())
     }
 }
 
