@@ -63,6 +63,19 @@ impl<'a> Model<'a> {
         let certain = session.iter().rposition(|exchange| exchange.reply.is_some());
         for (number, exchange) in session.iter().enumerate() {
             let letter = char::from(exchange.letter);
+            for runner in &mut model.runners {
+                runner.exchange = number as u64;
+                if runner.is_lost() && runner.failed.is_none() {
+                    let absent = runner.out || (runner.done && b"RT".contains(&exchange.letter));
+                    if absent && runner.lost_by() == Some(1) {
+                        return Err(format!(
+                            "child {} has no part in this, and is given up with it",
+                            runner.number
+                        ));
+                    }
+                    drop(runner.lost(exchange.letter, false));
+                }
+            }
             model
                 .step(exchange, certain.is_some_and(|last| number <= last))
                 .map_err(|what| format!("MTA command {number} '{letter}': {what}"))?;
@@ -70,7 +83,7 @@ impl<'a> Model<'a> {
         model.abort().map_err(|what| format!("at the end: {what}"))?;
         for (i, runner) in model.runners.iter_mut().enumerate() {
             if let Some(seen) =
-                runner.child.tape[runner.at..].iter().find(|seen| !b"AQK".contains(&seen.letter))
+                runner.child.tape[runner.at..].iter().find(|seen| !b"AQK!".contains(&seen.letter))
             {
                 let letter = char::from(seen.letter);
                 return Err(format!(
@@ -108,7 +121,7 @@ impl<'a> Model<'a> {
             b'K' => {
                 self.gone = None;
                 for runner in &mut self.runners {
-                    runner.join();
+                    runner.next_connection();
                 }
                 return Ok(());
             }
@@ -116,7 +129,8 @@ impl<'a> Model<'a> {
                 self.message = Message::of(strings(payload).join(&0), self.is_postfix());
                 (self.open, self.headers_ended) = (true, false);
                 for runner in &mut self.runners {
-                    (runner.done, runner.missed) = (false, runner.failed.is_some());
+                    (runner.done, runner.missed, runner.shown) = (false, runner.failed.is_some(), 0);
+                    runner.sender = strings(payload)[0].to_vec();
                 }
             }
             b'L' => {
@@ -192,6 +206,10 @@ impl<'a> Model<'a> {
             }
             // Once it is certain, the others may be spared.
             let exact = exact && decided.is_none();
+            if letter == b'T' && self.is_unconcerned(i) {
+                self.runners[i].done = true;
+                continue;
+            }
             let before = self.runners[i].mark();
             let verdict = self.runners[i].ask(letter, &exchange.payload, &self.macros, exact)?;
             if decided.is_some() && letter == b'T' && verdict == Verdict::Go && !self.runners[i].was_cut_off()
@@ -205,7 +223,7 @@ impl<'a> Model<'a> {
                     decided = decided.or(Some(frame));
                     false
                 }
-                Verdict::Refuse(_) | Verdict::Accept => true,
+                Verdict::Refuse(_) | Verdict::Accept | Verdict::Stopped => true,
                 _ => false,
             };
             match letter {
@@ -227,7 +245,7 @@ impl<'a> Model<'a> {
     }
 
     fn rcpt(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
-        let (mut objection, mut spared) = (None, false);
+        let (mut objection, mut spared, mut shown) = (None, false, Vec::new());
         for i in 0..self.runners.len() {
             let runner = &self.runners[i];
             if runner.out || (runner.done && runner.failed.is_none()) {
@@ -235,6 +253,7 @@ impl<'a> Model<'a> {
             }
             // Where one before has failed and refuses the message, the others may be spared.
             let exact = exact && !spared;
+            shown.push(i);
             match self.runners[i].ask(b'R', &exchange.payload, &self.macros, exact)? {
                 Verdict::Refuse(frame) if !self.runners[i].child.plan.evaluation => {
                     self.runners[i].done |= frame.0 == b'd';
@@ -244,11 +263,14 @@ impl<'a> Model<'a> {
                         break;
                     }
                 }
+                Verdict::Stopped => drop(shown.pop()),
                 Verdict::Refuse((b'd', _)) | Verdict::Accept => self.runners[i].done = true,
                 Verdict::Cut if !spared => return Ok(()),
                 _ => {}
             }
         }
+        // Also those that another child refuses.
+        shown.into_iter().for_each(|i| self.runners[i].shown += 1);
         if let Some(frame) = objection {
             if frame.0 == b'd' {
                 self.refuse_message(&frame);
@@ -257,6 +279,12 @@ impl<'a> Model<'a> {
         }
         self.message.recipients.push(strings(&exchange.payload).join(&0));
         self.tell_joint(exchange)
+    }
+
+    /// A child that was shown no recipient of a message that has some has nothing to do with the message.
+    fn is_unconcerned(&self, i: usize) -> bool {
+        let runner = &self.runners[i];
+        runner.failed.is_none() && runner.shown == 0 && !self.message.recipients.is_empty()
     }
 
     /// Nobody objected: accept when nobody is left, else continue.
@@ -312,6 +340,10 @@ impl<'a> Model<'a> {
                 self.runners[i].missed &= !held;
                 continue;
             }
+            if self.is_unconcerned(i) {
+                self.runners[i].done = true;
+                continue;
+            }
             let evaluation = self.runners[i].child.plan.evaluation;
             let may_end = ends && (evaluation || (decided.is_none() && !unfinished && !held));
             let waits_for = if self.runners[i].wants(b'L') { 0x11 } else { 0 }
@@ -341,6 +373,7 @@ impl<'a> Model<'a> {
                 continue;
             };
             match verdict {
+                Verdict::Stopped => {}
                 Verdict::Refuse(frame) => decided = decided.or(Some(frame)),
                 Verdict::Cut => {
                     unfinished = true;

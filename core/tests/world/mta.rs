@@ -237,8 +237,8 @@ impl MtaEnd {
 
 /// Checks what the session sends to the MTA, as it leaves the session.
 pub(crate) struct MtaWatch {
-    /// Commands that have reached the session and are owed a reply, oldest first, with the time.
-    owed: std::collections::VecDeque<(u8, u64)>,
+    /// Commands that have reached the session and are owed a reply, oldest first, with time and number.
+    owed: std::collections::VecDeque<(u8, u64, usize)>,
     edits: Vec<u8>,
     last_frame: u64,
     actions: u32,
@@ -249,20 +249,25 @@ impl MtaWatch {
         Self { owed: [].into(), edits: Vec::new(), last_frame: 0, actions: 0 }
     }
 
-    pub(crate) fn asked(&mut self, letter: u8, now: u64) {
-        self.owed.push_back((letter, now));
+    pub(crate) fn asked(&mut self, letter: u8, now: u64, number: usize) {
+        self.owed.push_back((letter, now, number));
         self.last_frame = now;
     }
 
     /// For how long the oldest command waits, and for how long nothing was sent while end of message waits.
     pub(crate) fn oldest(&self) -> Option<(u8, u64, u64)> {
-        self.owed.front().map(|(letter, since)| (*letter, *since, self.last_frame.max(*since)))
+        self.owed.front().map(|(letter, since, _)| (*letter, *since, self.last_frame.max(*since)))
+    }
+
+    /// The number of the oldest command that waits.
+    pub(crate) fn waiting(&self) -> Option<usize> {
+        self.owed.front().map(|(_, _, number)| *number)
     }
 
     pub(crate) fn frame(&mut self, letter: u8, payload: &[u8], now: u64) -> Result<(), String> {
         let name = char::from(letter);
         self.last_frame = now;
-        let Some((command, _)) = self.owed.front().copied() else {
+        let Some((command, ..)) = self.owed.front().copied() else {
             return Err(format!("'{name}' to the MTA, which is owed nothing"));
         };
         if (letter == b'O') != (command == b'O') {

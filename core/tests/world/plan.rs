@@ -90,6 +90,44 @@ impl JoinFault {
     }
 }
 
+/// What the resolver says to a question, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    Found,
+    Nothing,
+    Failed,
+    Never,
+}
+
+/// What a condition of the policy does to a child where it holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Effect {
+    Stop,
+    Macros(Vec<(Text, Text)>),
+    /// Asks first, and stops the child when something is found.
+    LookUp {
+        said: Said,
+        /// Milliseconds.
+        after: u64,
+    },
+}
+
+/// A condition: at which command it is looked at, and for which of them it holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    pub(crate) letter: u8,
+    /// It holds for a third of all keys, by this rest; 3 is for all.
+    pub(crate) rest: u32,
+    pub(crate) effect: Effect,
+}
+
+impl Condition {
+    /// `key`: the name of HELO or header, the recipient, the sender at MAIL, DATA and the ends; nothing elsewhere.
+    pub(crate) fn holds(&self, key: &[u8]) -> bool {
+        self.rest == 3 || key.iter().map(|byte| u32::from(*byte)).sum::<u32>() % 3 == self.rest
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// By kind of failure: connect, timeout, protocol, closed.
@@ -102,6 +140,8 @@ pub(crate) struct Plan {
     /// By command letter; names without braces. An empty list means the MTA's default.
     pub(crate) lists: Vec<(u8, Vec<Text>)>,
     pub(crate) rules: Vec<Rule>,
+    /// At most one for each letter.
+    pub(crate) conditions: Vec<Condition>,
     pub(crate) usual: Act,
     /// Seconds: connection, writing, reading, end of message.
     pub(crate) timeouts: [u64; 4],
@@ -122,6 +162,11 @@ impl End {
 }
 
 impl Plan {
+    pub(crate) fn condition(&self, letter: u8, key: &[u8]) -> Option<(usize, &Effect)> {
+        let at = self.conditions.iter().position(|it| it.letter == letter && it.holds(key))?;
+        Some((at, &self.conditions[at].effect))
+    }
+
     pub(crate) fn fallback(&self, kind: Kind) -> Fallback {
         self.fallbacks[kind as usize]
     }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use millstream_core::machine::{Answer, Question};
 use millstream_core::policy::{
-    ChildIndex, ChildSettings, Endpoint, FailureKind, Fallback as CoreFallback, Limits, Policy, Recipients,
-    Timeouts,
+    Answers, ChildIndex, ChildSettings, Decision, Effects, Endpoint, Facts, FailureKind,
+    Fallback as CoreFallback, Limits, Policy, Recipients, Timeouts, Why,
 };
+use millstream_core::wire::Stage;
 
-use super::plan::{Fallback, Kind, Plan, Scenario};
+use super::plan::{Effect, Fallback, Kind, Plan, Scenario, Text};
 
 #[derive(Debug)]
 pub(crate) struct Scripted {
@@ -59,6 +61,39 @@ impl Policy for Scripted {
 
     fn unfiltered_header(&self) -> Option<&str> {
         self.mark.as_deref()
+    }
+
+    fn watches(&self, child: ChildIndex, stage: Stage) -> bool {
+        let conditions = &self.plans[usize::from(child.0)].conditions;
+        conditions.iter().any(|condition| condition.letter == stage.letter())
+    }
+
+    fn decide(&self, child: ChildIndex, stage: Stage, facts: &Facts<'_>, answers: &Answers) -> Decision {
+        let key = match stage {
+            Stage::Helo => facts.helo,
+            Stage::Mail | Stage::Data | Stage::EndOfHeaders | Stage::EndOfMessage => facts.sender,
+            Stage::Rcpt => facts.recipient,
+            Stage::Header => facts.header.map(|(name, _)| name),
+            _ => Some(&b""[..]),
+        };
+        let plan = &self.plans[usize::from(child.0)];
+        let stop = || Decision::Stop(Why { condition: "scripted".into(), place: "world:1".into() });
+        match plan.condition(stage.letter(), key.unwrap()) {
+            None => Decision::Run(Effects::default()),
+            Some((_, Effect::Stop)) => stop(),
+            Some((_, Effect::Macros(macros))) => {
+                let own = |(name, value): &(Text, Text)| (name.clone().into(), value.clone().into());
+                Decision::Run(Effects { macros: macros.iter().map(own).collect() })
+            }
+            Some((at, Effect::LookUp { .. })) => {
+                let question = Question::Addresses(format!("{}.{at}", child.0).into());
+                match answers.find(&question) {
+                    None => Decision::Need(question),
+                    Some(Answer::Found(_)) => stop(),
+                    Some(_) => Decision::Run(Effects::default()),
+                }
+            }
+        }
     }
 
     fn fallback_for(&self, child: ChildIndex, kind: FailureKind) -> CoreFallback {

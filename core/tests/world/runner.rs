@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::plan::{
-    Act, End, Fallback, Frame, JoinFault, Joined, Kind, Place, Plan, Progress, Text, no_reply_bit,
+    Act, Effect, End, Fallback, Frame, Joined, Kind, Place, Plan, Progress, Said, Text, no_reply_bit,
     no_send_bit,
 };
 use super::postfix::Message;
@@ -29,15 +29,25 @@ pub(crate) struct Seen {
     pub(crate) macros: Vec<(Text, Text)>,
 }
 
+/// The world's own note on a tape: the session gave this connection up because of time. Its payload is the exchange of
+/// the MTA with which that was, whether a reply was owed, and which time it was (0: the child's own, 1: the budget of an
+/// answer, 2: that for connecting).
+pub(crate) const LOST: u8 = b'!';
+
 #[derive(Clone, PartialEq)]
 pub(crate) enum Verdict {
     Go,
     Skip,
     Accept,
+    /// A condition hid it from the child.
+    Stopped,
     Refuse(Frame),
     /// Timing: the child did not get this far.
     Cut,
 }
+
+/// The macros that a condition sets for a child, or what became of the child.
+type Own<'a> = Result<&'a [(Text, Text)], Verdict>;
 
 /// A child's place in the session.
 pub(crate) struct Runner<'a> {
@@ -45,10 +55,15 @@ pub(crate) struct Runner<'a> {
     pub(crate) child: &'a Child,
     pub(crate) at: usize,
     progress: Progress,
+    /// The number of the MTA's command in hand.
+    pub(crate) exchange: u64,
     /// It has failed, and this is answered instead.
     pub(crate) failed: Option<Fallback>,
     /// The message went on without it because of that.
     pub(crate) missed: bool,
+    /// The sender of the message, and how many accepted recipients the child was shown.
+    pub(crate) sender: Text,
+    pub(crate) shown: usize,
     /// Out of the session, out of the message.
     pub(crate) out: bool,
     pub(crate) done: bool,
@@ -74,8 +89,11 @@ impl<'a> Runner<'a> {
             child,
             at: 0,
             progress: Progress::default(),
+            exchange: 0,
             failed: None,
             missed: false,
+            sender: Vec::new(),
+            shown: 0,
             out: false,
             done: true,
             edits: Vec::new(),
@@ -87,9 +105,18 @@ impl<'a> Runner<'a> {
     /// A connection of its own.
     pub(crate) fn join(&mut self) {
         (self.failed, self.out) = (None, false);
-        if self.child.joined.is_none() {
-            self.fail(self.child.plan.fault.map_or(Kind::Timeout, JoinFault::kind));
+        if let Some(fault) = self.child.plan.fault {
+            self.fail(fault.kind());
         }
+    }
+
+    /// Goes on with the tape of the next connection.
+    pub(crate) fn next_connection(&mut self) {
+        while self.child.tape.get(self.at).is_some_and(|seen| b"AQ!".contains(&seen.letter)) {
+            self.at += 1;
+        }
+        self.next_seen();
+        self.join();
     }
 
     fn fail(&mut self, kind: Kind) {
@@ -109,11 +136,19 @@ impl<'a> Runner<'a> {
     ) -> Result<Verdict, String> {
         let lead = self.child.joined.as_ref().is_some_and(|joined| joined.protocol & 0x10_0000 != 0);
         self.edits.clear();
+        let mut skips = false;
         for (_, name, raw) in view.headers.iter().filter(|header| !header.0) {
             let value = if lead { raw } else { raw.strip_prefix(b" ").unwrap_or(raw) };
-            match self.ask(b'L', &[name, &b"\0"[..], value, b"\0"].concat(), macros, exact)? {
+            let payload = [name, &b"\0"[..], value, b"\0"].concat();
+            if skips {
+                if let Err(stopped) = self.stopped(b'L', &payload, exact)? {
+                    return Ok(stopped);
+                }
+                continue;
+            }
+            match self.ask(b'L', &payload, macros, exact)? {
                 Verdict::Go => {}
-                Verdict::Skip => break,
+                Verdict::Skip => skips = true,
                 decided => return Ok(decided),
             }
         }
@@ -163,6 +198,23 @@ impl<'a> Runner<'a> {
         joined.is_some_and(|joined| joined.version >= since && joined.protocol & no_send_bit(letter) == 0)
     }
 
+    /// Looks at the child's condition for a command, whether or not the child wants to be shown it: what it sets for the
+    /// child, or that the child is not shown it.
+    fn stopped(&mut self, letter: u8, payload: &[u8], exact: bool) -> Result<Own<'a>, String> {
+        let key = match letter {
+            b'H' | b'M' | b'R' | b'L' => payload.split(|byte| *byte == 0).next().unwrap_or(b""),
+            b'T' | b'N' | b'E' => &self.sender,
+            _ => b"",
+        };
+        let child: &'a Child = self.child;
+        Ok(match child.plan.condition(letter, key) {
+            Some((_, Effect::Stop | Effect::LookUp { said: Said::Found, .. })) => Err(Verdict::Stopped),
+            Some((_, Effect::LookUp { said: Said::Never, .. })) => Err(self.lost(letter, exact)?),
+            Some((_, Effect::Macros(macros))) => Ok(macros),
+            _ => Ok(&[]),
+        })
+    }
+
     /// Shows one command to one child and reads its answer from its script.
     pub(crate) fn ask(
         &mut self,
@@ -174,10 +226,17 @@ impl<'a> Runner<'a> {
         if let Some(fallback) = self.failed {
             return Ok(self.fallback(fallback, letter));
         }
+        let own = match self.stopped(letter, payload, exact)? {
+            Ok(own) => own,
+            Err(stopped) => return Ok(stopped),
+        };
         if !self.wants(letter) {
             return Ok(Verdict::Go);
         }
-        let macros = self.macros_for(macros, letter);
+        if self.is_lost() {
+            return self.lost(letter, exact);
+        }
+        let macros = self.macros_for(macros, own, letter);
         let number = self.number;
         let at = |what: String| {
             Err(format!("child {} must see '{}' {}: {what}", number, char::from(letter), show(payload)))
@@ -217,6 +276,9 @@ impl<'a> Runner<'a> {
         let act: &Act = self.child.plan.act(&place);
         let silent =
             self.child.joined.as_ref().is_some_and(|joined| joined.protocol & no_reply_bit(letter) != 0);
+        if !silent && self.was_too_slow() {
+            return self.lost(letter, exact);
+        }
         match &act.end {
             End::Final(_) | End::FinalThenClose(_) if silent => Ok(Verdict::Go),
             End::Final(frame) | End::FinalThenClose(frame) => {
@@ -237,9 +299,12 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// The macros that a child must know for a command: all of the MTA's, or those that it listed.
-    fn macros_for(&self, macros: &Macros, letter: u8) -> Vec<(Text, Text)> {
+    /// The macros that a child must know for a command: all of the MTA's, or those that it listed; those that a
+    /// condition set for it replace the MTA's.
+    fn macros_for(&self, macros: &Macros, own: &[(Text, Text)], letter: u8) -> Vec<(Text, Text)> {
         let mut macros = macros.get(&letter).cloned().unwrap_or_default();
+        macros.retain(|(name, _)| own.iter().all(|(set, _)| set != name));
+        macros.extend_from_slice(own);
         let lists = self.child.joined.as_ref().map_or(&[][..], |joined| &joined.lists);
         if let Some((_, names)) = lists.iter().find(|(listed, names)| *listed == letter && !names.is_empty())
         {
@@ -247,6 +312,40 @@ impl<'a> Runner<'a> {
         }
         macros.sort();
         macros
+    }
+
+    /// Whether its time is over with the exchange in hand and nothing more has reached it.
+    pub(crate) fn is_lost(&self) -> bool {
+        let mut rest = self.child.tape[self.at..].iter();
+        let next = rest.find(|seen| !b"AQ".contains(&seen.letter));
+        next.is_some_and(|seen| seen.letter == LOST && seen.payload[..8] <= self.exchange.to_be_bytes()[..])
+    }
+
+    /// Which time was over, when that is what its tape says next.
+    pub(crate) fn lost_by(&self) -> Option<u8> {
+        let mut rest = self.child.tape[self.at..].iter();
+        let next = rest.find(|seen| !b"AQ".contains(&seen.letter));
+        next.filter(|seen| seen.letter == LOST).map(|seen| seen.payload[9])
+    }
+
+    /// It has failed because of time, or is about to.
+    pub(crate) fn lost(&mut self, letter: u8, exact: bool) -> Result<Verdict, String> {
+        if self.is_lost() {
+            self.fail(if self.lost_by() == Some(2) { Kind::Connect } else { Kind::Timeout });
+            return Ok(self.fallback(self.failed.unwrap(), letter));
+        }
+        match exact {
+            true => Err(format!("child {} must have been given up at '{}'", self.number, char::from(letter))),
+            false => Ok(Verdict::Cut),
+        }
+    }
+
+    /// Whether the command that it saw last was not answered in time.
+    fn was_too_slow(&self) -> bool {
+        self.is_lost() && {
+            let mut rest = self.child.tape[self.at..].iter();
+            rest.find(|seen| seen.letter == LOST).is_some_and(|seen| seen.payload[8] == 1)
+        }
     }
 
     pub(crate) fn mark(&self) -> (usize, Progress) {
@@ -259,7 +358,7 @@ impl<'a> Runner<'a> {
 
     /// Whether what the child saw up to here ends here. Else it was the beginning of another message.
     pub(crate) fn was_cut_off(&self) -> bool {
-        self.child.tape.get(self.at).is_none_or(|seen| b"AQK".contains(&seen.letter))
+        self.child.tape.get(self.at).is_none_or(|seen| b"AQK!".contains(&seen.letter))
     }
 
     /// Its failure changes nothing for the mail.

@@ -1,7 +1,8 @@
 //! Makes scenarios from chance: every kind of MTA, child, verdict, edit and fault.
 
 use super::plan::{
-    Act, End, Fallback, Frame, JoinFault, MtaPlan, Plan, Rule, Scenario, Step, Text, no_reply_bit,
+    Act, Condition, Effect, End, Fallback, Frame, JoinFault, MtaPlan, Plan, Rule, Said, Scenario, Step, Text,
+    no_reply_bit,
 };
 use super::rng::Rng;
 
@@ -366,6 +367,7 @@ fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan {
         protocol,
         lists,
         rules: Vec::new(),
+        conditions: if full && rng.chance(25) { conditions(rng) } else { Vec::new() },
         usual: Act {
             edits: Vec::new(),
             end: End::Final((b'c', Vec::new())),
@@ -377,6 +379,14 @@ fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan {
     for _ in 0..specials {
         let rule = special(rng, wildness, &plan);
         plan.rules.push(rule);
+    }
+    // Who closes unasked must be asked again before anybody stops it.
+    let unasked = |rule: &Rule| {
+        let silent = protocol & no_reply_bit(rule.letter) != 0;
+        matches!(rule.act.end, End::FinalThenClose(_)) || silent && rule.act.end == End::Close
+    };
+    if plan.rules.iter().any(unasked) {
+        plan.conditions.retain(|condition| matches!(condition.effect, Effect::Macros(_)));
     }
     // What it does with messages in general, which the specials above can overrule.
     for message in [Some(1), Some(2), None] {
@@ -392,6 +402,41 @@ fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan {
         }
     }
     plan
+}
+
+fn conditions(rng: &mut Rng) -> Vec<Condition> {
+    let mut conditions: Vec<Condition> = Vec::new();
+    for _ in 0..rng.between(1, 3) {
+        let letter = *rng.pick(b"CHMMRRRRTLLNBEU");
+        let effect = match rng.below(10) {
+            0..=3 => Effect::Stop,
+            4..=6 => {
+                let mut macros = vec![(text("cond"), text(format!("set-{}", char::from(letter))))];
+                if rng.chance(40) {
+                    macros.push((text("i"), text("mine")));
+                }
+                Effect::Macros(macros)
+            }
+            _ => {
+                let said = *rng.pick(&[
+                    Said::Found,
+                    Said::Found,
+                    Said::Nothing,
+                    Said::Nothing,
+                    Said::Failed,
+                    Said::Never,
+                ]);
+                Effect::LookUp { said, after: *rng.pick(&[0, 1, 20, 300, 2000]) }
+            }
+        };
+        // Once set always set: a macro set for one command stays with the child for the next when the MTA sends none.
+        let always = b"CBU".contains(&letter) || matches!(effect, Effect::Macros(_));
+        let rest = if always { 3 } else { rng.below(4) as u32 };
+        if conditions.iter().all(|known| known.letter != letter) {
+            conditions.push(Condition { letter, rest, effect });
+        }
+    }
+    conditions
 }
 
 fn lists(rng: &mut Rng) -> Vec<(u8, Vec<Text>)> {

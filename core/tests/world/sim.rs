@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use millstream_core::event::Event;
-use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer, Refusal};
+use millstream_core::event::{Event, Failure as EventFailure, TimerName};
+use millstream_core::machine::{
+    Answer, Closure, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, Refusal,
+};
 use millstream_core::policy::{Endpoint, Environment, Limits, Policy};
 use millstream_core::time::Instant;
 
@@ -15,10 +17,10 @@ use super::child::{ChildEnd, Out, Watch};
 use super::frames::cut;
 use super::model::{Model, Setting};
 use super::mta::{MS, MtaEnd, MtaWatch};
-use super::plan::{End, Frame, JoinFault, Progress, Rule, Scenario, Text};
+use super::plan::{Effect, End, Frame, JoinFault, Progress, Rule, Said, Scenario, Text};
 use super::policy::Scripted;
 use super::rng::Rng;
-use super::runner::{Child, Seen};
+use super::runner::{Child, LOST, Seen};
 use super::show::show;
 
 const SECOND: u64 = 1_000 * MS;
@@ -57,6 +59,11 @@ struct Line {
     /// The session has closed it or was told that it is closed.
     over: bool,
     acquiring: Option<(u64, Option<IoKind>)>,
+    /// When a byte last left the session for this peer, and when a whole frame of it last came.
+    quiet: [u64; 2],
+    /// The session gave it up because of time: with which command of the MTA, whether it owed a reply, and which
+    /// time it was.
+    lost: Option<(usize, bool, u8)>,
     child: Option<ChildEnd>,
     watch: Watch,
 }
@@ -79,6 +86,8 @@ impl Line {
             flush_by: None,
             over: false,
             acquiring: None,
+            quiet: [0; 2],
+            lost: None,
             child,
             watch: Watch::new(),
         }
@@ -94,6 +103,7 @@ enum Do {
     Connect(usize),
     Mta,
     Spill,
+    Answer(usize),
     Tick,
 }
 
@@ -113,6 +123,13 @@ pub(crate) struct World<M> {
     progress: Vec<Progress>,
     spills: HashMap<u32, Vec<u8>>,
     spilled: Vec<Input>,
+    /// Look-ups under way, with the time of their answer.
+    questions: Vec<(u64, QueryId, Answer)>,
+    /// The number of the MTA's command that came last, and whether the MTA has named itself Postfix.
+    mta_at: Option<usize>,
+    postfix: bool,
+    /// When and as which of its frames the MTA's first command since the last answer came, content aside.
+    unanswered: Option<(u64, usize)>,
     log: Vec<Entry>,
     error: Option<String>,
     ticks_at: (u64, u32),
@@ -144,6 +161,10 @@ impl<M: Machine> World<M> {
             progress: vec![Progress::default(); children],
             spills: HashMap::new(),
             spilled: Vec::new(),
+            questions: Vec::new(),
+            mta_at: None,
+            postfix: false,
+            unanswered: None,
             log: Vec::new(),
             error: None,
             ticks_at: (0, 0),
@@ -228,6 +249,9 @@ impl<M: Machine> World<M> {
         if !self.spilled.is_empty() {
             offer(self.now, Do::Spill, self.now);
         }
+        for (at, (due, ..)) in self.questions.iter().enumerate() {
+            offer(*due, Do::Answer(at), self.now);
+        }
         if let Some(wait) = self.wait.filter(|_| !self.finished) {
             offer(wait, Do::Tick, self.now);
         }
@@ -299,6 +323,11 @@ impl<M: Machine> World<M> {
                 let input = self.spilled.remove(0);
                 self.handle(input);
             }
+            Do::Answer(at) => {
+                let (_, query, answer) = self.questions.remove(at);
+                self.note(&format!("resolver -> S: {answer:?}"), b"");
+                self.handle(Input::Answered { query, answer });
+            }
             Do::Tick => {
                 if self.ticks_at.0 == self.now && self.ticks_at.1 > 1000 {
                     self.fail("the session waits for a time that has come, and does nothing".into());
@@ -365,10 +394,26 @@ impl<M: Machine> World<M> {
                 let position = self.mta.exchanges.iter().position(|exchange| {
                     exchange.owed && exchange.reply.is_none() && exchange.letter == letter
                 });
+                if letter != b'O' {
+                    let from = self.mta_at.map_or(0, |at| at + 1);
+                    let sent = self.mta.exchanges[from..].iter().position(|exchange| !exchange.suppressed);
+                    self.mta_at = sent.map(|at| from + at).or(self.mta_at);
+                    if b"CHMRTUEAK".contains(&letter) {
+                        self.unanswered.get_or_insert((self.now, self.mta_at.unwrap_or(0)));
+                    }
+                }
                 if letter == b'O' || position.is_some() {
-                    self.mta_watch.asked(letter, self.now);
+                    self.mta_watch.asked(letter, self.now, self.mta_at.unwrap_or(0));
+                }
+                match letter {
+                    b'K' => self.postfix = false,
+                    b'D' if payload[0] == b'C' => {
+                        self.postfix = payload.windows(9).any(|part| part == b"v\0Postfix");
+                    }
+                    _ => {}
                 }
             } else {
+                line.quiet[1] = self.now;
                 // An answer that ends the child's part in the message.
                 let ends = b"adrty4".contains(&letter);
                 line.watch.note_reply(letter, ends);
@@ -425,6 +470,7 @@ impl<M: Machine> World<M> {
             self.lines[at].ready[1] = self.now + MS;
             return;
         }
+        self.lines[at].quiet[0] = self.now;
         self.left(at, &all[..n]);
         if !ended || at > 0 {
             self.lines[at].outward.extend_from_slice(&all[..n]);
@@ -458,6 +504,9 @@ impl<M: Machine> World<M> {
             };
             let line = &mut self.lines[at];
             line.owed_at_first = line.watch.owes();
+            if at == 0 && b"cadrty".contains(&letter) {
+                self.unanswered = None;
+            }
             self.note_frame(&format!("S -> {who}"), letter, &payload);
             if let Err(what) = result {
                 return self.fail(what);
@@ -536,7 +585,7 @@ impl<M: Machine> World<M> {
             Output::Acquire { peer, endpoint, offer } => self.acquire(peer, &endpoint, &offer),
             Output::Release { peer, .. } => self.close(peer, Some(self.now + SECOND)),
             Output::Close { peer, flush_by } => self.close(peer, flush_by.map(Instant::as_nanos)),
-            Output::LookUp { .. } => self.fail("a look-up, which nothing needs".into()),
+            Output::LookUp { query, question } => self.look_up(query, &question),
             Output::SpillAppend { file, data } => {
                 let stored = self.spills.entry(file.0).or_default();
                 data.iter().for_each(|bytes| stored.extend_from_slice(bytes));
@@ -552,9 +601,81 @@ impl<M: Machine> World<M> {
             Output::Event(event) => match event {
                 Event::Message(report) => self.note(&format!("S: message {:?}", report.end), b""),
                 Event::Negotiated { .. } => {}
-                event => self.note(&format!("S: {event:?}"), b""),
+                event => {
+                    self.note(&format!("S: {event:?}"), b"");
+                    if let Event::ChildFailed {
+                        child, failure: EventFailure::Timeout { timer, .. }, ..
+                    } = event
+                    {
+                        self.timed_out(usize::from(child.0), timer);
+                    }
+                }
             },
             Output::Finished | Output::Wait(_) => {}
+        }
+    }
+
+    fn look_up(&mut self, query: QueryId, question: &Question) {
+        let Question::Addresses(name) = question else {
+            return self.fail(format!("a look-up that nothing needs: {question:?}"));
+        };
+        let (child, condition) = name.split_once('.').unwrap();
+        let [child, condition] = [child, condition].map(|text| text.parse::<usize>().unwrap());
+        self.note(&format!("S: asks for c{child}"), b"");
+        let Effect::LookUp { said, after } = self.scenario.children[child].conditions[condition].effect
+        else {
+            return self.fail("a look-up of a condition that needs none".into());
+        };
+        let answer = match said {
+            Said::Found => Answer::Found(vec!["127.0.0.2".into()]),
+            Said::Nothing => Answer::Nothing,
+            Said::Failed => Answer::Failed,
+            Said::Never => return,
+        };
+        self.questions.push((self.now + after * MS, query, answer));
+    }
+
+    /// The session says that a child's time is over: it must be, and the model is told with which command.
+    fn timed_out(&mut self, child: usize, timer: TimerName) {
+        let Some(line) = self
+            .lines
+            .iter_mut()
+            .rfind(|line| line.peer.child_index().is_some_and(|it| usize::from(it.0) == child))
+        else {
+            return;
+        };
+        let [_, writing, reading, end] = self.scenario.children[child].timeouts;
+        let answered = self.mta_watch.oldest();
+        let since = line.quiet[0].max(line.quiet[1]);
+        let (legal, since) = match timer {
+            TimerName::Connection => (true, 0),
+            TimerName::Writing => (true, line.quiet[0] + writing * SECOND),
+            TimerName::Reading => (line.watch.owes(), since + reading * SECOND),
+            TimerName::EndOfMessage => (line.watch.owes(), since + end * SECOND),
+            _ => {
+                // A command in hand has its budget also where the MTA wants no answer.
+                let (letter, since, _) = answered.unwrap_or((b'C', u64::MAX, 0));
+                let first = self.unanswered.map_or(0, |(since, _)| since);
+                (
+                    true,
+                    if first < since {
+                        first + budget(b'C', self.postfix)
+                    } else {
+                        since + budget(letter, self.postfix)
+                    },
+                )
+            }
+        };
+        let unanswered = self.unanswered.map(|(_, number)| number).or(self.mta_at);
+        let number = self.mta_watch.waiting().into_iter().chain(unanswered).min().unwrap_or(0);
+        let by = match timer {
+            TimerName::Budget => 1,
+            TimerName::Connection => 2,
+            _ => 0,
+        };
+        line.lost = Some((number, line.watch.owes(), by));
+        if !legal || self.now < since {
+            self.fail(format!("c{child} is given up too early: {timer}"));
         }
     }
 
@@ -612,7 +733,13 @@ impl<M: Machine> World<M> {
             &format!("S: close {}{}", name(peer), if flush_by.is_some() { ", flushed" } else { "" }),
             b"",
         );
-        let Some(line) = self.lines.iter_mut().find(|line| line.peer == peer && !line.over) else { return };
+        let open = |line: &&mut Line| line.peer == peer && !line.over && line.flush_by.is_none();
+        let Some(line) = self.lines.iter_mut().find(open) else {
+            if peer == Peer::MTA {
+                return;
+            }
+            return self.fail(format!("{} is closed, and closed again", name(peer)));
+        };
         if line.acquiring.take().is_some() || flush_by.is_none() {
             line.over = true;
         } else {
@@ -690,28 +817,31 @@ impl<M: Machine> World<M> {
         if self.error.is_some() || self.finished {
             return;
         }
-        let timeouts = self.scenario.children.iter().map(|plan| plan.timeouts);
-        let each = |sum: u64, [connection, writing, reading, end]: [u64; 4]| {
-            sum + connection + writing + reading + end
-        };
-        let command =
-            timeouts.clone().map(|[connection, writing, reading, _]| connection + writing + reading);
-        let command = (command.sum::<u64>() + 5) * SECOND;
+        // An MTA may be left unread for five seconds.
+        let slack = 8 * SECOND;
         if let Some((letter, since, last)) = self.mta_watch.oldest() {
-            let bound =
-                if letter == b'E' { timeouts.fold(0, each) * 3 * SECOND + 60 * SECOND } else { command };
+            let bound = budget(letter, self.postfix) + slack;
             let letter = char::from(letter);
             if self.now > since + bound && !self.lines[0].over {
                 return self.fail(format!("no reply to '{letter}' for {} s", (self.now - since) / SECOND));
             }
             // Sendmail waits 10 s for each reply.
-            let progress = 10 * SECOND;
+            let progress = 11 * SECOND;
             if letter == 'E'
                 && self.now > last + progress
                 && !self.lines[0].over
                 && self.pending(Peer::MTA) == 0
             {
                 self.fail(format!("no PROGRESS for {} ms", (self.now - last) / MS));
+            }
+        }
+        for line in self.lines[1..].iter().filter(|line| !line.over && line.flush_by.is_none()) {
+            let index = usize::from(line.peer.child_index().unwrap().0);
+            let limit = self.scenario.children[index].timeouts.iter().max().unwrap() * SECOND;
+            let since = line.quiet[0].max(line.quiet[1]);
+            if line.watch.owes() && self.pending(line.peer) == 0 && self.now > since + limit + slack {
+                let what = format!("{} owes a reply for {} s", name(line.peer), (self.now - since) / SECOND);
+                return self.fail(what);
             }
         }
     }
@@ -740,6 +870,10 @@ impl<M: Machine> World<M> {
                 }
                 child.joined = child.joined.or(end.joined.take());
                 child.tape.append(&mut end.tape);
+                if let Some((exchange, owed, by)) = line.lost {
+                    let payload = [&(exchange as u64).to_be_bytes()[..], &[u8::from(owed), by]].concat();
+                    child.tape.push(Seen { letter: LOST, payload, macros: Vec::new() });
+                }
             }
             children.push(child);
         }
@@ -775,7 +909,7 @@ impl<M: Machine> World<M> {
             let rules: String =
                 plan.rules.iter().map(|rule| format!("\n      {}", show_rule(rule))).collect();
             out += &format!(
-                "  c{index}: fallback {:?}{}{} version {} actions {:#x} protocol {:#x} lists {:?}{rules}\n",
+                "  c{index}: fallback {:?}{}{} version {} actions {:#x} protocol {:#x} lists {:?} conditions {:?}{rules}\n",
                 plan.fallbacks,
                 if plan.evaluation { ", evaluation," } else { "" },
                 plan.fault.map_or(String::new(), |fault| format!(", {fault:?},")),
@@ -783,6 +917,7 @@ impl<M: Machine> World<M> {
                 plan.actions,
                 plan.protocol,
                 plan.lists,
+                plan.conditions,
             );
         }
         for (at, what, payload) in &self.log {
@@ -790,6 +925,15 @@ impl<M: Machine> World<M> {
             out += &format!("  {:>12.3} ms {what}{payload}\n", (*at - SECOND) as f64 / MS as f64);
         }
         out
+    }
+}
+
+/// How long the MTA may wait for the answer to a command.
+fn budget(letter: u8, postfix: bool) -> u64 {
+    match (letter, postfix) {
+        (b'E', _) => 297 * SECOND,
+        (_, true) => 27 * SECOND,
+        _ => 7 * SECOND,
     }
 }
 
