@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A child that edits every message as its command line says.
 
-`--edits` is a JSON list; each edit is a list of its name and its arguments:
+`--edits` is a JSON list, or an object of such lists of which the message's `X-Case` chooses one. Each edit is a list of its name and its arguments:
 ["add", name, value], ["insert", index, name, value], ["change", name, index, value], ["delete", name, index],
 ["body", text], ["add-recipient", address], ["delete-recipient", address], ["sender", address], ["quarantine", reason].
 """
@@ -28,7 +28,11 @@ class Editor(common.Recorder):
             "sender": lambda address: self.chgfrom(address),
             "quarantine": lambda reason: self.quarantine(reason),
         }
-        for name, *arguments in common.options.edits:
+        wanted = common.options.edits
+        if isinstance(wanted, dict):
+            case = next((value for name, value in self._headers if name.lower() == "x-case"), "")
+            wanted = wanted.get(case.strip(), [])
+        for name, *arguments in wanted:
             edits[name](*arguments)
         return Milter.CONTINUE
 

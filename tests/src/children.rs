@@ -61,7 +61,7 @@ impl Plan {
         Self::new(name, Program::Python("policy.py", Vec::new()))
     }
 
-    /// Edits every message; `edits` is JSON, see `editor.py`.
+    /// Edits every message, or each as its `X-Case` says; `edits` is JSON, see `editor.py`.
     #[must_use]
     pub fn editor(name: &str, edits: &str) -> Self {
         Self::new(name, Program::Python("editor.py", vec!["--edits".to_owned(), edits.to_owned()]))

@@ -4,12 +4,12 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | queue id | replies and `Received`, `DKIM-Filter` |
+//! | queue id | replies and `Received`, `DKIM-Filter`, Sendmail's own `Message-Id` |
 //! | the recipients' domain, which tells tests apart | everywhere |
-//! | the date | `Received` fields that the MTA made, after the last `;` |
+//! | the date | `Received` fields that the MTA made, after the last `;`; the beginning of Sendmail's own `Message-Id` |
 //! | time and value of a signature (`t=`, `b=`) | `DKIM-Signature` |
 //!
-//! Client ports appear nowhere in Postfix' `Received`.
+//! Client ports appear nowhere in the `Received` of Postfix and Sendmail.
 
 use crate::post::Chain;
 use crate::sink::Delivered;
@@ -59,8 +59,11 @@ fn without_times(message: &Delivered) -> String {
     let mut text = format!("from {} to {}\n", message.sender, message.recipients.join(" "));
     for (name, value) in message.headers() {
         let value = match name.to_ascii_lowercase().as_str() {
-            "received" if value.contains("(Postfix)") => {
+            "received" if value.contains("(Postfix)") || value.contains("by mx.test (8.") => {
                 value.rsplit_once(';').map_or(value.clone(), |(rest, _)| format!("{rest}; DATE"))
+            }
+            "message-id" if value.ends_with("@mx.test>") => {
+                value.split_once('.').map_or(value.clone(), |(_, rest)| format!(" <TIME.{rest}"))
             }
             "dkim-signature" => value
                 .split(';')

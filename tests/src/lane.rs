@@ -4,8 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use crate::mta::LANES;
-
 /// The lanes that nobody uses at the moment.
 #[derive(Debug)]
 pub struct Lanes {
@@ -15,12 +13,12 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// All lanes, as folders `0`, `1` and so on below `folder`.
+    /// That many lanes, as folders `0`, `1` and so on below `folder`.
     #[must_use]
-    pub fn new(folder: &Path) -> Arc<Self> {
+    pub fn new(folder: &Path, lanes: usize) -> Arc<Self> {
         Arc::new(Self {
             folder: folder.to_owned(),
-            free: Mutex::new((0..LANES).rev().collect()),
+            free: Mutex::new((0..lanes).rev().collect()),
             returned: Condvar::new(),
         })
     }

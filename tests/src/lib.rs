@@ -6,7 +6,7 @@
 //!
 //! | suite | what it runs |
 //! |---|---|
-//! | `tests/real_mail` | Postfix, opendkim and python3-milter children, with and without the manager between them |
+//! | `tests/real_mail` | Postfix, Sendmail, opendkim and python3-milter children, with and without the manager between them |
 //! | `tests/hostile` | raw sockets against the manager: garbage, silence, floods |
 //!
 //! | variable | effect |
@@ -39,6 +39,7 @@ pub mod postfix;
 pub mod process;
 pub mod require;
 pub mod scratch;
+pub mod sendmail;
 pub mod sink;
 pub mod smtp;
 pub mod until;

@@ -1,12 +1,16 @@
 //! What the suites ask of an MTA, so that another one can stand where Postfix stands.
 
 use std::fmt::Debug;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::process;
 
 /// A running MTA with an SMTP port for every [`Entry`] of every lane.
 pub trait Mta: Debug + Send + Sync {
     /// Where to connect, to have mail filtered in this way.
     fn address(&self, lane: usize, entry: Entry) -> SocketAddr;
+
+    /// How many lanes it has: that many tests can run beside each other.
+    fn lanes(&self) -> usize;
 
     /// What it has logged so far.
     fn log(&self) -> String;
@@ -18,8 +22,14 @@ pub trait Mta: Debug + Send + Sync {
     fn is_held(&self, queue_id: &str) -> bool;
 }
 
-/// How many lanes an MTA has: that many tests can run beside each other.
-pub const LANES: usize = 16;
+/// Which program stands in front.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// Installed.
+    Postfix,
+    /// Unpacked beside it.
+    Sendmail,
+}
 
 /// How many children the MTA can be given without the manager.
 pub const MOST_DIRECT: usize = 3;
@@ -52,4 +62,37 @@ impl Entry {
 #[must_use]
 pub fn child_socket(number: usize) -> String {
     format!("{number}.sock")
+}
+
+/// The SMTP port of an entry of a lane, in an MTA whose ports begin at `base`.
+///
+/// # Panics
+/// When there is no such port.
+#[must_use]
+pub fn port_of(base: u16, lane: usize, entry: Entry) -> SocketAddr {
+    let offset = match entry {
+        Entry::Manager => 0,
+        Entry::Direct(children) => children,
+    };
+    let port = usize::from(base) + lane * Entry::ALL.len() + offset;
+    SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("the ports were free")))
+}
+
+/// The first of as many free neighbouring ports as `lanes` need, below those that the system gives to clients.
+///
+/// # Panics
+/// When there are none.
+#[must_use]
+pub fn free_ports(lanes: usize) -> u16 {
+    let count = u16::try_from(lanes * Entry::ALL.len()).expect("a few dozen");
+    let tries = 100;
+    let start = u16::try_from(process::id() % 97).expect("less than 97");
+    (0..tries)
+        .map(|attempt| 20_000 + ((start + attempt) % tries) * count)
+        .find(|&base| {
+            let taken: Result<Vec<_>, _> =
+                (base..base + count).map(|port| TcpListener::bind(("127.0.0.1", port))).collect();
+            taken.is_ok()
+        })
+        .expect("there are free ports")
 }

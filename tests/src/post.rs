@@ -1,4 +1,4 @@
-//! The post office: one MTA and one sink for a whole test program, and in it a chain of milters per test.
+//! The post offices: one MTA of a kind and one sink for a whole test program, and in it a chain of milters per test.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,10 +8,11 @@ use crate::children::{Plan, RunningChild};
 use crate::dkim::Key;
 use crate::lane::{Lane, Lanes};
 use crate::manager::Manager;
-use crate::mta::{Entry, Mta, child_socket};
+use crate::mta::{Entry, Mta, Server, child_socket};
 use crate::postfix::Postfix;
 use crate::require;
 use crate::scratch::Scratch;
+use crate::sendmail::Sendmail;
 use crate::sink::{Delivered, Sink};
 use crate::smtp::Smtp;
 use crate::until::PATIENCE;
@@ -37,19 +38,34 @@ pub struct Post {
 
 impl Post {
     /// What has to be installed.
-    pub const NEEDS: &[&str] = &["postfix"];
-
-    fn shared() -> &'static Self {
-        static POST: LazyLock<Post> = LazyLock::new(Post::start);
-        &POST
+    #[must_use]
+    pub const fn needs(server: Server) -> &'static [&'static str] {
+        match server {
+            Server::Postfix => Postfix::NEEDS,
+            Server::Sendmail => Sendmail::NEEDS,
+        }
     }
 
-    fn start() -> Self {
+    fn shared(server: Server) -> &'static Self {
+        static POSTFIX: LazyLock<Post> = LazyLock::new(|| Post::start(Server::Postfix));
+        static SENDMAIL: LazyLock<Post> = LazyLock::new(|| Post::start(Server::Sendmail));
+        match server {
+            Server::Postfix => &POSTFIX,
+            Server::Sendmail => &SENDMAIL,
+        }
+    }
+
+    fn start(server: Server) -> Self {
         let scratch = Scratch::new("post");
         let lanes = scratch.join("lanes");
         let sink = Sink::start();
-        let postfix = Postfix::start(&scratch.join("postfix"), &lanes, sink.address());
-        Self { mta: Box::new(postfix), sink, lanes: Lanes::new(&lanes), key: Mutex::new(None), scratch }
+        let folder = scratch.join("mta");
+        let mta: Box<dyn Mta> = match server {
+            Server::Postfix => Box::new(Postfix::start(&folder, &lanes, sink.address())),
+            Server::Sendmail => Box::new(Sendmail::start(&folder, &lanes, sink.address())),
+        };
+        let lanes = Lanes::new(&lanes, mta.lanes());
+        Self { mta, sink, lanes, key: Mutex::new(None), scratch }
     }
 
     /// The key that opendkim signs with, made at the first use.
@@ -88,14 +104,28 @@ impl Chain {
     /// When anything does not start.
     #[must_use]
     pub fn start_with(route: Route, settings: &str, plans: impl IntoIterator<Item = Plan>) -> Option<Self> {
+        Self::start_behind(Server::Postfix, route, settings, plans)
+    }
+
+    /// The same behind an MTA of one's choice; the others are behind Postfix.
+    ///
+    /// # Panics
+    /// When anything does not start.
+    #[must_use]
+    pub fn start_behind(
+        server: Server,
+        route: Route,
+        settings: &str,
+        plans: impl IntoIterator<Item = Plan>,
+    ) -> Option<Self> {
         let plans: Vec<Plan> = plans.into_iter().collect();
-        let mut needs = Post::NEEDS.to_vec();
+        let mut needs = Post::needs(server).to_vec();
         needs.extend(plans.iter().flat_map(Plan::needs));
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
         if !require::available(&test, &needs) {
             return None;
         }
-        let post = Post::shared();
+        let post = Post::shared(server);
         let lane = post.lanes.take();
         let children: Vec<_> = plans
             .iter()

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::guardian;
 use crate::lane::Lanes;
-use crate::mta::{Entry, LANES, Mta};
+use crate::mta::{Entry, Mta, free_ports, port_of};
 use crate::require::program_path;
 use crate::until::{PATIENCE, until};
 
@@ -36,6 +36,9 @@ scache    unix       - - n - 1    scache
 postlog   unix-dgram n - n - 1    postlogd
 ";
 
+/// How many tests run beside each other.
+const LANES: usize = 16;
+
 /// The running instance. It is ended by the [`guardian`] when the test process ends.
 #[derive(Debug)]
 pub struct Postfix {
@@ -44,13 +47,16 @@ pub struct Postfix {
 }
 
 impl Postfix {
+    /// What has to be installed.
+    pub const NEEDS: &[&str] = &["postfix"];
+
     /// Starts an instance below `folder`, whose lanes lead to milters below `lanes` and whose mail ends at `sink`.
     ///
     /// # Panics
     /// When it does not start.
     #[must_use]
     pub fn start(folder: &Path, lanes: &Path, sink: SocketAddr) -> Self {
-        let postfix = Self { folder: folder.to_owned(), base_port: free_ports() };
+        let postfix = Self { folder: folder.to_owned(), base_port: free_ports(LANES) };
         for name in ["etc", "queue", "data", "log"] {
             fs::create_dir_all(postfix.folder.join(name)).expect("a folder can be made");
         }
@@ -158,12 +164,11 @@ impl Postfix {
 
 impl Mta for Postfix {
     fn address(&self, lane: usize, entry: Entry) -> SocketAddr {
-        let offset = match entry {
-            Entry::Manager => 0,
-            Entry::Direct(children) => children,
-        };
-        let port = usize::from(self.base_port) + lane * Entry::ALL.len() + offset;
-        SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("the ports were free")))
+        port_of(self.base_port, lane, entry)
+    }
+
+    fn lanes(&self) -> usize {
+        LANES
     }
 
     fn log(&self) -> String {
@@ -177,21 +182,6 @@ impl Mta for Postfix {
     fn is_held(&self, queue_id: &str) -> bool {
         self.is_in(queue_id, &["hold"])
     }
-}
-
-/// The first of as many free neighbouring ports as all lanes need, below those that the system gives to clients.
-fn free_ports() -> u16 {
-    let count = u16::try_from(LANES * Entry::ALL.len()).expect("a few dozen");
-    let tries = 100;
-    let start = u16::try_from(process::id() % 97).expect("less than 97");
-    (0..tries)
-        .map(|attempt| 20_000 + ((start + attempt) % tries) * count)
-        .find(|&base| {
-            let taken: Result<Vec<_>, _> =
-                (base..base + count).map(|port| TcpListener::bind(("127.0.0.1", port))).collect();
-            taken.is_ok()
-        })
-        .expect("there are free ports")
 }
 
 /// User and group id of an account.

@@ -31,12 +31,15 @@ impl Reply {
         self.lines.join("\n")
     }
 
-    /// The queue id in `queued as ID`.
+    /// The queue id in Postfix' `queued as ID`, or in Sendmail's `ID Message accepted for delivery`.
     #[must_use]
     pub fn queue_id(&self) -> Option<String> {
         let text = self.text();
-        let (_, id) = text.split_once("queued as ")?;
-        Some(id.trim().to_owned())
+        if let Some((_, id)) = text.split_once("queued as ") {
+            return Some(id.trim().to_owned());
+        }
+        let (before, _) = text.split_once(" Message accepted for delivery")?;
+        before.rsplit(' ').next().map(str::to_owned)
     }
 }
 

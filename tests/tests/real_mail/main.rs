@@ -1,4 +1,4 @@
-//! Real mail through real servers: Postfix in front, opendkim and python3-milter children behind.
+//! Real mail through real servers: Postfix or Sendmail in front, opendkim and python3-milter children behind.
 //!
 //! A case that makes sense without the manager is run on both routes: `direct`, with the children in `smtpd_milters`,
 //! shows what Postfix itself makes of them and that the case is right; `managed` has the manager in between.
@@ -18,6 +18,20 @@ macro_rules! on_both_routes {
     };
 }
 
+/// Makes two tests of each case, one for each MTA.
+macro_rules! behind_both_mtas {
+    ($($case:ident),+ $(,)?) => {
+        mod postfix {
+            use millstream_tests::mta::Server;
+            $(#[test] fn $case() { super::$case(Server::Postfix); })+
+        }
+        mod sendmail {
+            use millstream_tests::mta::Server;
+            $(#[test] fn $case() { super::$case(Server::Sendmail); })+
+        }
+    };
+}
+
 mod content;
 mod disposal;
 mod edits;
@@ -27,5 +41,6 @@ mod fallback_kinds;
 mod lifecycle;
 mod refusal;
 mod same_answer;
+mod same_edits;
 mod session;
 mod signature;

@@ -5,17 +5,26 @@
 use millstream_tests::children::Plan;
 use millstream_tests::compare::Seen;
 use millstream_tests::message::Message;
+use millstream_tests::mta::Server;
 use millstream_tests::post::{Chain, Route};
 use millstream_tests::smtp::{Exchange, Smtp};
 
-#[test]
-fn every_verdict() {
+behind_both_mtas!(
+    every_verdict,
+    every_envelope,
+    every_header_edit,
+    every_body,
+    body_and_envelope_edits,
+    signature,
+);
+
+fn every_verdict(server: Server) {
     let plans = [
         Plan::recorder("first"),
         Plan::policy("policy"),
         Plan::editor("editor", r#"[["insert", 0, "X-Edited", "yes"], ["change", "Subject", 1, "edited"]]"#),
     ];
-    same_answer(&plans, 2, |chain, smtp| {
+    same_answer(server, &plans, 2, |chain, smtp| {
         let mut exchanges = Vec::new();
         for subject in ["plain", "REJECT", "plain again", "TEMPFAIL", "HOLD", "DISCARD", "last"] {
             exchanges.push(smtp.send(&Message::new(chain.domain(), subject)));
@@ -24,10 +33,9 @@ fn every_verdict() {
     });
 }
 
-#[test]
-fn every_envelope() {
+fn every_envelope(server: Server) {
     let plans = [Plan::policy("policy"), Plan::recorder("second"), Plan::policy("third")];
-    same_answer(&plans, 0, |chain, smtp| {
+    same_answer(server, &plans, 0, |chain, smtp| {
         let plain = Message::new(chain.domain(), "envelope");
         let from = |sender: &str, arguments: &str| Message {
             sender: sender.to_owned(),
@@ -54,8 +62,7 @@ fn every_envelope() {
     });
 }
 
-#[test]
-fn every_header_edit() {
+fn every_header_edit(server: Server) {
     let first = r#"[
         ["insert", 0, "X-At-0", "a"], ["insert", 1, "X-At-1", "b"], ["insert", 2, "X-At-2", "c"],
         ["insert", 5, "X-At-5", "d"], ["insert", 999, "X-At-999", "e"],
@@ -71,7 +78,7 @@ fn every_header_edit() {
         ["change", "X-Gone", 1, "remaining one changed"]
     ]"#;
     let plans = [Plan::editor("first", first), Plan::editor("second", second), Plan::recorder("third")];
-    same_answer(&plans, 0, |chain, smtp| {
+    same_answer(server, &plans, 0, |chain, smtp| {
         let message = Message::new(chain.domain(), "edits").with_headers([
             "Received: from elsewhere by here; Mon, 05 Jan 2026 09:00:00 +0000",
             "X-Gone: 1",
@@ -89,14 +96,13 @@ fn every_header_edit() {
     });
 }
 
-#[test]
-fn every_body() {
+fn every_body(server: Server) {
     let plans = [
         Plan::recorder("first"),
         Plan::editor("editor", r#"[["add", "X-Checked", "yes"]]"#),
         Plan::recorder("third"),
     ];
-    same_answer(&plans, 0, |chain, smtp| {
+    same_answer(server, &plans, 0, |chain, smtp| {
         let plain = Message::new(chain.domain(), "body");
         let eight_bit: Vec<u8> = (0..=255).filter(|byte| !b"\r\n".contains(byte)).chain(*b"\r\n").collect();
         let large = b"0123456789 abcdefghijklmnopqrstuvwxyz\r\n".repeat(10_000);
@@ -125,24 +131,22 @@ fn every_body() {
     });
 }
 
-#[test]
-fn body_and_envelope_edits() {
+fn body_and_envelope_edits(server: Server) {
     let first = r#"[["body", "short\r\n"], ["sender", "<changed@mx.test>"], ["delete-recipient", "<gone@elsewhere.test>"]]"#;
     let second =
         r#"[["add", "X-After", "body"], ["body", "shorter\r\nlines\r\n"], ["sender", "<again@mx.test>"]]"#;
     let plans = [Plan::editor("first", first), Plan::recorder("between"), Plan::editor("second", second)];
-    same_answer(&plans, 0, |chain, smtp| {
+    same_answer(server, &plans, 0, |chain, smtp| {
         let mut message = Message::new(chain.domain(), "body and envelope");
         message.recipients.push("<gone@elsewhere.test>".to_owned());
         vec![smtp.send(&message), smtp.send(&message)]
     });
 }
 
-#[test]
-fn signature() {
+fn signature(server: Server) {
     let plans = [Plan::opendkim("opendkim"), Plan::recorder("second")];
     let Some((direct, managed)) =
-        run_both(&plans, 0, |chain, smtp| vec![smtp.send(&Message::new(chain.domain(), "signed"))])
+        run_both(server, &plans, 0, |chain, smtp| vec![smtp.send(&Message::new(chain.domain(), "signed"))])
     else {
         return;
     };
@@ -150,12 +154,18 @@ fn signature() {
     assert_eq!(direct.0, managed.0);
 }
 
-type Outcome = (Seen, Vec<Vec<String>>);
+/// What clients and recipients have seen, and each child.
+pub(crate) type Outcome = (Seen, Vec<Vec<String>>);
 
 /// Runs `script` on both routes, each with children of its own, and compares what was seen by everybody. `kept` messages
 /// are queued and not delivered.
-fn same_answer(plans: &[Plan], kept: usize, script: impl Fn(&Chain, &mut Smtp) -> Vec<Exchange>) {
-    let Some((direct, managed)) = run_both(plans, kept, script) else { return };
+fn same_answer(
+    server: Server,
+    plans: &[Plan],
+    kept: usize,
+    script: impl Fn(&Chain, &mut Smtp) -> Vec<Exchange>,
+) {
+    let Some((direct, managed)) = run_both(server, plans, kept, script) else { return };
     assert_eq!(direct.0.replies, managed.0.replies, "SMTP replies, first without and then with the manager");
     for (number, (direct, managed)) in direct.0.delivered.iter().zip(&managed.0.delivered).enumerate() {
         assert!(
@@ -171,13 +181,14 @@ fn same_answer(plans: &[Plan], kept: usize, script: impl Fn(&Chain, &mut Smtp) -
     }
 }
 
-fn run_both(
+pub(crate) fn run_both(
+    server: Server,
     plans: &[Plan],
     kept: usize,
     script: impl Fn(&Chain, &mut Smtp) -> Vec<Exchange>,
 ) -> Option<(Outcome, Outcome)> {
     let run = |route| {
-        let chain = Chain::start(route, plans.iter().cloned())?;
+        let chain = Chain::start_behind(server, route, "", plans.iter().cloned())?;
         let exchanges = script(&chain, &mut chain.smtp());
         let seen = Seen::of(&chain, &exchanges, kept);
         let records = plans.iter().map(|plan| messages_in(&chain, &plan.name)).collect();
