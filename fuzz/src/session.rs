@@ -7,15 +7,16 @@
 //! * What waits to be written stays within a small multiple of what came in.
 //! * An MTA that keeps to the protocol is answered, whatever the children do: at the end time passes until it is.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use millstream_core::chain::Session;
-use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer, Refusal};
+use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer, Refusal, SpillId};
 use millstream_core::policy::{
-    ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, StaticPolicy, Timeouts,
+    ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, Policy, Recipients, StaticPolicy,
+    Timeouts,
 };
 use millstream_core::time::Instant;
 
@@ -44,6 +45,39 @@ impl Script<'_> {
         let (taken, rest) = self.0.split_at(n.min(self.0.len()));
         self.0 = rest;
         taken.to_vec()
+    }
+}
+
+/// A policy with a bit for each thing that is not in every configuration.
+#[derive(Debug)]
+struct Odd {
+    base: StaticPolicy,
+    bits: u8,
+}
+
+impl Policy for Odd {
+    fn children(&self) -> &[ChildSettings] {
+        self.base.children()
+    }
+
+    fn limits(&self) -> &Limits {
+        self.base.limits()
+    }
+
+    fn fallback(&self) -> Fallback {
+        self.base.fallback()
+    }
+
+    fn independent(&self, child: ChildIndex) -> bool {
+        self.bits & 1 << child.0 != 0
+    }
+
+    fn recipients(&self) -> Recipients {
+        if self.bits & 0x10 != 0 { Recipients::Parallel } else { Recipients::InOrder }
+    }
+
+    fn unfiltered_header(&self) -> Option<&str> {
+        (self.bits & 0x20 != 0).then_some("X-Unfiltered")
     }
 }
 
@@ -94,6 +128,9 @@ struct World<'a> {
     closed: bool,
     finished: bool,
     came: usize,
+    /// Spill files, and what is done with them and not told yet.
+    files: BTreeMap<u32, Vec<u8>>,
+    spilled: VecDeque<Input>,
 }
 
 /// The commands of an honest MTA; after the last it goes back to MAIL.
@@ -211,13 +248,19 @@ impl<'a> World<'a> {
                 owes: VecDeque::new(),
                 protocol,
             });
-            let fallbacks =
-                [Fallback::Accept, Fallback::TemporaryFailure, Fallback::Reject, Fallback::Discard];
+            let fallbacks = [
+                Fallback::Accept,
+                Fallback::TemporaryFailure,
+                Fallback::Reject,
+                Fallback::Discard,
+                Fallback::Quarantine,
+                Fallback::Shutdown,
+            ];
             let second = Duration::from_secs(1);
             ChildSettings {
                 name: Arc::from(format!("c{index}")),
                 endpoint: Endpoint::Unix(Arc::from(*b"/child")),
-                fallback: fallbacks[usize::from(bits & 3)],
+                fallback: fallbacks[usize::from(bits & 0x1b) % 6],
                 evaluation_mode: bits & 4 != 0,
                 timeouts: Timeouts {
                     connection: second,
@@ -233,13 +276,15 @@ impl<'a> World<'a> {
             recipients: 8,
             headers: 16,
             header_bytes: 400,
-            body_bytes: 2000,
+            body_bytes: [20, 2000][script.below(2)],
+            spill_bytes: 200,
             edits: 12,
             macro_bytes: 200,
             read_ahead: [1, 100, 4096][script.below(3)],
             ..Limits::default()
         };
-        let policy = StaticPolicy { children, limits, fallback: Fallback::Accept };
+        let base = StaticPolicy { children, limits, fallback: Fallback::Accept };
+        let policy = Odd { base, bits: script.byte() };
         Self {
             script,
             session: Session::new(Arc::new(policy), Environment::default()),
@@ -255,6 +300,8 @@ impl<'a> World<'a> {
             closed: false,
             finished: false,
             came: 0,
+            files: BTreeMap::new(),
+            spilled: VecDeque::new(),
         }
     }
 
@@ -323,6 +370,14 @@ impl<'a> World<'a> {
                 1 => {
                     self.honest &= self.protocol.is_some();
                     self.handle(Input::Stop);
+                }
+                2 | 3 => {
+                    let file = match self.spilled.pop_front() {
+                        Some(Input::SpillAppended { file, .. } | Input::SpillRead { file, .. }) => file,
+                        _ => return,
+                    };
+                    let error = IoError { kind: IoKind::NoSpace, code: 28 };
+                    self.handle(Input::SpillFailed { file, error });
                 }
                 // Of a connection that never was.
                 _ => {
@@ -450,6 +505,16 @@ impl<'a> World<'a> {
                         kid.owes.clear();
                     }
                 }
+                Output::SpillAppend { file, data } => {
+                    let stored = self.files.entry(file.0).or_default();
+                    data.iter().for_each(|piece| stored.extend_from_slice(piece));
+                    self.spilled.push_back(Input::SpillAppended { file, length: stored.len() as u64 });
+                }
+                Output::SpillRead { file, offset, length } => {
+                    let data = &self.files[&file.0][offset as usize..][..length];
+                    self.spilled.push_back(Input::SpillRead { file, offset, data: data.to_vec().into() });
+                }
+                Output::SpillDrop { file: SpillId(file) } => drop(self.files.remove(&file)),
                 Output::Close { peer: Peer::MTA, .. } => {
                     self.write(0, usize::MAX);
                     self.closed = true;
@@ -515,6 +580,9 @@ impl<'a> World<'a> {
     fn write_all(&mut self) {
         for slot in 0..=self.kids.len() {
             self.write(slot, usize::MAX);
+        }
+        while let Some(done) = self.spilled.pop_front() {
+            self.handle(done);
         }
         self.handle(Input::Tick);
     }
