@@ -251,8 +251,10 @@ impl<'a> Model<'a> {
             if runner.out || (runner.done && runner.failed.is_none()) {
                 continue;
             }
-            // Where one before has failed and refuses the message, the others may be spared.
-            let exact = exact && !spared;
+            // Where one before has failed and refuses the message, the others may be spared; with any objection those
+            // for whom something is looked up first.
+            let waits = objection.is_some() && self.runners[i].looks_up(b'R');
+            let exact = exact && !spared && !waits;
             shown.push(i);
             match self.runners[i].ask(b'R', &exchange.payload, &self.macros, exact)? {
                 Verdict::Refuse(frame) if !self.runners[i].child.plan.evaluation => {
@@ -265,7 +267,7 @@ impl<'a> Model<'a> {
                 }
                 Verdict::Stopped => drop(shown.pop()),
                 Verdict::Refuse((b'd', _)) | Verdict::Accept => self.runners[i].done = true,
-                Verdict::Cut if !spared => return Ok(()),
+                Verdict::Cut if objection.is_none() => return Ok(()),
                 _ => {}
             }
         }

@@ -33,6 +33,8 @@ pub(crate) struct MtaEnd {
     close_at: Option<u64>,
     pub(crate) closed: bool,
     pub(crate) quit: bool,
+    /// It will say nothing more.
+    pub(crate) silent: bool,
     /// Mistakes of the session that only the MTA can see.
     pub(crate) complaint: Option<String>,
 }
@@ -54,13 +56,18 @@ impl MtaEnd {
             close_at: None,
             closed: false,
             quit: false,
+            silent: false,
             complaint: None,
         }
     }
 
     pub(crate) fn offer(&self) -> Text {
         let numbers = [self.plan.version, self.plan.actions, self.plan.protocol];
-        encode(&(b'O', numbers.iter().flat_map(|number| number.to_be_bytes()).collect()))
+        let mut offer = encode(&(b'O', numbers.iter().flat_map(|number| number.to_be_bytes()).collect()));
+        if self.plan.mute {
+            offer.truncate(number(&offer, 12) as usize % 7);
+        }
+        offer
     }
 
     /// When it does something by itself.
@@ -71,7 +78,8 @@ impl MtaEnd {
         let step = (self.agreed.is_some()
             && self.waiting.is_none()
             && self.at < self.plan.steps.len()
-            && !self.quit)
+            && !self.quit
+            && !self.silent)
             .then_some(self.next_at);
         let quit_then_close = (self.quit
             && self.plan.steps.last().is_some_and(|step| matches!(step, Step::Close)))
@@ -92,6 +100,7 @@ impl MtaEnd {
         let gap = if rng.chance(70) { 0 } else { rng.below(20) };
         self.next_at = now + gap * MS;
         match step {
+            Step::Silence => self.silent = true,
             Step::EndOfMessage => {
                 if (self.skipping || self.open) && self.plan.polite {
                     self.send(b'A', Vec::new(), None, &mut out);
@@ -241,22 +250,29 @@ pub(crate) struct MtaWatch {
     owed: std::collections::VecDeque<(u8, u64, usize)>,
     edits: Vec<u8>,
     last_frame: u64,
+    offered: bool,
     actions: u32,
 }
 
 impl MtaWatch {
     pub(crate) fn new() -> Self {
-        Self { owed: [].into(), edits: Vec::new(), last_frame: 0, actions: 0 }
+        Self { owed: [].into(), edits: Vec::new(), last_frame: 0, offered: false, actions: 0 }
     }
 
     pub(crate) fn asked(&mut self, letter: u8, now: u64, number: usize) {
         self.owed.push_back((letter, now, number));
+        self.offered = true;
         self.last_frame = now;
     }
 
     /// For how long the oldest command waits, and for how long nothing was sent while end of message waits.
     pub(crate) fn oldest(&self) -> Option<(u8, u64, u64)> {
         self.owed.front().map(|(letter, since, _)| (*letter, *since, self.last_frame.max(*since)))
+    }
+
+    /// Whether the MTA has made its offer.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.offered
     }
 
     /// The number of the oldest command that waits.

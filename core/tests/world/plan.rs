@@ -143,6 +143,8 @@ pub(crate) struct Plan {
     /// At most one for each letter.
     pub(crate) conditions: Vec<Condition>,
     pub(crate) usual: Act,
+    /// Milliseconds until its connection is there.
+    pub(crate) joins_after: u64,
     /// Seconds: connection, writing, reading, end of message.
     pub(crate) timeouts: [u64; 4],
 }
@@ -243,12 +245,37 @@ pub(crate) enum Step {
     EndOfMessage,
     /// Closes without QUIT.
     Close,
+    /// Says nothing more, and stays.
+    Silence,
     /// Closes so many milliseconds from now, whatever is owed.
     CloseSoon(u64),
 }
 
+/// How the MTA takes what it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    Usual,
+    /// Milliseconds between two reads.
+    Slow(u64),
+    Never,
+}
+
+/// The session's limits that a world sets, in seconds, numbers or bytes; `None` is the default.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    pub(crate) command_budget: Option<u64>,
+    pub(crate) message_budget: Option<u64>,
+    pub(crate) mta_greeting: Option<u64>,
+    pub(crate) mta_idle: Option<u64>,
+    pub(crate) mta_writing: Option<u64>,
+    pub(crate) read_ahead: Option<u64>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct MtaPlan {
+    pub(crate) reads: Reads,
+    /// It never makes a whole offer.
+    pub(crate) mute: bool,
     pub(crate) version: u32,
     pub(crate) actions: u32,
     pub(crate) protocol: u32,
@@ -272,6 +299,11 @@ pub(crate) struct Scenario {
     pub(crate) mark: Option<Text>,
     /// All children are shown a recipient at once.
     pub(crate) parallel: bool,
+    pub(crate) bounds: Bounds,
+    /// The whole machine is paused now and then, for minutes.
+    pub(crate) pauses: bool,
+    /// When the process is told to stop, in milliseconds.
+    pub(crate) stop: Option<u64>,
 }
 
 pub(crate) fn no_send_bit(letter: u8) -> u32 {

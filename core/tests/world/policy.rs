@@ -10,7 +10,7 @@ use millstream_core::policy::{
 };
 use millstream_core::wire::Stage;
 
-use super::plan::{Effect, Fallback, Kind, Plan, Scenario, Text};
+use super::plan::{Bounds, Effect, Fallback, Kind, Plan, Scenario, Text};
 
 #[derive(Debug)]
 pub(crate) struct Scripted {
@@ -23,7 +23,8 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    pub(crate) fn of(scenario: &Scenario, limits: Limits) -> Arc<dyn Policy> {
+    pub(crate) fn of(scenario: &Scenario) -> Arc<dyn Policy> {
+        let limits = limits(&scenario.bounds);
         let children = scenario.children.iter().enumerate().map(|(i, plan)| {
             let [connection, writing, reading, end_of_message] = plan.timeouts.map(Duration::from_secs);
             ChildSettings {
@@ -104,6 +105,20 @@ impl Policy for Scripted {
             FailureKind::Closed => Kind::Closed,
         };
         in_core(self.plans[usize::from(child.0)].fallback(kind))
+    }
+}
+
+fn limits(bounds: &Bounds) -> Limits {
+    let usual = Limits::default();
+    let seconds = |bound: Option<u64>, usual| bound.map_or(usual, Duration::from_secs);
+    Limits {
+        command_budget: bounds.command_budget.map(Duration::from_secs),
+        message_budget: bounds.message_budget.map(Duration::from_secs),
+        mta_greeting: seconds(bounds.mta_greeting, usual.mta_greeting),
+        mta_idle: seconds(bounds.mta_idle, usual.mta_idle),
+        mta_writing: seconds(bounds.mta_writing, usual.mta_writing),
+        read_ahead: bounds.read_ahead.map_or(usual.read_ahead, |bytes| bytes as usize),
+        ..usual
     }
 }
 

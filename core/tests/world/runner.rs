@@ -55,6 +55,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) child: &'a Child,
     pub(crate) at: usize,
     progress: Progress,
+    /// How many connections it had before this one.
+    connection: usize,
     /// The number of the MTA's command in hand.
     pub(crate) exchange: u64,
     /// It has failed, and this is answered instead.
@@ -89,6 +91,7 @@ impl<'a> Runner<'a> {
             child,
             at: 0,
             progress: Progress::default(),
+            connection: 0,
             exchange: 0,
             failed: None,
             missed: false,
@@ -105,17 +108,21 @@ impl<'a> Runner<'a> {
     /// A connection of its own.
     pub(crate) fn join(&mut self) {
         (self.failed, self.out) = (None, false);
-        if let Some(fault) = self.child.plan.fault {
+        if let Some(fault) = self.child.plan.fault.filter(|_| self.lost_by().is_none()) {
             self.fail(fault.kind());
         }
     }
 
     /// Goes on with the tape of the next connection.
     pub(crate) fn next_connection(&mut self) {
-        while self.child.tape.get(self.at).is_some_and(|seen| b"AQ!".contains(&seen.letter)) {
+        self.connection += 1;
+        let tape = &self.child.tape;
+        while tape[..self.at].iter().filter(|seen| seen.letter == b'K').count() < self.connection
+            && tape.get(self.at).is_some_and(|seen| b"AKQ!".contains(&seen.letter))
+        {
             self.at += 1;
         }
-        self.next_seen();
+        self.progress.see(b'K', 0);
         self.join();
     }
 
@@ -346,6 +353,12 @@ impl<'a> Runner<'a> {
             let mut rest = self.child.tape[self.at..].iter();
             rest.find(|seen| seen.letter == LOST).is_some_and(|seen| seen.payload[8] == 1)
         }
+    }
+
+    /// Whether something is looked up before it is shown a command of this kind.
+    pub(crate) fn looks_up(&self, letter: u8) -> bool {
+        let mut conditions = self.child.plan.conditions.iter();
+        conditions.any(|it| it.letter == letter && matches!(it.effect, Effect::LookUp { .. }))
     }
 
     pub(crate) fn mark(&self) -> (usize, Progress) {

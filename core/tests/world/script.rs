@@ -1,8 +1,8 @@
 //! Makes scenarios from chance: every kind of MTA, child, verdict, edit and fault.
 
 use super::plan::{
-    Act, Condition, Effect, End, Fallback, Frame, JoinFault, MtaPlan, Plan, Rule, Said, Scenario, Step, Text,
-    no_reply_bit,
+    Act, Bounds, Condition, Effect, End, Fallback, Frame, JoinFault, MtaPlan, Plan, Reads, Rule, Said,
+    Scenario, Step, Text, no_reply_bit,
 };
 use super::rng::Rng;
 
@@ -55,7 +55,21 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
     let fallback = *rng.pick(&FALLBACKS[..4]);
     let mark = (wildness == Wildness::Full && rng.chance(20)).then(|| text(*rng.pick(&["X-A", "X-Unseen"])));
     let parallel = rng.chance(30);
-    Scenario { mta: mta(rng, wildness, mta_version), children, fallback, mark, parallel }
+    let full = wildness == Wildness::Full;
+    let some =
+        |rng: &mut Rng, percent, low, high| (full && rng.chance(percent)).then(|| rng.between(low, high));
+    let bounds = Bounds {
+        command_budget: some(rng, 5, 3, 60),
+        message_budget: some(rng, 5, 3, 60),
+        mta_greeting: some(rng, 50, 10, 400),
+        mta_idle: some(rng, 50, 30, 400),
+        mta_writing: some(rng, 50, 30, 400),
+        read_ahead: *rng.pick(&[Some(1), Some(4096), None]),
+    };
+    let pauses = full && rng.chance(10);
+    let stop = some(rng, 4, 0, 3000);
+    let mta = mta(rng, wildness, mta_version);
+    Scenario { mta, children, fallback, mark, parallel, bounds, pauses, stop }
 }
 
 fn text(from: impl AsRef<[u8]>) -> Text {
@@ -109,12 +123,24 @@ fn mta(rng: &mut Rng, wildness: Wildness, version: u32) -> MtaPlan {
     };
     writer.style();
     writer.sessions();
-    let (steps, postfix) = (writer.steps, writer.postfix);
+    let (mut steps, postfix) = (writer.steps, writer.postfix);
+    if full && rng.chance(2) {
+        steps.truncate(rng.below(steps.len() as u64) as usize);
+        steps.push(Step::Silence);
+    }
+    let mute = full && rng.chance(1) && rng.chance(50);
+    let reads = match rng.below(100) {
+        0 => Reads::Never,
+        1..=4 => Reads::Slow(*rng.pick(&[50, 500, 3000])),
+        _ => Reads::Usual,
+    };
     MtaPlan {
         version,
         actions,
         protocol,
         steps,
+        reads: if full { reads } else { Reads::Usual },
+        mute,
         lax: full && rng.chance(25),
         polite: rng.chance(60),
         postfix,
@@ -371,8 +397,9 @@ fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan {
         usual: Act {
             edits: Vec::new(),
             end: End::Final((b'c', Vec::new())),
-            pause: rng.below(4) * rng.below(20),
+            pause: if full && rng.chance(2) { rng.between(1000, 2500) } else { rng.below(4) * rng.below(20) },
         },
+        joins_after: if full && rng.chance(4) { rng.between(1000, 8000) } else { rng.below(200) },
         timeouts: [rng.between(3, 6), rng.between(3, 6), rng.between(3, 6), rng.between(10, 20)],
     };
     let specials = if full { *rng.pick(&[0, 0, 0, 1, 1, 2, 3]) } else { *rng.pick(&[0, 0, 1]) };
@@ -479,6 +506,8 @@ fn special(rng: &mut Rng, wildness: Wildness, plan: &Plan) -> Rule {
         _ => End::Final(verdict(rng, letter)),
     };
     let edits = if letter == b'E' { edits(rng, plan.protocol & LEAD != 0) } else { Vec::new() };
+    let slow = matches!(end, End::Final(_)) && rng.chance(10);
+    let pause = if slow { *rng.pick(&[1500, 2500, 4500, 5500, 7500, 12_000, 25_000]) } else { pause };
     Rule { message, letter, ordinal, act: Act { edits, end, pause } }
 }
 

@@ -10,14 +10,14 @@ use millstream_core::event::{Event, Failure as EventFailure, TimerName};
 use millstream_core::machine::{
     Answer, Closure, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, Refusal,
 };
-use millstream_core::policy::{Endpoint, Environment, Limits, Policy};
+use millstream_core::policy::{Endpoint, Environment, Policy};
 use millstream_core::time::Instant;
 
 use super::child::{ChildEnd, Out, Watch};
 use super::frames::cut;
 use super::model::{Model, Setting};
 use super::mta::{MS, MtaEnd, MtaWatch};
-use super::plan::{Effect, End, Frame, JoinFault, Progress, Rule, Said, Scenario, Text};
+use super::plan::{Bounds, Effect, End, Frame, JoinFault, Progress, Reads, Rule, Said, Scenario, Text};
 use super::policy::Scripted;
 use super::rng::Rng;
 use super::runner::{Child, LOST, Seen};
@@ -104,6 +104,7 @@ enum Do {
     Mta,
     Spill,
     Answer(usize),
+    Stop,
     Tick,
 }
 
@@ -128,8 +129,18 @@ pub(crate) struct World<M> {
     /// The number of the MTA's command that came last, and whether the MTA has named itself Postfix.
     mta_at: Option<usize>,
     postfix: bool,
-    /// When and as which of its frames the MTA's first command since the last answer came, content aside.
-    unanswered: Option<(u64, usize)>,
+    /// When and as which of its frames the MTA's commands since the last answer came, content aside.
+    unanswered: Vec<(u64, usize)>,
+    /// When the MTA last sent or took something.
+    mta_moved: u64,
+    /// Until when nobody may be given up, and when the last pause was.
+    grace: u64,
+    paused: u64,
+    stop_at: Option<u64>,
+    /// It was told to stop before anything had come.
+    stopped: bool,
+    /// Since when the MTA is not read although it sends content.
+    unread: Option<u64>,
     log: Vec<Entry>,
     error: Option<String>,
     ticks_at: (u64, u32),
@@ -144,10 +155,9 @@ impl<M: Machine> World<M> {
     ) -> Result<Report, Failure> {
         let mut rng = Rng::new(seed);
         let scenario = make_scenario(&mut rng);
-        let mut limits = Limits::default();
-        limits.read_ahead = *rng.pick(&[1, 4096, limits.read_ahead]);
-        let machine = make(Scripted::of(&scenario, limits), Environment::default());
+        let machine = make(Scripted::of(&scenario), Environment::default());
         let children = scenario.children.len();
+        let stop_at = scenario.stop.map(|ms| SECOND + ms * MS);
         let mut world = Self {
             mta: MtaEnd::new(scenario.mta.clone()),
             rng,
@@ -164,7 +174,13 @@ impl<M: Machine> World<M> {
             questions: Vec::new(),
             mta_at: None,
             postfix: false,
-            unanswered: None,
+            unanswered: Vec::new(),
+            mta_moved: SECOND,
+            grace: 0,
+            paused: 0,
+            stop_at,
+            stopped: false,
+            unread: None,
             log: Vec::new(),
             error: None,
             ticks_at: (0, 0),
@@ -228,7 +244,8 @@ impl<M: Machine> World<M> {
             if let Some(due) = line.child.as_ref().and_then(ChildEnd::due).filter(|_| !line.over) {
                 offer(due, Do::Child(at), self.now);
             }
-            if !line.outward.is_empty() {
+            let reads = line.peer != Peer::MTA || self.scenario.mta.reads != Reads::Never;
+            if !line.outward.is_empty() && reads {
                 offer(line.ready[2], Do::Arrive(at), self.now);
             }
             if line.over {
@@ -249,6 +266,9 @@ impl<M: Machine> World<M> {
         if !self.spilled.is_empty() {
             offer(self.now, Do::Spill, self.now);
         }
+        if let Some(at) = self.stop_at {
+            offer(at, Do::Stop, self.now);
+        }
         for (at, (due, ..)) in self.questions.iter().enumerate() {
             offer(*due, Do::Answer(at), self.now);
         }
@@ -264,6 +284,9 @@ impl<M: Machine> World<M> {
         }
         let what = *self.rng.pick(&now);
         self.perform(what);
+        if self.scenario.pauses && self.rng.below(400) == 0 {
+            self.pause();
+        }
         if self.rng.chance(3) && self.error.is_none() && !self.finished {
             self.stray();
         }
@@ -328,6 +351,16 @@ impl<M: Machine> World<M> {
                 self.note(&format!("resolver -> S: {answer:?}"), b"");
                 self.handle(Input::Answered { query, answer });
             }
+            Do::Stop => {
+                self.stop_at = None;
+                self.note("S is told to stop", b"");
+                let greeting = !self.mta_watch.has_asked();
+                self.stopped = greeting;
+                self.handle(Input::Stop);
+                if greeting && !self.finished {
+                    self.fail("it goes on although it is to stop and has not begun".into());
+                }
+            }
             Do::Tick => {
                 if self.ticks_at.0 == self.now && self.ticks_at.1 > 1000 {
                     self.fail("the session waits for a time that has come, and does nothing".into());
@@ -335,6 +368,18 @@ impl<M: Machine> World<M> {
                 self.ticks_at = (self.now, if self.ticks_at.0 == self.now { self.ticks_at.1 + 1 } else { 0 });
                 self.handle(Input::Tick);
             }
+        }
+    }
+
+    /// The whole machine stands still for a while, its peers do not.
+    fn pause(&mut self) {
+        let seconds = self.rng.between(3, 400);
+        self.now += seconds * SECOND;
+        self.paused = self.now;
+        self.note(&format!("a pause of {seconds} s"), b"");
+        // Who is late by less than that is just late.
+        if self.wait.is_some_and(|wait| wait + 2 * SECOND < self.now) {
+            self.grace = self.now + SECOND;
         }
     }
 
@@ -378,6 +423,9 @@ impl<M: Machine> World<M> {
         let bytes: Text = self.lines[at].inward.drain(..n).collect();
         data.extend_from_slice(&bytes);
         self.lines[at].delivered += n as u64;
+        if at == 0 {
+            self.mta_moved = self.now;
+        }
         self.lines[at].ready[0] = self.now + self.latency();
         self.came(at, &bytes);
         self.handle(Input::Received { peer, data });
@@ -399,7 +447,7 @@ impl<M: Machine> World<M> {
                     let sent = self.mta.exchanges[from..].iter().position(|exchange| !exchange.suppressed);
                     self.mta_at = sent.map(|at| from + at).or(self.mta_at);
                     if b"CHMRTUEAK".contains(&letter) {
-                        self.unanswered.get_or_insert((self.now, self.mta_at.unwrap_or(0)));
+                        self.unanswered.push((self.now, self.mta_at.unwrap_or(0)));
                     }
                 }
                 if letter == b'O' || position.is_some() {
@@ -471,6 +519,9 @@ impl<M: Machine> World<M> {
             return;
         }
         self.lines[at].quiet[0] = self.now;
+        if at == 0 {
+            self.mta_moved = self.now;
+        }
         self.left(at, &all[..n]);
         if !ended || at > 0 {
             self.lines[at].outward.extend_from_slice(&all[..n]);
@@ -505,7 +556,7 @@ impl<M: Machine> World<M> {
             let line = &mut self.lines[at];
             line.owed_at_first = line.watch.owes();
             if at == 0 && b"cadrty".contains(&letter) {
-                self.unanswered = None;
+                self.unanswered.clear();
             }
             self.note_frame(&format!("S -> {who}"), letter, &payload);
             if let Err(what) = result {
@@ -517,7 +568,11 @@ impl<M: Machine> World<M> {
     fn arrive(&mut self, at: usize) {
         let n = self.portion(self.lines[at].outward.len());
         let bytes: Text = self.lines[at].outward.drain(..n).collect();
-        self.lines[at].ready[2] = self.now + self.latency();
+        let pace = match self.scenario.mta.reads {
+            Reads::Slow(ms) if at == 0 => ms * MS,
+            _ => self.latency(),
+        };
+        self.lines[at].ready[2] = self.now + pace;
         let now = self.now;
         match &mut self.lines[at].child {
             Some(child) => child.arrived(&bytes, now),
@@ -645,35 +700,35 @@ impl<M: Machine> World<M> {
             return;
         };
         let [_, writing, reading, end] = self.scenario.children[child].timeouts;
-        let answered = self.mta_watch.oldest();
         let since = line.quiet[0].max(line.quiet[1]);
+        // The command in hand is one that waits for its answer or for which none is owed; its budget ends now.
+        let bounds = self.scenario.bounds;
+        let ends = |(since, at): &(u64, usize)| {
+            let letter = self.mta.exchanges.get(*at).map_or(b'O', |exchange| exchange.letter);
+            since + budget(&bounds, letter, self.postfix)
+        };
+        let offer = (SECOND, 0);
+        let first = self.unanswered.iter().map(ends).min().unwrap_or(ends(&offer));
+        let number = match self.unanswered.iter().find(|command| ends(command) == self.now) {
+            Some((_, number)) if timer == TimerName::Budget => *number,
+            _ => self.unanswered.first().map(|(_, number)| *number).or(self.mta_at).unwrap_or(0),
+        };
         let (legal, since) = match timer {
             TimerName::Connection => (true, 0),
             TimerName::Writing => (true, line.quiet[0] + writing * SECOND),
             TimerName::Reading => (line.watch.owes(), since + reading * SECOND),
             TimerName::EndOfMessage => (line.watch.owes(), since + end * SECOND),
-            _ => {
-                // A command in hand has its budget also where the MTA wants no answer.
-                let (letter, since, _) = answered.unwrap_or((b'C', u64::MAX, 0));
-                let first = self.unanswered.map_or(0, |(since, _)| since);
-                (
-                    true,
-                    if first < since {
-                        first + budget(b'C', self.postfix)
-                    } else {
-                        since + budget(letter, self.postfix)
-                    },
-                )
-            }
+            _ => (true, first),
         };
-        let unanswered = self.unanswered.map(|(_, number)| number).or(self.mta_at);
-        let number = self.mta_watch.waiting().into_iter().chain(unanswered).min().unwrap_or(0);
         let by = match timer {
             TimerName::Budget => 1,
             TimerName::Connection => 2,
             _ => 0,
         };
         line.lost = Some((number, line.watch.owes(), by));
+        if self.now < self.grace {
+            self.fail(format!("c{child} is given up within a second after a pause"));
+        }
         if !legal || self.now < since {
             self.fail(format!("c{child} is given up too early: {timer}"));
         }
@@ -720,7 +775,7 @@ impl<M: Machine> World<M> {
         });
         let when = match plan.fault {
             Some(JoinFault::Hang) => u64::MAX,
-            _ => self.now + self.rng.below(200) * MS,
+            _ => self.now + plan.joins_after * MS,
         };
         let capacity = self.capacity();
         let mut line = Line::new(peer, Some(ChildEnd::new(plan, self.progress[index].clone())), capacity);
@@ -761,7 +816,19 @@ impl<M: Machine> World<M> {
                 self.fail(format!("finished with {who} open"));
             }
         }
-        if !self.mta.quit && !self.mta.closed {
+        let bounds = &self.scenario.bounds;
+        let patience = match () {
+            () if !self.mta_watch.has_asked() => bounds.mta_greeting.unwrap_or(300),
+            () if self.scenario.mta.reads == Reads::Never => {
+                bounds.mta_writing.unwrap_or(300).min(bounds.mta_idle.unwrap_or(7210))
+            }
+            () if self.scenario.mta.reads != Reads::Usual => {
+                bounds.mta_writing.unwrap_or(300).min(bounds.mta_idle.unwrap_or(7210))
+            }
+            () => bounds.mta_idle.unwrap_or(7210),
+        };
+        let gone = self.mta.quit || self.mta.closed || self.stopped;
+        if !gone && self.now < self.mta_moved + patience * SECOND {
             self.fail("finished although the MTA is still there".into());
         }
     }
@@ -820,29 +887,54 @@ impl<M: Machine> World<M> {
         // An MTA may be left unread for five seconds.
         let slack = 8 * SECOND;
         if let Some((letter, since, last)) = self.mta_watch.oldest() {
-            let bound = budget(letter, self.postfix) + slack;
+            let bound = budget(&self.scenario.bounds, letter, self.postfix) + slack;
             let letter = char::from(letter);
-            if self.now > since + bound && !self.lines[0].over {
+            let since = since.max(self.paused);
+            let open = !self.lines[0].over && self.lines[0].flush_by.is_none();
+            if self.now > since + bound && open && self.pending(Peer::MTA) == 0 {
                 return self.fail(format!("no reply to '{letter}' for {} s", (self.now - since) / SECOND));
             }
             // Sendmail waits 10 s for each reply.
             let progress = 11 * SECOND;
             if letter == 'E'
-                && self.now > last + progress
+                && self.now > last.max(self.paused) + progress
                 && !self.lines[0].over
                 && self.pending(Peer::MTA) == 0
             {
                 self.fail(format!("no PROGRESS for {} ms", (self.now - last) / MS));
             }
         }
+        self.check_reading();
         for line in self.lines[1..].iter().filter(|line| !line.over && line.flush_by.is_none()) {
             let index = usize::from(line.peer.child_index().unwrap().0);
             let limit = self.scenario.children[index].timeouts.iter().max().unwrap() * SECOND;
-            let since = line.quiet[0].max(line.quiet[1]);
+            let since = line.quiet[0].max(line.quiet[1]).max(self.paused);
             if line.watch.owes() && self.pending(line.peer) == 0 && self.now > since + limit + slack {
                 let what = format!("{} owes a reply for {} s", name(line.peer), (self.now - since) / SECOND);
                 return self.fail(what);
             }
+        }
+    }
+
+    /// An MTA that sends content is not left unread for long; one that is silent is not waited for without end.
+    fn check_reading(&mut self) {
+        let line = &self.lines[0];
+        let content = self.mta_at.is_some_and(|at| b"LNB".contains(&self.mta.exchanges[at].letter));
+        let waits = content && !line.inward.is_empty() && !line.over && !self.machine.wants_input(Peer::MTA);
+        self.unread = waits.then(|| self.unread.unwrap_or(self.now));
+        if self.unread.is_some_and(|since| self.now > since.max(self.paused) + 6 * SECOND) {
+            self.fail("the MTA is left unread".into());
+        }
+        let patience = self
+            .scenario
+            .bounds
+            .mta_idle
+            .unwrap_or(7210)
+            .max(self.scenario.bounds.mta_greeting.unwrap_or(300));
+        let silent = self.mta.silent || self.scenario.mta.mute;
+        let since = self.mta_moved.max(self.paused);
+        if silent && self.mta_watch.oldest().is_none() && self.now > since + (patience + 60) * SECOND {
+            self.fail("a silent MTA is waited for".into());
         }
     }
 
@@ -929,12 +1021,13 @@ impl<M: Machine> World<M> {
 }
 
 /// How long the MTA may wait for the answer to a command.
-fn budget(letter: u8, postfix: bool) -> u64 {
-    match (letter, postfix) {
-        (b'E', _) => 297 * SECOND,
-        (_, true) => 27 * SECOND,
-        _ => 7 * SECOND,
-    }
+fn budget(bounds: &Bounds, letter: u8, postfix: bool) -> u64 {
+    SECOND
+        * match (letter, postfix) {
+            (b'E', _) => bounds.message_budget.unwrap_or(297),
+            (_, true) => bounds.command_budget.unwrap_or(27),
+            _ => bounds.command_budget.unwrap_or(7),
+        }
 }
 
 fn show_rule(rule: &Rule) -> String {
