@@ -4,7 +4,7 @@
 //! and tape (what the child saw). The tape is checked against what the child must see. It decides only what timing
 //! decides: how far a child got with a message that ended without it (aborted, or refused by a child before it).
 
-use super::plan::{Fallback, Frame, Text};
+use super::plan::{Bounds, Fallback, Frame, Text};
 use super::postfix::{Message, differ, strings};
 use super::runner::{Child, Macros, Reach, Runner, SHUTDOWN, Verdict, fallback_frame};
 use super::show::show;
@@ -30,6 +30,9 @@ pub(crate) struct Setting {
     /// Header values come with their leading space.
     pub(crate) lead: bool,
     pub(crate) actions: u32,
+    /// The MTA shows recipients that it has refused itself.
+    pub(crate) rejected: bool,
+    pub(crate) bounds: Bounds,
 }
 
 pub(crate) struct Model<'a> {
@@ -42,6 +45,19 @@ pub(crate) struct Model<'a> {
     /// The verdict on the whole connection, on the whole message.
     gone: Option<Frame>,
     over: Option<Frame>,
+    /// Past a limit in the content: how far the children came is a matter of timing.
+    flooded: bool,
+    sizes: Sizes,
+}
+
+/// What is counted in a message against the limits.
+#[derive(Default)]
+struct Sizes {
+    recipients: u64,
+    envelope: usize,
+    headers: u64,
+    header_bytes: usize,
+    body: usize,
 }
 
 const LISTED: &[u8] = b"CHMRTNE";
@@ -58,6 +74,8 @@ impl<'a> Model<'a> {
             headers_ended: false,
             gone: None,
             over: None,
+            flooded: false,
+            sizes: Sizes::default(),
         };
         // Behind the last answer timing decides how much of what was sent came through.
         let certain = session.iter().rposition(|exchange| exchange.reply.is_some());
@@ -101,7 +119,11 @@ impl<'a> Model<'a> {
             b'D' => {
                 let texts = if payload.len() > 1 { strings(&payload[1..]) } else { Vec::new() };
                 let pairs = texts.chunks(2).map(|pair| (bare(pair[0]), pair[1].to_vec())).collect();
-                self.macros.insert(payload[0], pairs);
+                if self.open && past(self.setting.bounds.macro_bytes, payload.len()) {
+                    self.limit_hit();
+                } else {
+                    self.macros.insert(payload[0], pairs);
+                }
                 return Ok(());
             }
             b'M' => {
@@ -127,7 +149,8 @@ impl<'a> Model<'a> {
             }
             b'M' => {
                 self.message = Message::of(strings(payload).join(&0), self.is_postfix());
-                (self.open, self.headers_ended) = (true, false);
+                (self.open, self.headers_ended, self.flooded) = (true, false, false);
+                self.sizes = Sizes { envelope: payload.len(), ..Sizes::default() };
                 for runner in &mut self.runners {
                     (runner.done, runner.missed, runner.shown) = (false, runner.failed.is_some(), 0);
                     runner.sender = strings(payload)[0].to_vec();
@@ -154,6 +177,7 @@ impl<'a> Model<'a> {
                 Err(format!("the session asked the MTA not to send it; child {i} wants it"))
             });
         }
+        self.count(*letter, payload);
         if let b'L' | b'N' | b'B' = letter {
             let standing = self.gone.clone().or_else(|| self.over.clone());
             return tell(
@@ -175,6 +199,13 @@ impl<'a> Model<'a> {
         match letter {
             b'R' => self.rcpt(exchange, exact),
             b'E' => {
+                let told = reply.as_ref().and_then(|frames| frames.last());
+                let body = past(self.setting.bounds.body_bytes, self.sizes.body);
+                if self.flooded || (body && told.is_some_and(|frame| frame.0 == b't')) {
+                    let (decided, _) = self.content(false, false)?;
+                    self.end();
+                    return tell(exchange, &[(b't', Vec::new())], decided.as_ref());
+                }
                 let mut queued = self.message.clone();
                 let (decided, expected) = self.content(true, exact)?;
                 self.end();
@@ -187,6 +218,45 @@ impl<'a> Model<'a> {
                 Ok(())
             }
             _ => self.joint(exchange, exact),
+        }
+    }
+
+    /// Counts what came; past a limit the message is a temporary failure, whatever the children say.
+    fn count(&mut self, letter: u8, payload: &[u8]) {
+        let (bounds, sizes) = (&self.setting.bounds, &mut self.sizes);
+        if self.over.is_some() || self.flooded {
+            return;
+        }
+        let hit = match letter {
+            b'R' => {
+                sizes.recipients += 1;
+                sizes.envelope += payload.len();
+                past(bounds.recipients, sizes.recipients as usize)
+                    || past(bounds.envelope_bytes, sizes.envelope)
+            }
+            b'L' => {
+                sizes.headers += 1;
+                sizes.header_bytes += payload.len() - 2;
+                past(bounds.headers, sizes.headers as usize) || past(bounds.header_bytes, sizes.header_bytes)
+            }
+            b'B' | b'E' => {
+                sizes.body += payload.len();
+                false
+            }
+            _ => false,
+        };
+        if hit {
+            self.limit_hit();
+        }
+    }
+
+    fn limit_hit(&mut self) {
+        let in_content =
+            self.headers_ended || self.message.headers.len() > 1 || !self.message.body.is_empty();
+        if in_content {
+            self.flooded = true;
+        } else if self.over.is_none() {
+            self.refuse_message(&(b't', Vec::new()));
         }
     }
 
@@ -245,6 +315,9 @@ impl<'a> Model<'a> {
     }
 
     fn rcpt(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
+        let error = (b"rcpt_mailer".to_vec(), b"error".to_vec());
+        let rejected =
+            self.setting.rejected && self.macros.get(&b'R').is_some_and(|macros| macros.contains(&error));
         let (mut objection, mut spared, mut shown) = (None, false, Vec::new());
         for i in 0..self.runners.len() {
             let runner = &self.runners[i];
@@ -255,6 +328,11 @@ impl<'a> Model<'a> {
             // for whom something is looked up first.
             let waits = objection.is_some() && self.runners[i].looks_up(b'R');
             let exact = exact && !spared && !waits;
+            let joined = self.runners[i].child.joined.as_ref();
+            let asked = joined.is_some_and(|joined| joined.protocol & 0x800 != 0);
+            if rejected && self.runners[i].failed.is_none() && !asked {
+                continue;
+            }
             shown.push(i);
             match self.runners[i].ask(b'R', &exchange.payload, &self.macros, exact)? {
                 Verdict::Refuse(frame) if !self.runners[i].child.plan.evaluation => {
@@ -279,7 +357,9 @@ impl<'a> Model<'a> {
             }
             return tell(exchange, &[frame], None);
         }
-        self.message.recipients.push(strings(&exchange.payload).join(&0));
+        if !rejected {
+            self.message.recipients.push(strings(&exchange.payload).join(&0));
+        }
         self.tell_joint(exchange)
     }
 
@@ -438,6 +518,10 @@ fn tell(exchange: &Exchange, expected: &[Frame], also: Option<&Frame>) -> Result
         show(payload),
         expected.join(" or ")
     ))
+}
+
+fn past(bound: Option<u64>, size: usize) -> bool {
+    bound.is_some_and(|bound| size as u64 > bound)
 }
 
 fn bare(name: &[u8]) -> Text {

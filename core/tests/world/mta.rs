@@ -31,10 +31,15 @@ pub(crate) struct MtaEnd {
     skipping: bool,
     pub(crate) next_at: u64,
     close_at: Option<u64>,
+    garbage_at: Option<(u64, Text)>,
+    /// The recipient in hand is one that it has refused itself.
+    rejecting: bool,
     pub(crate) closed: bool,
     pub(crate) quit: bool,
     /// It will say nothing more.
     pub(crate) silent: bool,
+    /// What it said last made no sense.
+    pub(crate) raving: bool,
     /// Mistakes of the session that only the MTA can see.
     pub(crate) complaint: Option<String>,
 }
@@ -54,9 +59,12 @@ impl MtaEnd {
             skipping: false,
             next_at: 0,
             close_at: None,
+            garbage_at: None,
+            rejecting: false,
             closed: false,
             quit: false,
             silent: false,
+            raving: false,
             complaint: None,
         }
     }
@@ -84,7 +92,8 @@ impl MtaEnd {
         let quit_then_close = (self.quit
             && self.plan.steps.last().is_some_and(|step| matches!(step, Step::Close)))
         .then_some(self.next_at);
-        [step, self.close_at, quit_then_close].into_iter().flatten().min()
+        let garbage = self.garbage_at.as_ref().map(|(at, _)| *at);
+        [step, self.close_at, garbage, quit_then_close].into_iter().flatten().min()
     }
 
     /// Does the next thing; returns the bytes that it sends.
@@ -93,6 +102,10 @@ impl MtaEnd {
             self.closed = true;
             return Vec::new();
         }
+        if let Some((_, bytes)) = self.garbage_at.take_if(|(at, _)| *at <= now) {
+            (self.silent, self.raving) = (true, true);
+            return bytes;
+        }
         let mut out = Vec::new();
         let step = self.plan.steps[self.at].clone();
         self.at += 1;
@@ -100,6 +113,7 @@ impl MtaEnd {
         let gap = if rng.chance(70) { 0 } else { rng.below(20) };
         self.next_at = now + gap * MS;
         match step {
+            Step::Garbage(ms, bytes) => self.garbage_at = Some((now + ms * MS, bytes)),
             Step::Silence => self.silent = true,
             Step::EndOfMessage => {
                 if (self.skipping || self.open) && self.plan.polite {
@@ -139,6 +153,11 @@ impl MtaEnd {
             }
             return;
         }
+        let error = |(name, value): &(Text, Text)| name == b"rcpt_mailer" && value == b"error";
+        self.rejecting = letter == b'R' && macros.as_ref().is_some_and(|macros| macros.iter().any(error));
+        if self.rejecting && agreed.protocol & 0x800 == 0 {
+            return;
+        }
         let suppressed = agreed.protocol & no_send_bit(letter) != 0;
         if let Some(macros) = macros.filter(|_| !suppressed || self.plan.postfix) {
             // Postfix takes the lists of EOH and end of message for headers and body.
@@ -168,7 +187,7 @@ impl MtaEnd {
             _ => {}
         }
         if suppressed {
-            if letter == b'R' {
+            if letter == b'R' && !self.rejecting {
                 self.accepted += 1;
             }
             let exchange = Exchange { letter, payload, suppressed: true, owed: false, reply: None };
@@ -179,7 +198,7 @@ impl MtaEnd {
         self.push(letter, payload, owed, out);
         if owed {
             self.waiting = Some(self.exchanges.len() - 1);
-        } else if letter == b'R' {
+        } else if letter == b'R' && !self.rejecting {
             self.accepted += 1;
         }
     }
@@ -234,6 +253,7 @@ impl MtaEnd {
             }
             b'M' | b'T' => self.skipping = (refused || b"da".contains(&letter)) && !self.plan.lax,
             b'R' if refused => {}
+            b'R' if self.rejecting => {}
             b'R' => {
                 self.accepted += 1;
                 self.skipping = b"da".contains(&letter) && !self.plan.lax;
@@ -273,11 +293,6 @@ impl MtaWatch {
     /// Whether the MTA has made its offer.
     pub(crate) fn has_asked(&self) -> bool {
         self.offered
-    }
-
-    /// The number of the oldest command that waits.
-    pub(crate) fn waiting(&self) -> Option<usize> {
-        self.owed.front().map(|(_, _, number)| *number)
     }
 
     pub(crate) fn frame(&mut self, letter: u8, payload: &[u8], now: u64) -> Result<(), String> {

@@ -245,6 +245,8 @@ pub(crate) enum Step {
     EndOfMessage,
     /// Closes without QUIT.
     Close,
+    /// Sends these bytes, which make no sense, so many milliseconds from now, and says nothing more.
+    Garbage(u64, Text),
     /// Says nothing more, and stays.
     Silence,
     /// Closes so many milliseconds from now, whatever is owed.
@@ -269,6 +271,15 @@ pub(crate) struct Bounds {
     pub(crate) mta_idle: Option<u64>,
     pub(crate) mta_writing: Option<u64>,
     pub(crate) read_ahead: Option<u64>,
+    pub(crate) recipients: Option<u64>,
+    pub(crate) envelope_bytes: Option<u64>,
+    pub(crate) headers: Option<u64>,
+    pub(crate) header_bytes: Option<u64>,
+    pub(crate) body_bytes: Option<u64>,
+    /// Bodies past the memory limit may go through a file.
+    pub(crate) no_files: bool,
+    pub(crate) edits: Option<u64>,
+    pub(crate) macro_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug)]

@@ -111,13 +111,22 @@ impl Policy for Scripted {
 fn limits(bounds: &Bounds) -> Limits {
     let usual = Limits::default();
     let seconds = |bound: Option<u64>, usual| bound.map_or(usual, Duration::from_secs);
+    let size = |bound: Option<u64>, usual| bound.map_or(usual, |bound| bound as usize);
     Limits {
         command_budget: bounds.command_budget.map(Duration::from_secs),
         message_budget: bounds.message_budget.map(Duration::from_secs),
         mta_greeting: seconds(bounds.mta_greeting, usual.mta_greeting),
         mta_idle: seconds(bounds.mta_idle, usual.mta_idle),
         mta_writing: seconds(bounds.mta_writing, usual.mta_writing),
-        read_ahead: bounds.read_ahead.map_or(usual.read_ahead, |bytes| bytes as usize),
+        read_ahead: size(bounds.read_ahead, usual.read_ahead),
+        recipients: size(bounds.recipients, usual.recipients),
+        envelope_bytes: size(bounds.envelope_bytes, usual.envelope_bytes),
+        headers: size(bounds.headers, usual.headers),
+        header_bytes: size(bounds.header_bytes, usual.header_bytes),
+        body_bytes: size(bounds.body_bytes, usual.body_bytes),
+        spill_bytes: if bounds.no_files { 0 } else { usual.spill_bytes },
+        edits: size(bounds.edits, usual.edits),
+        macro_bytes: size(bounds.macro_bytes, usual.macro_bytes),
         ..usual
     }
 }

@@ -20,6 +20,7 @@ pub(crate) struct Child {
     pub(crate) tape: Vec<Seen>,
     /// The MTA can hold a message.
     pub(crate) can_hold: bool,
+    pub(crate) most_edits: u64,
 }
 
 /// A command that a child saw, with the macros that it knew for that command then, sorted.
@@ -290,6 +291,13 @@ impl<'a> Runner<'a> {
             End::Final(_) | End::FinalThenClose(_) if silent => Ok(Verdict::Go),
             End::Final(frame) | End::FinalThenClose(frame) => {
                 let verdict = verdict_of(frame);
+                let count = act.edits.iter().filter(|edit| !b"bp".contains(&edit.0)).count();
+                if letter == b'E' && count as u64 > self.child.most_edits {
+                    // A limit of our own is never the fallback.
+                    self.missed |= !self.done;
+                    self.failed = Some(Fallback::TemporaryFailure);
+                    return Ok(self.fallback(Fallback::TemporaryFailure, letter));
+                }
                 if letter == b'E' && !matches!(verdict, Verdict::Refuse(_)) {
                     self.edits.clone_from(&act.edits);
                 }

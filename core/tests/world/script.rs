@@ -29,6 +29,7 @@ const NO_SEND: u32 = 0x37f;
 const NO_REPLY: u32 = 0xf_f080;
 const LEAD: u32 = 0x10_0000;
 const SKIP: u32 = 0x400;
+const REJECTED: u32 = 0x800;
 
 /// The macros of a command letter: those sent by default, those sent when asked for.
 pub(crate) fn macro_names(letter: u8) -> (&'static [&'static str], &'static [&'static str]) {
@@ -36,7 +37,7 @@ pub(crate) fn macro_names(letter: u8) -> (&'static [&'static str], &'static [&'s
         b'C' => (&["j", "daemon_name", "v"], &["client_ptr", "if_name"]),
         b'H' => (&["tls_version", "cipher"], &["cert_subject"]),
         b'M' => (&["mail_addr", "auth_type"], &["auth_ssf", "mail_host"]),
-        b'R' => (&["i", "rcpt_addr"], &["rcpt_host"]),
+        b'R' => (&["i", "rcpt_addr", "rcpt_mailer"], &["rcpt_host"]),
         b'T' => (&["i"], &["client_addr"]),
         b'L' | b'N' => (&["i"], &["client_addr"]),
         b'B' | b'E' => (&["i"], &["msg_id"]),
@@ -65,11 +66,42 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
         mta_idle: some(rng, 50, 30, 400),
         mta_writing: some(rng, 50, 30, 400),
         read_ahead: *rng.pick(&[Some(1), Some(4096), None]),
+        ..Bounds::default()
     };
+    let bounds = if full && rng.chance(8) { tight(rng, bounds) } else { bounds };
     let pauses = full && rng.chance(10);
     let stop = some(rng, 4, 0, 3000);
-    let mta = mta(rng, wildness, mta_version);
+    let mut mta = mta(rng, wildness, mta_version);
+    if bounds.macro_bytes.is_some() {
+        swell(rng, &mut mta.steps);
+    }
     Scenario { mta, children, fallback, mark, parallel, bounds, pauses, stop }
+}
+
+/// One of the limits that a message can hit, low.
+fn tight(rng: &mut Rng, mut bounds: Bounds) -> Bounds {
+    match rng.below(8) {
+        0 => bounds.recipients = Some(rng.between(1, 3)),
+        1 => bounds.envelope_bytes = Some(rng.between(20, 90)),
+        2 => bounds.headers = Some(rng.between(1, 5)),
+        3 => bounds.header_bytes = Some(rng.between(10, 80)),
+        4 | 5 => (bounds.body_bytes, bounds.no_files) = (Some(rng.between(20, 200)), rng.chance(40)),
+        6 => bounds.edits = Some(rng.between(1, 3)),
+        _ => bounds.macro_bytes = Some(2000),
+    }
+    bounds
+}
+
+/// Makes some macros inside of messages far too long.
+fn swell(rng: &mut Rng, steps: &mut [Step]) {
+    for step in steps {
+        if let Step::Send { letter: b'R' | b'T' | b'L' | b'B' | b'E', macros: Some(macros), .. } = step
+            && let Some((_, value)) = macros.iter_mut().find(|(name, _)| name == b"i")
+            && rng.chance(10)
+        {
+            *value = b"long".repeat(1000);
+        }
+    }
 }
 
 fn text(from: impl AsRef<[u8]>) -> Text {
@@ -127,6 +159,19 @@ fn mta(rng: &mut Rng, wildness: Wildness, version: u32) -> MtaPlan {
     if full && rng.chance(2) {
         steps.truncate(rng.below(steps.len() as u64) as usize);
         steps.push(Step::Silence);
+    }
+    if full && rng.chance(2) {
+        let garbage: [&[u8]; 6] = [
+            b"\0\0\0\0",
+            b"\0\0\0\x01X",
+            b"\xff\xff\xff\xffB",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\0\0\0\x0dO\0\0\0\x06\0\0\x01\xff\0\x1f\xff\xff",
+            b"\x00\x11\x00\x01B",
+        ];
+        let at = rng.below(steps.len() as u64) as usize;
+        let soon = if rng.chance(50) { 0 } else { rng.below(100) };
+        steps.insert(at, Step::Garbage(soon, rng.pick(&garbage).to_vec()));
     }
     let mute = full && rng.chance(1) && rng.chance(50);
     let reads = match rng.below(100) {
@@ -273,6 +318,16 @@ impl Writer<'_> {
             let arguments = if self.rng.chance(20) { "NOTIFY=NEVER\0ORCPT=rfc822;x\0" } else { "" };
             let address = string(format!("<r{n}.{id}@to.test>"));
             self.send(b'R', [&address, arguments.as_bytes()].concat());
+            if self.full && self.rng.chance(6) {
+                // One that the MTA has refused itself.
+                self.send(b'R', string(format!("<bad{n}.{id}@to.test>")));
+                if let Some(Step::Send { macros: Some(macros), .. }) = self.steps.last_mut() {
+                    macros.retain(|(name, _)| name != b"rcpt_mailer");
+                    macros.push((text("rcpt_mailer"), text("error")));
+                } else {
+                    self.steps.pop();
+                }
+            }
         }
         if !self.rng.chance(8) {
             self.send(b'T', Vec::new());
@@ -354,7 +409,7 @@ fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan {
     let version = if full && rng.chance(20) { rng.between(2, 6) as u32 } else { 6 };
     let mut protocol = 0;
     if full && rng.chance(60) {
-        protocol |= rng.some_bits(NO_SEND, 15) | rng.some_bits(SKIP | LEAD, 40);
+        protocol |= rng.some_bits(NO_SEND, 15) | rng.some_bits(SKIP | LEAD | REJECTED, 40);
         protocol |= match (version.min(mta_version), rng.below(4)) {
             (6, 0) => NO_REPLY,
             (6, _) => rng.some_bits(NO_REPLY, 25),

@@ -827,7 +827,7 @@ impl<M: Machine> World<M> {
             }
             () => bounds.mta_idle.unwrap_or(7210),
         };
-        let gone = self.mta.quit || self.mta.closed || self.stopped;
+        let gone = self.mta.raving || self.mta.quit || self.mta.closed || self.stopped;
         if !gone && self.now < self.mta_moved + patience * SECOND {
             self.fail("finished although the MTA is still there".into());
         }
@@ -933,6 +933,7 @@ impl<M: Machine> World<M> {
             .max(self.scenario.bounds.mta_greeting.unwrap_or(300));
         let silent = self.mta.silent || self.scenario.mta.mute;
         let since = self.mta_moved.max(self.paused);
+        let patience = if self.mta.raving { 0 } else { patience };
         if silent && self.mta_watch.oldest().is_none() && self.now > since + (patience + 60) * SECOND {
             self.fail("a silent MTA is waited for".into());
         }
@@ -947,10 +948,12 @@ impl<M: Machine> World<M> {
     // The comparison with the model.
 
     fn compare(&mut self) -> Result<(), String> {
+        let most_edits = self.scenario.bounds.edits.unwrap_or(u64::MAX);
         let can_hold = self.scenario.mta.actions & 0x20 != 0;
         let mut children = Vec::new();
         for (index, plan) in self.scenario.children.iter().enumerate() {
-            let mut child = Child { plan: plan.clone(), joined: None, tape: Vec::new(), can_hold };
+            let mut child =
+                Child { plan: plan.clone(), joined: None, tape: Vec::new(), can_hold, most_edits };
             let own = self
                 .lines
                 .iter_mut()
@@ -974,6 +977,8 @@ impl<M: Machine> World<M> {
             fallback: self.scenario.fallback,
             mark: self.scenario.mark.clone(),
             parallel: self.scenario.parallel,
+            bounds: self.scenario.bounds,
+            rejected: self.mta.agreed.as_ref().is_some_and(|agreed| agreed.protocol & 0x800 != 0),
             lead,
             actions: self.scenario.mta.actions,
         };
