@@ -94,7 +94,8 @@ impl Session {
         for child in &mut self.children {
             child.take_elapsed(now);
             child.part = match (&child.link, child.fallback()) {
-                (Link::Up(_), _) => Part::In(Box::default()),
+                // One that is still coming will be shown the message when it is there.
+                (Link::Up(_) | Link::Connecting | Link::Negotiating(_), _) => Part::In(Box::default()),
                 (_, Some(fallback)) => Part::Done(Outcome::Failed(fallback), Stage::Mail, 0),
                 _ => Part::Out,
             };

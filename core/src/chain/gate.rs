@@ -7,7 +7,8 @@
 //! | content | the children before it that may still change what it is shown |
 //! | end of message | every enforcing child before it, which must deliver: autolearning, greylists and archives must not see refused mail |
 //!
-//! A child in evaluation mode is waited for by nobody, and waits for nobody's verdict. An independent child
+//! No child waits for one in evaluation mode, and such a one waits for nobody's verdict; only the MTA's answer waits for it,
+//! within its time limits, since its verdict could not be told otherwise. An independent child
 //! (`milter.independent`) waits neither for another's edits nor for another's verdict on the content; its own are in
 //! chain order all the same.
 
