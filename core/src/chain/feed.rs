@@ -257,7 +257,8 @@ impl Session {
     /// Something of this message is past a limit of ours: whatever the children say, it is a temporary failure.
     pub(super) fn over_limit(&mut self, limit: LimitName) {
         let Some(transaction) = &mut self.transaction else { return };
-        if transaction.over.is_none() {
+        // What was decided before that stays: nothing of the message is kept any more.
+        if transaction.decided.is_none() {
             transaction.over = Some(limit);
             let verdict = crate::event::Verdict::TemporaryFailure(None);
             self.decide(super::Decided { verdict, by: None });
