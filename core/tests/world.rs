@@ -1,14 +1,24 @@
 //! The world: one session, a scripted MTA and scripted children on a virtual clock, compared with a naive model.
 //!
+//! `WORLD_COVERAGE=1` prints how often each kind of input came in each state of the MTA's conversation.
+//!
 //! `WORLD_SEEDS=n` runs n seeds from `WORLD_FROM` (default 0). A failing one is replayed with
 //! `WORLD_SEED=n cargo test -p millstream-core --test world replay -- --nocapture`.
 
 #![allow(clippy::unwrap_used, reason = "a world that is not as it should be is a failed test")]
 
+#[path = "world/bounds.rs"]
+mod bounds;
 #[path = "world/child.rs"]
 mod child;
+#[path = "world/content.rs"]
+mod content;
+#[path = "world/coverage.rs"]
+mod coverage;
 #[path = "world/frames.rs"]
 mod frames;
+#[path = "world/lost.rs"]
+mod lost;
 #[path = "world/model.rs"]
 mod model;
 #[path = "world/mta.rs"]
@@ -19,6 +29,8 @@ mod plan;
 mod policy;
 #[path = "world/postfix.rs"]
 mod postfix;
+#[path = "world/recipients.rs"]
+mod recipients;
 #[path = "world/rng.rs"]
 mod rng;
 #[path = "world/runner.rs"]
@@ -34,11 +46,14 @@ mod sim;
 
 use millstream_core::chain::Session;
 
+use coverage::Coverage;
 use script::{Wildness, scenario};
 use sim::{Failure, Report, World};
 
 /// Mistakes of core that are reported and not yet mended; with `WORLD_STRICT=1` they count like all others.
-const REPORTED: [&str; 2] = [
+const REPORTED: [&str; 3] = [
+    // Behind a command that waits for a child, though the MTA wants no answer to it.
+    "the MTA is left unread",
     // The time budget of an answer fails also children that have no part in it.
     "has no part in this, and is given up with it",
     "is closed, and closed again",
@@ -61,10 +76,12 @@ fn run(seed: u64) -> Result<Report, Failure> {
 fn the_session_does_what_the_model_says() {
     let from = number("WORLD_FROM").unwrap_or(0);
     let mut failures: Vec<(u64, Failure)> = Vec::new();
+    let mut coverage = Coverage::default();
     let seeds = number("WORLD_SEEDS").unwrap_or(4000);
     for seed in from..from + seeds {
-        if let Err(failure) = run(seed) {
-            failures.push((seed, failure));
+        match run(seed) {
+            Ok(report) => coverage.add(&report.coverage),
+            Err(failure) => failures.push((seed, failure)),
         }
     }
     let known = |(_, failure): &(u64, Failure)| REPORTED.iter().any(|text| failure.what.contains(text));
@@ -72,6 +89,9 @@ fn the_session_does_what_the_model_says() {
         let reported =
             failures.extract_if(.., |failure| known(failure)).map(|(seed, _)| seed).collect::<Vec<_>>();
         println!("{} of {seeds} seeds show what is reported already: {reported:?}", reported.len());
+    }
+    if number("WORLD_COVERAGE").is_some() {
+        println!("{}\nvisited less than 100 times: {:?}", coverage.table(), coverage.thin(100));
     }
     failures.sort_by_key(|(seed, failure)| (failure.lines, *seed));
     for (seed, failure) in failures.iter().take(number("WORLD_SHOW").unwrap_or(1) as usize) {

@@ -4,9 +4,10 @@
 //! and tape (what the child saw). The tape is checked against what the child must see. It decides only what timing
 //! decides: how far a child got with a message that ended without it (aborted, or refused by a child before it).
 
+use super::bounds::{Sizes, past};
 use super::plan::{Bounds, Fallback, Frame, Text};
 use super::postfix::{Message, differ, strings};
-use super::runner::{Child, Macros, Reach, Runner, SHUTDOWN, Verdict, fallback_frame};
+use super::runner::{Child, Macros, Runner, SHUTDOWN, Verdict, fallback_frame};
 use super::show::show;
 
 /// A command of the MTA and what it was told.
@@ -32,32 +33,24 @@ pub(crate) struct Setting {
     pub(crate) actions: u32,
     /// The MTA shows recipients that it has refused itself.
     pub(crate) rejected: bool,
+    /// The ends of messages at which too much body was held; when that is so is a matter of timing.
+    pub(crate) body_floods: Vec<usize>,
     pub(crate) bounds: Bounds,
 }
 
 pub(crate) struct Model<'a> {
-    runners: Vec<Runner<'a>>,
-    setting: Setting,
-    macros: Macros,
-    message: Message,
-    open: bool,
-    headers_ended: bool,
+    pub(crate) runners: Vec<Runner<'a>>,
+    pub(crate) setting: Setting,
+    pub(crate) macros: Macros,
+    pub(crate) message: Message,
+    pub(crate) open: bool,
+    pub(crate) headers_ended: bool,
     /// The verdict on the whole connection, on the whole message.
-    gone: Option<Frame>,
-    over: Option<Frame>,
+    pub(crate) gone: Option<Frame>,
+    pub(crate) over: Option<Frame>,
     /// Past a limit in the content: how far the children came is a matter of timing.
-    flooded: bool,
-    sizes: Sizes,
-}
-
-/// What is counted in a message against the limits.
-#[derive(Default)]
-struct Sizes {
-    recipients: u64,
-    envelope: usize,
-    headers: u64,
-    header_bytes: usize,
-    body: usize,
+    pub(crate) flooded: bool,
+    pub(crate) sizes: Sizes,
 }
 
 const LISTED: &[u8] = b"CHMRTNE";
@@ -95,7 +88,7 @@ impl<'a> Model<'a> {
                 }
             }
             model
-                .step(exchange, certain.is_some_and(|last| number <= last))
+                .step(number, exchange, certain.is_some_and(|last| number <= last))
                 .map_err(|what| format!("MTA command {number} '{letter}': {what}"))?;
         }
         model.abort().map_err(|what| format!("at the end: {what}"))?;
@@ -113,7 +106,7 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
-    fn step(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
+    fn step(&mut self, number: usize, exchange: &Exchange, exact: bool) -> Result<(), String> {
         let Exchange { letter, payload, suppressed, reply, .. } = exchange;
         match letter {
             b'D' => {
@@ -201,6 +194,7 @@ impl<'a> Model<'a> {
             b'E' => {
                 let told = reply.as_ref().and_then(|frames| frames.last());
                 let body = past(self.setting.bounds.body_bytes, self.sizes.body);
+                let body = body && self.setting.body_floods.contains(&number);
                 if self.flooded || (body && told.is_some_and(|frame| frame.0 == b't')) {
                     let (decided, _) = self.content(false, false)?;
                     self.end();
@@ -221,47 +215,8 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Counts what came; past a limit the message is a temporary failure, whatever the children say.
-    fn count(&mut self, letter: u8, payload: &[u8]) {
-        let (bounds, sizes) = (&self.setting.bounds, &mut self.sizes);
-        if self.over.is_some() || self.flooded {
-            return;
-        }
-        let hit = match letter {
-            b'R' => {
-                sizes.recipients += 1;
-                sizes.envelope += payload.len();
-                past(bounds.recipients, sizes.recipients as usize)
-                    || past(bounds.envelope_bytes, sizes.envelope)
-            }
-            b'L' => {
-                sizes.headers += 1;
-                sizes.header_bytes += payload.len() - 2;
-                past(bounds.headers, sizes.headers as usize) || past(bounds.header_bytes, sizes.header_bytes)
-            }
-            b'B' | b'E' => {
-                sizes.body += payload.len();
-                false
-            }
-            _ => false,
-        };
-        if hit {
-            self.limit_hit();
-        }
-    }
-
-    fn limit_hit(&mut self) {
-        let in_content =
-            self.headers_ended || self.message.headers.len() > 1 || !self.message.body.is_empty();
-        if in_content {
-            self.flooded = true;
-        } else if self.over.is_none() {
-            self.refuse_message(&(b't', Vec::new()));
-        }
-    }
-
     /// With no children at all everything is answered with the policy's fallback.
-    fn standing_fallback(&self) -> Option<Frame> {
+    pub(crate) fn standing_fallback(&self) -> Option<Frame> {
         self.runners.is_empty().then(|| fallback_frame(self.setting.fallback)).flatten()
     }
 
@@ -314,63 +269,8 @@ impl<'a> Model<'a> {
         tell(exchange, &[frame], None)
     }
 
-    fn rcpt(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
-        let error = (b"rcpt_mailer".to_vec(), b"error".to_vec());
-        let rejected =
-            self.setting.rejected && self.macros.get(&b'R').is_some_and(|macros| macros.contains(&error));
-        let (mut objection, mut spared, mut shown) = (None, false, Vec::new());
-        for i in 0..self.runners.len() {
-            let runner = &self.runners[i];
-            if runner.out || (runner.done && runner.failed.is_none()) {
-                continue;
-            }
-            // Where one before has failed and refuses the message, the others may be spared; with any objection those
-            // for whom something is looked up first.
-            let waits = objection.is_some() && self.runners[i].looks_up(b'R');
-            let exact = exact && !spared && !waits;
-            let joined = self.runners[i].child.joined.as_ref();
-            let asked = joined.is_some_and(|joined| joined.protocol & 0x800 != 0);
-            if rejected && self.runners[i].failed.is_none() && !asked {
-                continue;
-            }
-            shown.push(i);
-            match self.runners[i].ask(b'R', &exchange.payload, &self.macros, exact)? {
-                Verdict::Refuse(frame) if !self.runners[i].child.plan.evaluation => {
-                    self.runners[i].done |= frame.0 == b'd';
-                    spared |= self.runners[i].failed.is_some();
-                    objection = objection.or(Some(frame));
-                    if !self.setting.parallel {
-                        break;
-                    }
-                }
-                Verdict::Stopped => drop(shown.pop()),
-                Verdict::Refuse((b'd', _)) | Verdict::Accept => self.runners[i].done = true,
-                Verdict::Cut if objection.is_none() => return Ok(()),
-                _ => {}
-            }
-        }
-        // Also those that another child refuses.
-        shown.into_iter().for_each(|i| self.runners[i].shown += 1);
-        if let Some(frame) = objection {
-            if frame.0 == b'd' {
-                self.refuse_message(&frame);
-            }
-            return tell(exchange, &[frame], None);
-        }
-        if !rejected {
-            self.message.recipients.push(strings(&exchange.payload).join(&0));
-        }
-        self.tell_joint(exchange)
-    }
-
-    /// A child that was shown no recipient of a message that has some has nothing to do with the message.
-    fn is_unconcerned(&self, i: usize) -> bool {
-        let runner = &self.runners[i];
-        runner.failed.is_none() && runner.shown == 0 && !self.message.recipients.is_empty()
-    }
-
     /// Nobody objected: accept when nobody is left, else continue.
-    fn tell_joint(&self, exchange: &Exchange) -> Result<(), String> {
+    pub(crate) fn tell_joint(&self, exchange: &Exchange) -> Result<(), String> {
         let in_message = b"MRT".contains(&exchange.letter);
         let gone = |runner: &Runner<'_>| {
             if runner.failed.is_some() { runner.mild() } else { runner.out || (in_message && runner.done) }
@@ -383,7 +283,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn refuse_message(&mut self, frame: &Frame) {
+    pub(crate) fn refuse_message(&mut self, frame: &Frame) {
         self.over = Some(frame.clone());
         self.runners.iter_mut().for_each(|runner| runner.done = true);
     }
@@ -407,99 +307,14 @@ impl<'a> Model<'a> {
         b"MRTLNBEU".iter().for_each(|letter| drop(self.macros.remove(letter)));
     }
 
-    /// Runs the content through the chain; says who refused, and the message as it became.
-    fn content(&mut self, ends: bool, exact: bool) -> Result<(Option<Frame>, Message), String> {
-        let mut view = self.message.clone();
-        let mut decided = None;
-        // What an unfinished writer before may still change.
-        let mut unsettled = 0;
-        let mut unfinished = false;
-        // Postfix asks nobody behind a child that has quarantined.
-        let postfix = self.is_postfix();
-        let mut held = false;
-        for i in 0..self.runners.len() {
-            if self.runners[i].out || self.runners[i].done {
-                self.runners[i].missed &= !held;
-                continue;
-            }
-            if self.is_unconcerned(i) {
-                self.runners[i].done = true;
-                continue;
-            }
-            let evaluation = self.runners[i].child.plan.evaluation;
-            let may_end = ends && (evaluation || (decided.is_none() && !unfinished && !held));
-            let waits_for = if self.runners[i].wants(b'L') { 0x11 } else { 0 }
-                | if self.runners[i].wants(b'B') { 0x02 } else { 0 };
-            let blocked = unsettled & waits_for;
-            let exact = exact && decided.is_none() && !held;
-            let before = self.runners[i].mark();
-            let verdict = if blocked & 0x11 != 0 && !exact && self.runners[i].failed.is_none() {
-                Verdict::Cut
-            } else {
-                let headers_ended = self.headers_ended;
-                let reach =
-                    Reach { headers_ended, body: blocked & 2 == 0, end: may_end && blocked == 0, exact };
-                self.runners[i].feed(&view, &self.macros, &reach)?
-            };
-            if verdict == Verdict::Cut && !self.runners[i].was_cut_off() {
-                self.runners[i].back_to(before);
-            }
-            if held {
-                self.runners[i].missed = false;
-                continue;
-            }
-            let Some(joined) = self.runners[i].child.joined.as_ref().filter(|_| !evaluation) else {
-                if let (Verdict::Refuse(frame), false) = (verdict, evaluation) {
-                    decided = decided.or(Some(frame));
-                }
-                continue;
-            };
-            match verdict {
-                Verdict::Stopped => {}
-                Verdict::Refuse(frame) => decided = decided.or(Some(frame)),
-                Verdict::Cut => {
-                    unfinished = true;
-                    unsettled |= joined.actions & 0x13;
-                }
-                _ => {
-                    let edits = std::mem::take(&mut self.runners[i].edits);
-                    held = postfix && joined.actions & 0x20 != 0 && edits.iter().any(|edit| edit.0 == b'q');
-                    view.apply(&edits, joined.protocol & 0x10_0000 != 0, joined.actions);
-                }
-            }
-        }
-        self.mark_unseen(&mut view);
-        Ok((decided, view))
-    }
-
-    fn is_postfix(&self) -> bool {
+    pub(crate) fn is_postfix(&self) -> bool {
         let mut macros = self.macros.get(&b'C').into_iter().flatten();
         macros.any(|(name, value)| name == b"v" && value.starts_with(b"Postfix"))
-    }
-
-    /// What goes on without a child is marked, and held when the child's fallback says so.
-    fn mark_unseen(&self, view: &mut Message) {
-        let missed = || self.runners.iter().filter(|runner| runner.missed && !runner.child.plan.evaluation);
-        let names: Vec<_> = missed().map(|runner| format!("c{}", runner.number)).collect();
-        let names = names.join(", ");
-        if let Some(mark) = &self.setting.mark {
-            let copies = view.headers.iter().filter(|known| !known.0 && known.1.eq_ignore_ascii_case(mark));
-            let delete = |number: usize| [&(number as u32).to_be_bytes()[..], mark, b"\0\0"].concat();
-            let mut edits: Vec<Frame> =
-                (1..=copies.count()).rev().map(|number| (b'm', delete(number))).collect();
-            if !names.is_empty() {
-                edits.push((b'h', [mark, &b"\0"[..], names.as_bytes(), b"\0"].concat()));
-            }
-            view.apply(&edits, false, self.setting.actions);
-        }
-        if missed().any(|runner| runner.failed == Some(Fallback::Quarantine)) {
-            view.quarantine = Some(format!("not seen by {names}").into());
-        }
     }
 }
 
 /// Compares the final reply that the MTA got.
-fn tell(exchange: &Exchange, expected: &[Frame], also: Option<&Frame>) -> Result<(), String> {
+pub(crate) fn tell(exchange: &Exchange, expected: &[Frame], also: Option<&Frame>) -> Result<(), String> {
     let Some((letter, payload)) = exchange.reply.as_ref().and_then(|frames| frames.last()) else {
         return Ok(());
     };
@@ -518,10 +333,6 @@ fn tell(exchange: &Exchange, expected: &[Frame], also: Option<&Frame>) -> Result
         show(payload),
         expected.join(" or ")
     ))
-}
-
-fn past(bound: Option<u64>, size: usize) -> bool {
-    bound.is_some_and(|bound| size as u64 > bound)
 }
 
 fn bare(name: &[u8]) -> Text {

@@ -46,6 +46,7 @@ pub(crate) struct MtaEnd {
 
 impl MtaEnd {
     pub(crate) fn new(plan: MtaPlan) -> Self {
+        let plan_closes = plan.closes.map(|ms| 1000 * MS + ms * MS);
         Self {
             plan,
             at: 0,
@@ -58,7 +59,7 @@ impl MtaEnd {
             open: false,
             skipping: false,
             next_at: 0,
-            close_at: None,
+            close_at: plan_closes,
             garbage_at: None,
             rejecting: false,
             closed: false,

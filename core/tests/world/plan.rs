@@ -285,6 +285,8 @@ pub(crate) struct Bounds {
 #[derive(Clone, Debug)]
 pub(crate) struct MtaPlan {
     pub(crate) reads: Reads,
+    /// When it closes whatever happens, in milliseconds.
+    pub(crate) closes: Option<u64>,
     /// It never makes a whole offer.
     pub(crate) mute: bool,
     pub(crate) version: u32,
@@ -313,8 +315,8 @@ pub(crate) struct Scenario {
     pub(crate) bounds: Bounds,
     /// The whole machine is paused now and then, for minutes.
     pub(crate) pauses: bool,
-    /// When the process is told to stop, in milliseconds.
-    pub(crate) stop: Option<u64>,
+    /// The process is told to stop, and nobody hurries.
+    pub(crate) stops: bool,
 }
 
 pub(crate) fn no_send_bit(letter: u8) -> u32 {

@@ -30,11 +30,6 @@ pub(crate) struct Seen {
     pub(crate) macros: Vec<(Text, Text)>,
 }
 
-/// The world's own note on a tape: the session gave this connection up because of time. Its payload is the exchange of
-/// the MTA with which that was, whether a reply was owed, and which time it was (0: the child's own, 1: the budget of an
-/// answer, 2: that for connecting).
-pub(crate) const LOST: u8 = b'!';
-
 #[derive(Clone, PartialEq)]
 pub(crate) enum Verdict {
     Go,
@@ -55,7 +50,7 @@ pub(crate) struct Runner<'a> {
     pub(crate) number: usize,
     pub(crate) child: &'a Child,
     pub(crate) at: usize,
-    progress: Progress,
+    pub(crate) progress: Progress,
     /// How many connections it had before this one.
     connection: usize,
     /// The number of the MTA's command in hand.
@@ -127,7 +122,7 @@ impl<'a> Runner<'a> {
         self.join();
     }
 
-    fn fail(&mut self, kind: Kind) {
+    pub(crate) fn fail(&mut self, kind: Kind) {
         self.missed |= !self.done;
         self.failed = Some(match self.child.plan.fallback(kind) {
             Fallback::Quarantine if !self.child.can_hold => Fallback::TemporaryFailure,
@@ -284,6 +279,13 @@ impl<'a> Runner<'a> {
         let act: &Act = self.child.plan.act(&place);
         let silent =
             self.child.joined.as_ref().is_some_and(|joined| joined.protocol & no_reply_bit(letter) != 0);
+        let count = act.edits.iter().filter(|edit| !b"bp".contains(&edit.0)).count();
+        if letter == b'E' && count as u64 > self.child.most_edits {
+            // A limit of our own is never the fallback.
+            self.missed |= !self.done;
+            self.failed = Some(Fallback::TemporaryFailure);
+            return Ok(self.fallback(Fallback::TemporaryFailure, letter));
+        }
         if !silent && self.was_too_slow() {
             return self.lost(letter, exact);
         }
@@ -291,13 +293,6 @@ impl<'a> Runner<'a> {
             End::Final(_) | End::FinalThenClose(_) if silent => Ok(Verdict::Go),
             End::Final(frame) | End::FinalThenClose(frame) => {
                 let verdict = verdict_of(frame);
-                let count = act.edits.iter().filter(|edit| !b"bp".contains(&edit.0)).count();
-                if letter == b'E' && count as u64 > self.child.most_edits {
-                    // A limit of our own is never the fallback.
-                    self.missed |= !self.done;
-                    self.failed = Some(Fallback::TemporaryFailure);
-                    return Ok(self.fallback(Fallback::TemporaryFailure, letter));
-                }
                 if letter == b'E' && !matches!(verdict, Verdict::Refuse(_)) {
                     self.edits.clone_from(&act.edits);
                 }
@@ -329,46 +324,6 @@ impl<'a> Runner<'a> {
         macros
     }
 
-    /// Whether its time is over with the exchange in hand and nothing more has reached it.
-    pub(crate) fn is_lost(&self) -> bool {
-        let mut rest = self.child.tape[self.at..].iter();
-        let next = rest.find(|seen| !b"AQ".contains(&seen.letter));
-        next.is_some_and(|seen| seen.letter == LOST && seen.payload[..8] <= self.exchange.to_be_bytes()[..])
-    }
-
-    /// Which time was over, when that is what its tape says next.
-    pub(crate) fn lost_by(&self) -> Option<u8> {
-        let mut rest = self.child.tape[self.at..].iter();
-        let next = rest.find(|seen| !b"AQ".contains(&seen.letter));
-        next.filter(|seen| seen.letter == LOST).map(|seen| seen.payload[9])
-    }
-
-    /// It has failed because of time, or is about to.
-    pub(crate) fn lost(&mut self, letter: u8, exact: bool) -> Result<Verdict, String> {
-        if self.is_lost() {
-            self.fail(if self.lost_by() == Some(2) { Kind::Connect } else { Kind::Timeout });
-            return Ok(self.fallback(self.failed.unwrap(), letter));
-        }
-        match exact {
-            true => Err(format!("child {} must have been given up at '{}'", self.number, char::from(letter))),
-            false => Ok(Verdict::Cut),
-        }
-    }
-
-    /// Whether the command that it saw last was not answered in time.
-    fn was_too_slow(&self) -> bool {
-        self.is_lost() && {
-            let mut rest = self.child.tape[self.at..].iter();
-            rest.find(|seen| seen.letter == LOST).is_some_and(|seen| seen.payload[8] == 1)
-        }
-    }
-
-    /// Whether something is looked up before it is shown a command of this kind.
-    pub(crate) fn looks_up(&self, letter: u8) -> bool {
-        let mut conditions = self.child.plan.conditions.iter();
-        conditions.any(|it| it.letter == letter && matches!(it.effect, Effect::LookUp { .. }))
-    }
-
     pub(crate) fn mark(&self) -> (usize, Progress) {
         (self.at, self.progress.clone())
     }
@@ -387,7 +342,7 @@ impl<'a> Runner<'a> {
         self.child.plan.evaluation || self.failed == Some(Fallback::Accept)
     }
 
-    fn fallback(&self, fallback: Fallback, letter: u8) -> Verdict {
+    pub(crate) fn fallback(&self, fallback: Fallback, letter: u8) -> Verdict {
         match fallback_frame(fallback) {
             _ if self.child.plan.evaluation => Verdict::Accept,
             Some(frame) if frame.0 == b'd' && b"CHU".contains(&letter) => Verdict::Go,

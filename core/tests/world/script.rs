@@ -68,26 +68,28 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
         read_ahead: *rng.pick(&[Some(1), Some(4096), None]),
         ..Bounds::default()
     };
-    let bounds = if full && rng.chance(8) { tight(rng, bounds) } else { bounds };
+    let bounds = if full && rng.chance(14) { tight(rng, bounds) } else { bounds };
     let pauses = full && rng.chance(10);
-    let stop = some(rng, 4, 0, 3000);
+    let stops = full && rng.chance(12);
     let mut mta = mta(rng, wildness, mta_version);
     if bounds.macro_bytes.is_some() {
         swell(rng, &mut mta.steps);
     }
-    Scenario { mta, children, fallback, mark, parallel, bounds, pauses, stop }
+    Scenario { mta, children, fallback, mark, parallel, bounds, pauses, stops }
 }
 
 /// One of the limits that a message can hit, low.
 fn tight(rng: &mut Rng, mut bounds: Bounds) -> Bounds {
-    match rng.below(8) {
+    match rng.below(14) {
         0 => bounds.recipients = Some(rng.between(1, 3)),
         1 => bounds.envelope_bytes = Some(rng.between(20, 90)),
         2 => bounds.headers = Some(rng.between(1, 5)),
         3 => bounds.header_bytes = Some(rng.between(10, 80)),
         4 | 5 => (bounds.body_bytes, bounds.no_files) = (Some(rng.between(20, 200)), rng.chance(40)),
-        6 => bounds.edits = Some(rng.between(1, 3)),
-        _ => bounds.macro_bytes = Some(2000),
+        6 | 7 => bounds.edits = Some(rng.between(1, 3)),
+        8 => bounds.macro_bytes = Some(2000),
+        // Small enough for a file, large enough for no chunk to be past it alone.
+        _ => (bounds.body_bytes, bounds.read_ahead) = (Some(rng.between(60, 90)), None),
     }
     bounds
 }
@@ -173,7 +175,11 @@ fn mta(rng: &mut Rng, wildness: Wildness, version: u32) -> MtaPlan {
         let soon = if rng.chance(50) { 0 } else { rng.below(100) };
         steps.insert(at, Step::Garbage(soon, rng.pick(&garbage).to_vec()));
     }
-    let mute = full && rng.chance(1) && rng.chance(50);
+    if full && rng.chance(5) {
+        let at = rng.between(1, steps.len().max(2) as u64 - 1) as usize;
+        steps.insert(at, if rng.chance(50) { Step::Close } else { Step::CloseSoon(rng.below(60)) });
+    }
+    let mute = full && rng.chance(2);
     let reads = match rng.below(100) {
         0 => Reads::Never,
         1..=4 => Reads::Slow(*rng.pick(&[50, 500, 3000])),
@@ -186,6 +192,8 @@ fn mta(rng: &mut Rng, wildness: Wildness, version: u32) -> MtaPlan {
         steps,
         reads: if full { reads } else { Reads::Usual },
         mute,
+        closes: (full && rng.chance(if mute { 60 } else { 4 }))
+            .then(|| if rng.chance(70) { rng.below(250) } else { rng.below(2000) }),
         lax: full && rng.chance(25),
         polite: rng.chance(60),
         postfix,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use millstream_core::event::{Event, Failure as EventFailure, TimerName};
+use millstream_core::event::{Event, Failure as EventFailure, LimitName, MessageEnd, TimerName};
 use millstream_core::machine::{
     Answer, Closure, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, Refusal,
 };
@@ -14,13 +14,15 @@ use millstream_core::policy::{Endpoint, Environment, Policy};
 use millstream_core::time::Instant;
 
 use super::child::{ChildEnd, Out, Watch};
+use super::coverage::{self, Coverage};
 use super::frames::cut;
+use super::lost::LOST;
 use super::model::{Model, Setting};
 use super::mta::{MS, MtaEnd, MtaWatch};
 use super::plan::{Bounds, Effect, End, Frame, JoinFault, Progress, Reads, Rule, Said, Scenario, Text};
 use super::policy::Scripted;
 use super::rng::Rng;
-use super::runner::{Child, LOST, Seen};
+use super::runner::{Child, Seen};
 use super::show::show;
 
 const SECOND: u64 = 1_000 * MS;
@@ -35,6 +37,7 @@ pub(crate) struct Failure {
 /// What a world did when nothing went wrong.
 #[derive(Default)]
 pub(crate) struct Report {
+    pub(crate) coverage: Coverage,
     pub(crate) transcript: String,
 }
 
@@ -136,11 +139,13 @@ pub(crate) struct World<M> {
     /// Until when nobody may be given up, and when the last pause was.
     grace: u64,
     paused: u64,
-    stop_at: Option<u64>,
     /// It was told to stop before anything had come.
     stopped: bool,
     /// Since when the MTA is not read although it sends content.
     unread: Option<u64>,
+    /// With which commands of the MTA a message was over for its body.
+    floods: Vec<usize>,
+    coverage: Coverage,
     log: Vec<Entry>,
     error: Option<String>,
     ticks_at: (u64, u32),
@@ -157,7 +162,6 @@ impl<M: Machine> World<M> {
         let scenario = make_scenario(&mut rng);
         let machine = make(Scripted::of(&scenario), Environment::default());
         let children = scenario.children.len();
-        let stop_at = scenario.stop.map(|ms| SECOND + ms * MS);
         let mut world = Self {
             mta: MtaEnd::new(scenario.mta.clone()),
             rng,
@@ -178,9 +182,10 @@ impl<M: Machine> World<M> {
             mta_moved: SECOND,
             grace: 0,
             paused: 0,
-            stop_at,
             stopped: false,
             unread: None,
+            floods: Vec::new(),
+            coverage: Coverage::default(),
             log: Vec::new(),
             error: None,
             ticks_at: (0, 0),
@@ -196,7 +201,7 @@ impl<M: Machine> World<M> {
         }
         let transcript = world.transcript();
         match world.error {
-            None => Ok(Report { transcript }),
+            None => Ok(Report { coverage: world.coverage, transcript }),
             Some(what) => Err(Failure { what, transcript, lines: world.log.len() }),
         }
     }
@@ -266,9 +271,6 @@ impl<M: Machine> World<M> {
         if !self.spilled.is_empty() {
             offer(self.now, Do::Spill, self.now);
         }
-        if let Some(at) = self.stop_at {
-            offer(at, Do::Stop, self.now);
-        }
         for (at, (due, ..)) in self.questions.iter().enumerate() {
             offer(*due, Do::Answer(at), self.now);
         }
@@ -286,6 +288,13 @@ impl<M: Machine> World<M> {
         self.perform(what);
         if self.scenario.pauses && self.rng.below(400) == 0 {
             self.pause();
+        }
+        if self.error.is_none() && !self.finished {
+            match self.rng.below(100) {
+                0 => self.handle(Input::Tick),
+                1 if self.scenario.stops => self.perform(Do::Stop),
+                _ => {}
+            }
         }
         if self.rng.chance(3) && self.error.is_none() && !self.finished {
             self.stray();
@@ -352,10 +361,9 @@ impl<M: Machine> World<M> {
                 self.handle(Input::Answered { query, answer });
             }
             Do::Stop => {
-                self.stop_at = None;
                 self.note("S is told to stop", b"");
                 let greeting = !self.mta_watch.has_asked();
-                self.stopped = greeting;
+                self.stopped |= greeting;
                 self.handle(Input::Stop);
                 if greeting && !self.finished {
                     self.fail("it goes on although it is to stop and has not begun".into());
@@ -606,6 +614,8 @@ impl<M: Machine> World<M> {
             }
             return;
         }
+        let state = self.state();
+        self.coverage.note(state, &input);
         self.machine.handle(Instant::from_nanos(self.now), input);
         for round in 0.. {
             if round > 100_000 {
@@ -654,7 +664,13 @@ impl<M: Machine> World<M> {
             }
             Output::SpillDrop { file } => drop(self.spills.remove(&file.0)),
             Output::Event(event) => match event {
-                Event::Message(report) => self.note(&format!("S: message {:?}", report.end), b""),
+                Event::Message(report) => {
+                    self.note(&format!("S: message {:?}", report.end), b"");
+                    let body = [LimitName::BodyBytes, LimitName::SpillBytes].map(MessageEnd::OverLimit);
+                    if body.contains(&report.end) {
+                        self.floods.extend(self.mta_at);
+                    }
+                }
                 Event::Negotiated { .. } => {}
                 event => {
                     self.note(&format!("S: {event:?}"), b"");
@@ -846,9 +862,18 @@ impl<M: Machine> World<M> {
         }
     }
 
+    /// The state of the MTA's conversation, for the count of what was visited.
+    fn state(&self) -> usize {
+        let owed = self.mta_watch.oldest().map(|(letter, ..)| letter);
+        let until = self.mta_at.map_or(0, |at| at + 1);
+        let sent = self.mta.exchanges[..until].iter().rev();
+        let last = sent.map(|exchange| exchange.letter).find(|letter| !b"DU".contains(letter));
+        coverage::state(owed, last, self.mta_watch.has_asked())
+    }
+
     /// An input for a connection that is long gone changes nothing.
     fn stray(&mut self) {
-        let gone = |line: &&Line| line.over && line.peer != Peer::MTA;
+        let gone = |line: &&Line| line.over && line.peer != Peer::MTA && self.pending(line.peer) == 0;
         let gone: Vec<_> = self.lines.iter().filter(gone).map(|line| line.peer).collect();
         if gone.is_empty() || self.wait.is_some_and(|wait| wait <= self.now) {
             return;
@@ -868,6 +893,8 @@ impl<M: Machine> World<M> {
             |world: &Self| world.lines.iter().map(|line| world.pending(line.peer)).collect::<Vec<_>>();
         let before = shown(self);
         let what = format!("{input:?}");
+        let state = self.state();
+        self.coverage.note_late(state);
         self.machine.handle(Instant::from_nanos(self.now), input);
         let output = self.machine.poll_output();
         let same = matches!(output, Output::Wait(at) if at.map(Instant::as_nanos) == self.wait);
@@ -978,6 +1005,7 @@ impl<M: Machine> World<M> {
             mark: self.scenario.mark.clone(),
             parallel: self.scenario.parallel,
             bounds: self.scenario.bounds,
+            body_floods: self.floods.clone(),
             rejected: self.mta.agreed.as_ref().is_some_and(|agreed| agreed.protocol & 0x800 != 0),
             lead,
             actions: self.scenario.mta.actions,

@@ -1,0 +1,134 @@
+//! What was visited: how often each kind of input came in each state of the MTA's conversation.
+
+use millstream_core::machine::{Input, Peer};
+
+pub(crate) const STATES: [&str; 12] = [
+    "greeting",
+    "O owed",
+    "idle",
+    "C H U owed",
+    "envelope",
+    "M R owed",
+    "T owed",
+    "data",
+    "headers",
+    "ended",
+    "body",
+    "E owed",
+];
+
+pub(crate) const INPUTS: [&str; 15] = [
+    "tick",
+    "MTA bytes",
+    "MTA wrote",
+    "MTA closed",
+    "child bytes",
+    "child wrote",
+    "child closed",
+    "ready",
+    "refused",
+    "answered",
+    "appended",
+    "read back",
+    "file failed",
+    "stop",
+    "late",
+];
+
+/// A row for each state, a column for each kind of input.
+#[derive(Clone, Default)]
+pub(crate) struct Coverage(pub(crate) [[u64; INPUTS.len()]; STATES.len()]);
+
+impl Coverage {
+    pub(crate) fn note(&mut self, state: usize, input: &Input) {
+        self.0[state][kind(input)] += 1;
+    }
+
+    /// An input for a connection that is gone.
+    pub(crate) fn note_late(&mut self, state: usize) {
+        self.0[state][INPUTS.len() - 1] += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (row, more) in self.0.iter_mut().zip(&other.0) {
+            row.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+        }
+    }
+
+    pub(crate) fn table(&self) -> String {
+        let mut out = format!("{:12}", "");
+        INPUTS.iter().for_each(|name| out += &format!("{name:>13}"));
+        for (name, row) in STATES.iter().zip(&self.0) {
+            out += &format!("\n{name:12}");
+            row.iter().for_each(|count| out += &format!("{count:>13}"));
+        }
+        out
+    }
+
+    /// The cells that can occur and were visited less than `least` times.
+    pub(crate) fn thin(&self, least: u64) -> Vec<String> {
+        let mut thin = Vec::new();
+        for (state, row) in STATES.iter().zip(&self.0) {
+            for (input, count) in INPUTS.iter().zip(row) {
+                if *count < least && can_occur(state, input) {
+                    thin.push(format!("{state} x {input}: {count}"));
+                }
+            }
+        }
+        thin
+    }
+}
+
+/// The state in which the MTA's conversation is: by the command that waits for its answer, else by the last one.
+pub(crate) fn state(owed: Option<u8>, last: Option<u8>, greeted: bool) -> usize {
+    match (owed, last) {
+        _ if !greeted => 0,
+        (Some(b'O'), _) => 1,
+        (Some(b'C' | b'H' | b'U'), _) => 3,
+        (Some(b'M' | b'R'), _) => 5,
+        (Some(b'T'), _) => 6,
+        (Some(b'E'), _) => 11,
+        (_, Some(b'M' | b'R')) => 4,
+        (_, Some(b'T')) => 7,
+        (_, Some(b'L')) => 8,
+        (_, Some(b'N')) => 9,
+        (_, Some(b'B')) => 10,
+        _ => 2,
+    }
+}
+
+fn kind(input: &Input) -> usize {
+    match input {
+        Input::Tick => 0,
+        Input::Received { peer: Peer::MTA, .. } => 1,
+        Input::Wrote { peer: Peer::MTA, .. } => 2,
+        Input::Closed { peer: Peer::MTA, .. } => 3,
+        Input::Received { .. } => 4,
+        Input::Wrote { .. } => 5,
+        Input::Closed { .. } => 6,
+        Input::Ready { .. } => 7,
+        Input::Refused { .. } => 8,
+        Input::Answered { .. } => 9,
+        Input::SpillAppended { .. } => 10,
+        Input::SpillRead { .. } => 11,
+        Input::SpillFailed { .. } => 12,
+        Input::Stop => 13,
+    }
+}
+
+fn can_occur(state: &str, input: &str) -> bool {
+    match input {
+        // Children and files are asked for when the MTA has made its offer, connections only then or after QUIT_NC
+        // (where the answer may also come before CONNECT).
+        "tick" | "MTA bytes" | "MTA closed" | "stop" => true,
+        // No child of a world closes where nothing was asked of it.
+        "child closed" if !state.ends_with("owed") => false,
+        _ if state == "greeting" => false,
+        "answered" | "late" => state != "O owed",
+        "ready" | "refused" => ["O owed", "C H U owed"].contains(&state),
+        "appended" | "read back" => ["body", "E owed"].contains(&state),
+        // No world makes a file fail.
+        "file failed" => false,
+        _ => true,
+    }
+}
