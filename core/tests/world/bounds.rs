@@ -1,6 +1,7 @@
 //! The model's limits: past any of them a message is a temporary failure, whatever the children say.
 
 use super::model::Model;
+use super::runner::fallback_frame;
 
 /// What is counted in a message against the limits.
 #[derive(Default)]
@@ -43,7 +44,11 @@ impl Model<'_> {
     }
 
     pub(crate) fn limit_hit(&mut self) {
-        if self.gone.is_some() || self.over.is_some() || self.standing_fallback().is_some() {
+        // The fallback of a child that has failed has decided already, when nobody before it can still object.
+        let first = self.runners.iter().find(|runner| !runner.done || runner.failed.is_some());
+        let failed = first.filter(|runner| !runner.child.plan.evaluation).and_then(|runner| runner.failed);
+        let decided = failed.and_then(fallback_frame).is_some();
+        if decided || self.gone.is_some() || self.over.is_some() || self.standing_fallback().is_some() {
             return;
         }
         let in_content =
