@@ -50,15 +50,6 @@ use coverage::Coverage;
 use script::{Wildness, scenario};
 use sim::{Failure, Report, World};
 
-/// Mistakes of core that are reported and not yet mended; with `WORLD_STRICT=1` they count like all others.
-const REPORTED: [&str; 3] = [
-    // Behind a command that waits for a child, though the MTA wants no answer to it.
-    "the MTA is left unread",
-    // The time budget of an answer fails also children that have no part in it.
-    "has no part in this, and is given up with it",
-    "is closed, and closed again",
-];
-
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -83,12 +74,6 @@ fn the_session_does_what_the_model_says() {
             Ok(report) => coverage.add(&report.coverage),
             Err(failure) => failures.push((seed, failure)),
         }
-    }
-    let known = |(_, failure): &(u64, Failure)| REPORTED.iter().any(|text| failure.what.contains(text));
-    if number("WORLD_STRICT").is_none() {
-        let reported =
-            failures.extract_if(.., |failure| known(failure)).map(|(seed, _)| seed).collect::<Vec<_>>();
-        println!("{} of {seeds} seeds show what is reported already: {reported:?}", reported.len());
     }
     if number("WORLD_COVERAGE").is_some() {
         println!("{}\nvisited less than 100 times: {:?}", coverage.table(), coverage.thin(100));

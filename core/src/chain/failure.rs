@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::child::{Gone, Link, Part, Step, Timer};
+use super::child::{Child, Gone, Link, Part, Step, Timer};
 use super::commands::fallback_step;
 use super::{Life, Session};
 use crate::event::{Event, Failure, Outcome, TimerName};
@@ -125,7 +125,7 @@ impl Session {
             let missing = match stage {
                 None => child.is_coming(),
                 Some(Stage::EndOfMessage) => matches!(child.part, Part::In(_)),
-                Some(_) => matches!(child.step, Step::Todo | Step::Waiting),
+                Some(stage) => matches!(child.step, Step::Todo | Step::Waiting) && has_a_say(child, stage),
             };
             if missing {
                 self.fail_child(index, Failure::Timeout { timer: TimerName::Budget, limit });
@@ -180,4 +180,12 @@ impl Session {
         }
         fired
     }
+}
+
+/// Whether a child that has not answered the command of `stage` is asked about it at all.
+fn has_a_say(child: &Child, stage: Stage) -> bool {
+    let in_message = matches!(stage, Stage::Mail | Stage::Rcpt | Stage::Data);
+    let takes_part = !in_message || matches!(child.part, Part::In(_));
+    let asked = child.asking.is_some() || child.up().is_some_and(|client| client.wants(stage));
+    takes_part && (child.is_coming() || asked)
 }

@@ -40,6 +40,7 @@ impl Session {
                 }
                 child.part = Part::Out;
                 child.uncommitted = None;
+                child.asking = None;
                 child.answers = crate::policy::Answers::default();
             }
         }

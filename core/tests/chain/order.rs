@@ -59,6 +59,19 @@ fn a_child_that_accepts_beside_a_refusal_is_out_of_the_message() {
     assert_eq!(world.told_letters(), "Occcrccc");
 }
 
+/// The answer once waited for whatever happened next.
+#[test]
+fn a_discard_beside_a_child_that_takes_its_time_is_answered_at_once() {
+    let mut policy = policy(2);
+    policy.recipients = Recipients::Parallel;
+    let discards: fn(Stage, &[u8]) -> Option<Vec<Reply>> =
+        |stage, _| says(if stage == Stage::Rcpt { Final::Discard } else { Final::Continue });
+    let mut world = World::new(policy, &[discards, silent_at_recipient]).begin("Postfix 3.7");
+    world.mail();
+    world.rcpt("<c@d.test>");
+    assert_eq!(world.told_letters(), "Occcd");
+}
+
 #[test]
 fn a_signer_sees_the_end_only_after_the_scanner_before_it_has_passed_the_mail() {
     let scanner: fn(Stage, &[u8]) -> Option<Vec<Reply>> =

@@ -42,6 +42,25 @@ fn a_chain_of_slow_children_is_answered_before_the_mta_gives_up() {
     assert_eq!(slow_chain("8.17.1"), Duration::from_secs(7));
 }
 
+/// The budget ran out while a recipient was with the first child: the last had said at CONNECT that it needs no more.
+#[test]
+fn who_has_left_is_not_blamed_for_the_time_of_others() {
+    let accepts: fn(Stage, &[u8]) -> Option<Vec<Reply>> =
+        |stage, _| says(if stage == Stage::Connect { Final::Accept } else { Final::Continue });
+    let mut policy = policy(2);
+    policy.children[0].fallback = Fallback::Accept;
+    policy.children[0].timeouts.reading = Duration::from_secs(60);
+    policy.children[1].fallback = Fallback::Reject;
+    let mut world = World::new(policy, &[silent_at_recipient, accepts]).begin("8.17.1");
+    world.mail();
+    world.told.clear();
+    world.rcpt("<c@d.test>");
+    world.wait(Duration::from_secs(7));
+    assert_eq!(world.told_letters(), "a");
+    let failed = world.events.iter().filter(|event| matches!(event, Event::ChildFailed { .. })).count();
+    assert_eq!(failed, 1, "{:?}", world.events);
+}
+
 #[test]
 fn who_was_cut_short_by_the_budget_is_told_so() {
     let mut policy = policy(1);
