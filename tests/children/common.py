@@ -44,7 +44,8 @@ class Recorder(Milter.Base):
             record.write(line + "\n")
 
     def connect(self, hostname, family, hostaddr):
-        self.note("connect")
+        address = hostaddr[0] if isinstance(hostaddr, tuple) else hostaddr
+        self.note("connect", host=text(hostname), address=address)
         return Milter.CONTINUE
 
     def hello(self, hostname):
@@ -102,7 +103,7 @@ class Recorder(Milter.Base):
         return self.end_of_message()
 
     def abort(self):
-        self.note("abort")
+        self.note("abort", sender=self._sender, recipients=self._recipients, headers=len(self._headers))
         return Milter.CONTINUE
 
     def close(self):

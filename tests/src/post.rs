@@ -9,7 +9,7 @@ use crate::dkim::Key;
 use crate::lane::{Lane, Lanes};
 use crate::manager::Manager;
 use crate::mta::{Entry, Mta, Server, child_socket};
-use crate::postfix::Postfix;
+use crate::postfix::{Postfix, Site};
 use crate::require;
 use crate::scratch::Scratch;
 use crate::sendmail::Sendmail;
@@ -68,6 +68,18 @@ impl Post {
         Self { mta, sink, lanes, key: Mutex::new(None), scratch }
     }
 
+    /// A Postfix of one test's own. It stays until the test process ends, as the shared ones do.
+    fn alone(entry: Entry, services: impl FnOnce(&Site) -> String) -> (&'static Self, Site) {
+        let scratch = Scratch::new("post");
+        let lanes = scratch.join("lanes");
+        let sink = Sink::start();
+        let (postfix, site) =
+            Postfix::start_alone(&scratch.join("mta"), &lanes, sink.address(), entry, services);
+        let lanes = Lanes::new(&lanes, postfix.lanes());
+        let post = Self { mta: Box::new(postfix), sink, lanes, key: Mutex::new(None), scratch };
+        (Box::leak(Box::new(post)), site)
+    }
+
     /// The key that opendkim signs with, made at the first use.
     fn key(&self) -> Key {
         let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,13 +131,28 @@ impl Chain {
         plans: impl IntoIterator<Item = Plan>,
     ) -> Option<Self> {
         let plans: Vec<Plan> = plans.into_iter().collect();
-        let mut needs = Post::needs(server).to_vec();
-        needs.extend(plans.iter().flat_map(Plan::needs));
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        if !require::available(&test, &needs) {
+        has_needs(server, &plans).then(|| Self::start_in(Post::shared(server), route, settings, &plans))
+    }
+
+    /// The same behind a Postfix of the test's own, with the lines of `master.cf` that `services` makes.
+    ///
+    /// # Panics
+    /// When anything does not start.
+    #[must_use]
+    pub fn start_alone(
+        route: Route,
+        plans: impl IntoIterator<Item = Plan>,
+        services: impl FnOnce(&Site) -> String,
+    ) -> Option<(Self, Site)> {
+        let plans: Vec<Plan> = plans.into_iter().collect();
+        if !has_needs(Server::Postfix, &plans) {
             return None;
         }
-        let post = Post::shared(server);
+        let (post, site) = Post::alone(entry_of(route, &plans), services);
+        Some((Self::start_in(post, route, "", &plans), site))
+    }
+
+    fn start_in(post: &'static Post, route: Route, settings: &str, plans: &[Plan]) -> Self {
         let lane = post.lanes.take();
         let children: Vec<_> = plans
             .iter()
@@ -134,10 +161,7 @@ impl Chain {
             .collect();
         let mut chain = Self {
             manager: None,
-            entry: match route {
-                Route::Direct => Entry::Direct(plans.len()),
-                Route::Managed => Entry::Manager,
-            },
+            entry: entry_of(route, plans),
             children,
             lane,
             domain: fresh_domain(),
@@ -146,11 +170,11 @@ impl Chain {
         if route == Route::Managed {
             let socket = chain.lane.join("manager.sock");
             let mut manager =
-                Manager::start(&chain.lane.join("manager"), &chain.configuration_with(settings, &plans));
+                Manager::start(&chain.lane.join("manager"), &chain.configuration_with(settings, plans));
             manager.process().wait_for_socket(&socket);
             chain.manager = Some(manager);
         }
-        Some(chain)
+        chain
     }
 
     /// The manager's configuration for some of the children, in the order given; they keep their sockets by name.
@@ -274,11 +298,31 @@ impl Chain {
         self.post.key()
     }
 
+    /// The folder of the MTA, which its own programs ask for.
+    #[must_use]
+    pub fn mta_folder(&self) -> std::path::PathBuf {
+        self.post.scratch.join("mta")
+    }
+
     /// The folder of this test.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.lane.folder()
     }
+}
+
+fn entry_of(route: Route, plans: &[Plan]) -> Entry {
+    match route {
+        Route::Direct => Entry::Direct(plans.len()),
+        Route::Managed => Entry::Manager,
+    }
+}
+
+/// Whether all is installed that a test asks for, see [`require::available`].
+fn has_needs(server: Server, plans: &[Plan]) -> bool {
+    let mut needs = Post::needs(server).to_vec();
+    needs.extend(plans.iter().flat_map(Plan::needs));
+    require::available(std::thread::current().name().unwrap_or("a test"), &needs)
 }
 
 /// All of one length, so that messages to them differ in nothing else.

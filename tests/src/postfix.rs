@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use crate::guardian;
 use crate::lane::Lanes;
-use crate::mta::{Entry, Mta, free_ports, port_of};
+use crate::mta::{Entry, MOST_DIRECT, Mta, free_ports, port_of};
 use crate::require::program_path;
 use crate::until::{PATIENCE, until};
 
@@ -44,6 +44,16 @@ const LANES: usize = 16;
 pub struct Postfix {
     folder: PathBuf,
     base_port: u16,
+    lanes: usize,
+}
+
+/// What the further services of a Postfix of one's own are made of.
+#[derive(Debug)]
+pub struct Site {
+    /// The milters as `smtpd_milters` names them.
+    pub milters: String,
+    /// Free ports.
+    pub ports: [SocketAddr; MOST_DIRECT + 1],
 }
 
 impl Postfix {
@@ -56,17 +66,43 @@ impl Postfix {
     /// When it does not start.
     #[must_use]
     pub fn start(folder: &Path, lanes: &Path, sink: SocketAddr) -> Self {
-        let postfix = Self { folder: folder.to_owned(), base_port: free_ports(LANES) };
+        let postfix = Self { folder: folder.to_owned(), base_port: free_ports(LANES), lanes: LANES };
+        postfix.set_up(lanes, sink, "");
+        postfix
+    }
+
+    /// The same with a single lane, used by `entry`, and with the lines of `master.cf` that `services` makes.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_alone(
+        folder: &Path,
+        lanes: &Path,
+        sink: SocketAddr,
+        entry: Entry,
+        services: impl FnOnce(&Site) -> String,
+    ) -> (Self, Site) {
+        // The ports of the second lane are for the services.
+        let postfix = Self { folder: folder.to_owned(), base_port: free_ports(2), lanes: 1 };
+        let site = Site {
+            milters: milters(lanes, 0, entry),
+            ports: Entry::ALL.map(|entry| port_of(postfix.base_port, 1, entry)),
+        };
+        postfix.set_up(lanes, sink, &services(&site));
+        (postfix, site)
+    }
+
+    fn set_up(&self, lanes: &Path, sink: SocketAddr, services: &str) {
         for name in ["etc", "queue", "data", "log"] {
-            fs::create_dir_all(postfix.folder.join(name)).expect("a folder can be made");
+            fs::create_dir_all(self.folder.join(name)).expect("a folder can be made");
         }
         let (user, group) = owner("postfix");
-        chown(postfix.folder.join("data"), Some(user), Some(group)).expect("root may give a folder away");
-        fs::write(postfix.folder.join("etc/main.cf"), postfix.main_cf(sink)).expect("main.cf can be written");
-        fs::write(postfix.folder.join("etc/master.cf"), postfix.master_cf(lanes))
+        chown(self.folder.join("data"), Some(user), Some(group)).expect("root may give a folder away");
+        fs::write(self.folder.join("etc/main.cf"), self.main_cf(sink)).expect("main.cf can be written");
+        fs::write(self.folder.join("etc/master.cf"), self.master_cf(lanes) + services)
             .expect("master.cf can be written");
-        postfix.run();
-        postfix
+        self.run();
     }
 
     fn run(&self) {
@@ -131,19 +167,13 @@ impl Postfix {
 
     fn master_cf(&self, lanes: &Path) -> String {
         let mut text = SERVICES.to_owned();
-        for lane in 0..LANES {
+        for lane in 0..self.lanes {
             for entry in Entry::ALL {
-                let folder = Lanes::folder_of(lanes, lane);
-                let milters: Vec<_> = entry
-                    .sockets()
-                    .into_iter()
-                    .map(|socket| format!("unix:{}", folder.join(socket).display()))
-                    .collect();
                 writeln!(
                     text,
                     "{} inet n - n - - smtpd -o smtpd_milters={}",
                     self.address(lane, entry),
-                    milters.join(",")
+                    milters(lanes, lane, entry)
                 )
                 .expect("text takes text");
             }
@@ -168,7 +198,7 @@ impl Mta for Postfix {
     }
 
     fn lanes(&self) -> usize {
-        LANES
+        self.lanes
     }
 
     fn log(&self) -> String {
@@ -182,6 +212,14 @@ impl Mta for Postfix {
     fn is_held(&self, queue_id: &str) -> bool {
         self.is_in(queue_id, &["hold"])
     }
+}
+
+/// The milters of an entry as `smtpd_milters` names them.
+fn milters(lanes: &Path, lane: usize, entry: Entry) -> String {
+    let folder = Lanes::folder_of(lanes, lane);
+    let milters: Vec<_> =
+        entry.sockets().into_iter().map(|socket| format!("unix:{}", folder.join(socket).display())).collect();
+    milters.join(",")
 }
 
 /// User and group id of an account.

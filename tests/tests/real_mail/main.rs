@@ -44,3 +44,4 @@ mod same_answer;
 mod same_edits;
 mod session;
 mod signature;
+mod special_paths;
