@@ -58,11 +58,13 @@ impl Session {
                 self.begin(Stage::Mail, payload);
             }
             Command::Rcpt(_) => self.recipient_came(payload),
-            Command::Data | Command::Unknown(_) => {
-                let stage = command.stage().unwrap_or(Stage::Unknown);
-                self.reach(stage);
-                self.begin(stage, payload);
+            Command::Data => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.stage = Stage::Data;
+                }
+                self.begin(Stage::Data, payload);
             }
+            Command::Unknown(_) => self.begin(Stage::Unknown, payload),
             Command::Header { name, value } => self.header_came(&name, &value),
             Command::EndOfHeaders => self.end_of_headers_came(),
             Command::Body(_) => {}
@@ -115,14 +117,6 @@ impl Session {
             }
         }
         self.begin(Stage::Rcpt, payload);
-    }
-
-    fn reach(&mut self, stage: Stage) {
-        if let Some(transaction) = &mut self.transaction
-            && stage == Stage::Data
-        {
-            transaction.stage = stage;
-        }
     }
 
     /// Takes a command in hand.

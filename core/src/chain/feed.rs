@@ -275,11 +275,6 @@ impl Session {
         transaction.decided = Some(decided);
         transaction.content.release_all();
         self.drop_spill();
-        for index in 0..self.children.len() {
-            if let Some(cursor) = self.children[index].cursor() {
-                let stage = cursor.stage.unwrap_or(Stage::Mail);
-                self.leave_message(index, Outcome::Aborted, stage);
-            }
-        }
+        self.abort_from(0);
     }
 }

@@ -106,16 +106,15 @@ impl Session {
             }
             return;
         }
-        let evaluation = self.children[index].evaluation;
-        let decides = !verdict.delivers() && !evaluation;
-        let meant = match (stage, &verdict) {
+        let verdict = match (stage, verdict) {
             // There is nothing to throw away yet: Postfix logs it and goes on.
             (Stage::Connect | Stage::Helo | Stage::Unknown, Verdict::Discard) => Verdict::Continue,
-            _ => verdict.clone(),
+            (_, verdict) => verdict,
         };
-        self.children[index].step =
-            if decides && !meant.delivers() { Step::Decided(meant.clone()) } else { Step::Passed };
-        match (stage, meant) {
+        let child = &mut self.children[index];
+        let decides = !verdict.delivers() && !child.evaluation;
+        child.step = if decides { Step::Decided(verdict.clone()) } else { Step::Passed };
+        match (stage, verdict) {
             (_, Verdict::Continue) | (Stage::Unknown, _) => {}
             (Stage::Connect | Stage::Helo, _) => {
                 self.quit_child(index, Gone::Left);
@@ -198,10 +197,15 @@ impl Session {
 
     /// Whoever stands behind a child that has ended the matter will not be asked: his part is over.
     pub(super) fn abort_behind(&mut self, index: usize) {
-        for behind in index + 1..self.children.len() {
-            if let Some(cursor) = self.children[behind].cursor() {
+        self.abort_from(index + 1);
+    }
+
+    /// Ends the part of every child from the one with number `first` on that is still in the message.
+    pub(super) fn abort_from(&mut self, first: usize) {
+        for index in first..self.children.len() {
+            if let Some(cursor) = self.children[index].cursor() {
                 let stage = cursor.stage.unwrap_or(Stage::Mail);
-                self.leave_message(behind, Outcome::Aborted, stage);
+                self.leave_message(index, Outcome::Aborted, stage);
             }
         }
     }

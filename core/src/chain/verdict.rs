@@ -76,11 +76,8 @@ impl Session {
         self.progress_at = None;
         if decided.verdict.delivers() {
             self.mark_unfiltered();
-        }
-        if decided.verdict.delivers()
-            && let Some(transaction) = &self.transaction
-        {
-            for edit in transaction.content.render(self.answer.actions) {
+            let content = self.transaction.as_ref().map(|transaction| &transaction.content);
+            for edit in content.map_or_else(Vec::new, |content| content.render(self.answer.actions)) {
                 if self.filter.edit(edit).is_err() {
                     debug_assert!(false, "an edit that the filter refuses");
                     return self.finish();
