@@ -222,6 +222,12 @@ pub enum LimitName {
     MacroBytes,
     /// [`crate::limits::Limits::spill_bytes`].
     SpillBytes,
+    /// [`crate::limits::Limits::total_body_bytes`].
+    TotalBodyBytes,
+    /// [`crate::limits::Limits::total_spill_bytes`].
+    TotalSpillBytes,
+    /// [`crate::limits::Limits::message_time`].
+    MessageTime,
     /// The spill file failed: a full disk, or a folder that cannot be written.
     SpillFile,
 }
@@ -236,6 +242,9 @@ impl fmt::Display for LimitName {
             Self::BodyBytes => "body too long for memory",
             Self::MacroBytes => "macros too long",
             Self::SpillBytes => "body too long for its file",
+            Self::TotalBodyBytes => "too much in memory for all messages together",
+            Self::TotalSpillBytes => "too much in files for all messages together",
+            Self::MessageTime => "the message took too long",
             Self::SpillFile => "the file for the body failed",
         })
     }

@@ -33,6 +33,7 @@ pub mod message;
 mod outbox;
 pub mod policy;
 pub mod pool;
+pub mod reserve;
 pub mod service;
 pub mod time;
 pub mod wire;

@@ -1,8 +1,8 @@
-//! The bounds of one session. Past any of them the message ends in a temporary failure, never in a fallback.
+//! The bounds of one session, and of all together. Past any of them the message ends in a temporary failure, never in a fallback.
 
 use core::time::Duration;
 
-/// The bounds of one session, each with its default and reason.
+/// The bounds of sessions, each with its default and reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Longest frame taken from a peer, in bytes after the length field. Default 1 MiB + 64 KiB: above the largest
@@ -16,12 +16,18 @@ pub struct Limits {
     pub headers: usize,
     /// Most bytes of headers, names and values. Default 16 MiB.
     pub header_bytes: usize,
-    /// Most bytes of the body that the MTA sends held in memory by one session. What goes beyond that is put into a file; what streams through is not held and does not count. Default 4 MiB: nearly all mail, and a thousand sessions
-    /// at their limit fit into 4 GiB.
+    /// Most bytes of the body that the MTA sends held in memory by one session. What goes beyond that is put into a file;
+    /// what streams through is not held and does not count. Default 4 MiB: nearly all mail.
     pub body_bytes: usize,
+    /// Most bytes of bodies and edits held in memory by all sessions together. Past it bodies go into their files at once.
+    /// Default 1 GiB: what a mail host of 4 GiB can spare, and two hundred and fifty sessions at their own limit.
+    pub total_body_bytes: u64,
     /// Most bytes of one message in a file. Default 1 GiB: more than MTAs accept. 0: no files, and a message past
     /// `body_bytes` is a temporary failure.
     pub spill_bytes: u64,
+    /// Most bytes of the files of all sessions together. Default 8 GiB: eight messages of the longest kind, and less than
+    /// the spool of an MTA that accepts such messages needs anyway.
+    pub total_spill_bytes: u64,
     /// Most edits by one child to one message, body pieces aside. Default 10,000: finding a header costs time in
     /// proportion to the headers, so this bounds what a child can make us do.
     pub edits: usize,
@@ -47,6 +53,9 @@ pub struct Limits {
     pub command_budget: Option<Duration>,
     /// The same for the answer to end of message. Default: three seconds below the 300 s of both MTAs.
     pub message_budget: Option<Duration>,
+    /// How long a message may take from its sender to the end of its content, whoever is slow. Default 7200 s: milters
+    /// give up on a silent MTA after 7210 s (libmilter), and a message that they lose would get their fallback.
+    pub message_time: Duration,
     /// How often PROGRESS is sent while end of message is pending. Default 5 s: half of Sendmail's 10 s per reply.
     pub progress: Duration,
 }
@@ -60,7 +69,9 @@ impl Default for Limits {
             headers: 50_000,
             header_bytes: 16 << 20,
             body_bytes: 4 << 20,
+            total_body_bytes: 1 << 30,
             spill_bytes: 1 << 30,
+            total_spill_bytes: 8 << 30,
             edits: 10_000,
             edit_bytes: 64 << 20,
             macro_bytes: 256 << 10,
@@ -71,6 +82,7 @@ impl Default for Limits {
             mta_greeting: Duration::from_secs(300),
             command_budget: None,
             message_budget: None,
+            message_time: Duration::from_secs(7200),
             progress: Duration::from_secs(5),
         }
     }

@@ -149,7 +149,7 @@ pub struct Environment {
 /// How a child's part in the session or message stands, as other children's conditions may read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChildState {
-    /// It takes part and has not decided.
+    /// It takes part and has not decided; a child that stands behind the one that is decided on is asked later.
     Running,
     /// It accepted, or ended the message without objection.
     Accepted,
@@ -159,6 +159,9 @@ pub enum ChildState {
     TemporarilyFailed,
     /// It discarded.
     Discarded,
+    /// It has not answered what it was asked and stands before the child that is decided on: [`Decision::Await`] waits
+    /// for it.
+    Pending,
     /// A condition stopped it.
     Stopped,
     /// It failed or left the session.
@@ -182,7 +185,8 @@ pub struct Facts<'a> {
     pub header: Option<(&'a [u8], &'a [u8])>,
     /// The body chunk that is about to be shown.
     pub body: Option<&'a [u8]>,
-    /// The state of every child, in chain order.
+    /// The state of every child, in chain order. At CONNECT, HELO, MAIL, RCPT, DATA and UNKNOWN it is that after this
+    /// command, from headers on that after the whole message, for the children that stand before.
     pub children: &'a [ChildState],
     /// Wall clock and load.
     pub environment: Environment,
@@ -225,6 +229,9 @@ pub enum Decision {
     Stop(Why),
     /// An answer is needed first; the same question is decided again with the same facts once it is there.
     Need(Question),
+    /// The state of another child is needed first, which is [`ChildState::Pending`]: decided again once it is not. Whoever
+    /// waits for a child that is not pending waits until the time for the answer is over.
+    Await(ChildIndex),
 }
 
 /// An immutable snapshot of what the configuration says. A session keeps the one that it started with.

@@ -30,6 +30,8 @@ pub(super) struct Child {
     /// The look-up that the policy waits for, and the answers so far.
     pub(super) asking: Option<QueryId>,
     pub(super) answers: Answers,
+    /// The child before it whose state the policy waits for.
+    pub(super) awaited: Option<ChildIndex>,
     pub(super) timer: Option<Timer>,
     /// Since when a reply is awaited, and how long it was awaited before in this message.
     busy_since: Option<Instant>,
@@ -146,10 +148,18 @@ impl Child {
             watched: watched.fold(0, |bits, fact| bits | 1 << fact.stage as u16),
             asking: None,
             answers: Answers::default(),
+            awaited: None,
             timer: None,
             busy_since: None,
             elapsed: Duration::ZERO,
         }
+    }
+
+    /// A decision was made, or is not needed any more.
+    pub(super) fn forget_asked(&mut self) {
+        self.asking = None;
+        self.answers = Answers::default();
+        self.awaited = None;
     }
 
     pub(super) const fn is_watched(&self, stage: Stage) -> bool {

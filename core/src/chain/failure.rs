@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::child::{Child, Gone, Link, Part, Step, Timer};
 use super::commands::fallback_step;
 use super::{Life, Session};
-use crate::event::{Event, Failure, Outcome, TimerName};
+use crate::event::{Event, Failure, LimitName, Outcome, TimerName};
 use crate::machine::Output;
 use crate::policy::{ChildIndex, Fallback};
 use crate::time::Instant;
@@ -29,7 +29,7 @@ impl Session {
         let refused = matches!(failure, Failure::Connect(_) | Failure::Closed(_));
         child.link = Link::Gone(Gone::Failed(fallback));
         child.timer = None;
-        child.asking = None;
+        child.forget_asked();
         if !refused {
             self.outputs.push_back(Output::Close { peer: child.peer, flush_by: None });
         }
@@ -112,9 +112,16 @@ impl Session {
         let children = self.children.iter().filter_map(|child| Some(child.timer?.deadline));
         let mta = self.mta_timer.map(|(_, deadline)| deadline);
         let budget = self.budget.map(|(deadline, _)| deadline);
-        let all =
-            children.chain(mta).chain(budget).chain(self.unread_until).chain(self.progress_at).chain(closing);
+        let message = self.message_deadline();
+        let mta = mta.into_iter().chain(message).chain(self.unread_until);
+        let all = children.chain(mta).chain(budget).chain(self.progress_at).chain(closing);
         all.map(|deadline| self.clock.fires_at(deadline)).min()
+    }
+
+    /// Until when the message in hand has to be complete, unless its outcome is certain.
+    fn message_deadline(&self) -> Option<Instant> {
+        let transaction = self.transaction.as_ref().filter(|transaction| transaction.decided.is_none())?;
+        Some(transaction.started + self.policy.limits().message_time)
     }
 
     /// The MTA waits no longer: every child whose answer is still missing has failed.
@@ -153,6 +160,10 @@ impl Session {
             transaction.read_on = true;
             fired = true;
         }
+        if self.message_deadline().is_some_and(|deadline| self.clock.is_due(deadline)) {
+            self.over_limit(LimitName::MessageTime);
+            fired = true;
+        }
         if let Some((deadline, limit)) = self.budget
             && self.clock.is_due(deadline)
         {
@@ -186,6 +197,7 @@ impl Session {
 fn has_a_say(child: &Child, stage: Stage) -> bool {
     let in_message = matches!(stage, Stage::Mail | Stage::Rcpt | Stage::Data);
     let takes_part = !in_message || matches!(child.part, Part::In(_));
-    let asked = child.asking.is_some() || child.up().is_some_and(|client| client.wants(stage));
+    let consults = child.asking.is_some() || child.awaited.is_some();
+    let asked = consults || child.up().is_some_and(|client| client.wants(stage));
     takes_part && (child.is_coming() || asked)
 }

@@ -76,7 +76,9 @@ impl Session {
         let Some(transaction) = &self.transaction else { return true };
         let limits = self.policy.limits();
         let held = transaction.content.body_bytes();
-        if held > limits.body_bytes / 2 * 3 && transaction.decided.is_none() {
+        let crowded = transaction.crowded && held > limits.read_ahead / 2;
+        let behind = crowded || held > limits.body_bytes / 2 * 3;
+        if behind && transaction.decided.is_none() {
             // The file has to catch up first.
             return transaction.read_on;
         }
@@ -275,6 +277,7 @@ impl Session {
         transaction.decided = Some(decided);
         transaction.content.release_all();
         self.drop_spill();
+        self.share.clear();
         self.abort_from(0);
     }
 }

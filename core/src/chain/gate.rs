@@ -4,6 +4,7 @@
 //! |---|---|
 //! | CONNECT, HELO, MAIL, DATA, UNKNOWN | nobody: an ABORT takes MAIL and DATA back |
 //! | RCPT | every enforcing child before it, which must have no objection: a recipient cannot be taken back (not with `manager.recipients = "parallel"`) |
+//! | a decision that reads another child's verdict | that child, when it stands before |
 //! | content | the children before it that may still change what it is shown |
 //! | end of message | every enforcing child before it, which must deliver: autolearning, greylists and archives must not see refused mail |
 //!
@@ -38,6 +39,16 @@ impl Session {
     pub(super) fn may_end(&self, index: usize) -> bool {
         let child = &self.children[index];
         child.evaluation || child.independent || self.enforcing_before(index).all(delivers)
+    }
+
+    /// Whether the state of the child number `other` will still change before the child number `index` has to be shown what
+    /// comes at `stage`: a condition that reads it waits. Nobody waits for a child behind, as none does behind an MTA.
+    pub(super) fn is_pending(&self, other: usize, index: usize, stage: Stage) -> bool {
+        let Some(child) = self.children.get(other).filter(|_| other < index) else { return false };
+        match stage.is_content() {
+            true => matches!(child.part, Part::In(_)),
+            false => matches!(child.step, Step::Todo | Step::Waiting),
+        }
     }
 
     fn enforcing_before(&self, index: usize) -> impl Iterator<Item = &Child> {

@@ -45,6 +45,7 @@ use crate::event::{Event, Failure, TimerName, Verdict};
 use crate::filter::Filter;
 use crate::machine::{Closure, Input, Machine, Output, Peer};
 use crate::policy::{ChildIndex, Environment, Policy};
+use crate::reserve::{Reserve, Share};
 use crate::time::{Clock, Instant};
 use crate::wire::{ConnectInfo, Macros, Negotiation, Stage};
 
@@ -85,6 +86,8 @@ pub struct Session {
     progress_at: Option<Instant>,
     /// When the MTA will have been left unread for too long.
     unread_until: Option<Instant>,
+    /// Its part of what all sessions may keep.
+    share: Share,
     outputs: VecDeque<Output>,
     next_query: u32,
     next_spill: u32,
@@ -144,6 +147,7 @@ impl Session {
             budget: None,
             progress_at: None,
             unread_until: None,
+            share: Share::default(),
             outputs: VecDeque::new(),
             next_query: 0,
             next_spill: 0,
@@ -151,6 +155,13 @@ impl Session {
             life: Life::Running,
             waits_until: None,
         }
+    }
+
+    /// Counts what it keeps with `reserve`, so that all sessions together stay within their limits.
+    #[must_use]
+    pub fn with_reserve(mut self, reserve: Arc<dyn Reserve>) -> Self {
+        self.share = Share::of(reserve);
+        self
     }
 
     fn now(&self) -> Instant {

@@ -8,7 +8,7 @@ use super::Session;
 use super::child::{Child, Gone, Link, Part, Step};
 use crate::event::{Event, Outcome, Verdict};
 use crate::machine::{Answer, Output, QueryId};
-use crate::policy::{Answers, ChildIndex, ChildState, Decision, Facts, Why};
+use crate::policy::{ChildIndex, ChildState, Decision, Facts, Why};
 use crate::wire::{Stage, first_string};
 
 /// What the policy said, applied.
@@ -29,18 +29,23 @@ impl Session {
         if !child.is_watched(stage) {
             return Consulted::Runs(Vec::new());
         }
-        if child.asking.is_some() {
+        let waits_for = |other: ChildIndex| self.is_pending(usize::from(other.0), index, stage);
+        if child.asking.is_some() || child.awaited.is_some_and(waits_for) {
             return Consulted::Waits;
         }
         match self.decide_on(index, stage) {
             Decision::Run(effects) => {
-                self.children[index].answers = Answers::default();
+                self.children[index].forget_asked();
                 Consulted::Runs(effects.macros)
             }
             Decision::Stop(why) => {
-                self.children[index].answers = Answers::default();
+                self.children[index].forget_asked();
                 self.stop_child(index, stage, why);
                 Consulted::Stopped
+            }
+            Decision::Await(other) => {
+                self.children[index].awaited = Some(other);
+                Consulted::Waits
             }
             Decision::Need(question) => {
                 let query = QueryId(self.next_query);
@@ -55,7 +60,11 @@ impl Session {
     }
 
     fn decide_on(&self, index: usize, stage: Stage) -> Decision {
-        let children: Vec<ChildState> = self.children.iter().map(state).collect();
+        let state_of = |other: usize| match self.is_pending(other, index, stage) {
+            true => ChildState::Pending,
+            false => state(&self.children[other]),
+        };
+        let children: Vec<ChildState> = (0..self.children.len()).map(state_of).collect();
         let payload = self.command.as_ref().map(|command| &command.payload[..]);
         let cursor = self.children[index].cursor();
         let header =
@@ -116,7 +125,7 @@ impl Session {
     pub(super) fn quit_child(&mut self, index: usize, why: Gone) -> Option<crate::time::Instant> {
         let flush_by = self.now() + self.policy.children()[index].timeouts.writing;
         let child = &mut self.children[index];
-        child.asking = None;
+        child.forget_asked();
         let link = core::mem::replace(&mut child.link, Link::Gone(why));
         let flush_by = match link {
             Link::Up(mut client) => {

@@ -73,6 +73,9 @@ impl Session {
         cursor.edit_bytes += bytes;
         cursor.edit_count += usize::from(!matches!(edit, Edit::ReplaceBody(_)));
         cursor.edits.push(edit);
+        if let Some(transaction) = &mut self.transaction {
+            transaction.edit_bytes += bytes;
+        }
         let too_much = |what, limit| Fault::TooMuch { what, limit };
         let fault = if cursor.edit_count > limits.edits {
             Some(too_much("edits", limits.edits))

@@ -13,6 +13,7 @@ impl Session {
     /// from the stage `forget` on included.
     pub(super) fn end_transaction(&mut self, end: MessageEnd, forget: Stage) {
         self.drop_spill();
+        self.share.clear();
         if let Some(transaction) = self.transaction.take() {
             let decided = transaction.decided.clone();
             let end = match (transaction.over, &decided, end) {
@@ -40,8 +41,7 @@ impl Session {
                 }
                 child.part = Part::Out;
                 child.uncommitted = None;
-                child.asking = None;
-                child.answers = crate::policy::Answers::default();
+                child.forget_asked();
             }
         }
         self.macros.forget_from(forget);

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::Session;
 use crate::event::LimitName;
 use crate::machine::{Input, Output, SpillId};
+use crate::reserve::Room;
 use crate::wire::{Decoder, Frame};
 
 /// The file of one message.
@@ -17,20 +18,33 @@ pub(super) struct Spill {
 }
 
 impl Session {
-    /// Puts away what is past the memory limit, half of it at once, so that files are written in large pieces.
+    /// Puts away what is past the memory limit of this session, or of all, half of it at once, so that files are written in large pieces.
     pub(super) fn put_away(&mut self) {
-        let limits = *self.policy.limits();
         let Some(transaction) = &mut self.transaction else { return };
+        let limits = self.policy.limits();
         let held = transaction.content.body_bytes();
         if held > limits.body_bytes.saturating_mul(2) || held > limits.body_bytes && limits.spill_bytes == 0 {
             return self.over_limit(LimitName::BodyBytes);
         }
-        if held <= limits.body_bytes {
+        let kept = (held + transaction.edit_bytes) as u64;
+        transaction.crowded = !self.share.fit(Room::Memory, kept, limits.total_body_bytes);
+        if transaction.crowded {
+            // What is read at once may come too much; the rest has to wait for the file.
+            let excess = kept.saturating_sub(self.share.memory());
+            if limits.spill_bytes == 0 || excess > limits.read_ahead as u64 {
+                return self.over_limit(LimitName::TotalBodyBytes);
+            }
+        } else if held <= limits.body_bytes {
             return;
         }
-        let data = transaction.content.put_away(limits.body_bytes / 2);
-        if transaction.content.bytes_away() > limits.spill_bytes {
+        let keep = if transaction.crowded { limits.read_ahead / 4 } else { limits.body_bytes / 2 };
+        let data = transaction.content.put_away(keep);
+        let away = transaction.content.bytes_away();
+        if away > limits.spill_bytes {
             return self.over_limit(LimitName::SpillBytes);
+        }
+        if !self.share.fit(Room::Files, away, limits.total_spill_bytes) {
+            return self.over_limit(LimitName::TotalSpillBytes);
         }
         if data.is_empty() {
             return;

@@ -29,6 +29,10 @@ pub(super) struct Transaction {
     pub(super) body_received: u64,
     /// The MTA was left unread for too long: from now on everything is taken, whoever is behind.
     pub(super) read_on: bool,
+    /// Bytes of edits that children have sent.
+    pub(super) edit_bytes: usize,
+    /// All sessions together keep too much: what is here has to go into the file before more is taken.
+    pub(super) crowded: bool,
     /// The file with what does not fit into memory.
     pub(super) spill: Spill,
     /// The outcome is certain and is not delivery: the rest is only drained.
@@ -52,6 +56,8 @@ impl Transaction {
             body_done: false,
             body_received: 0,
             read_on: false,
+            edit_bytes: 0,
+            crowded: false,
             spill: Spill::default(),
             decided: None,
             over: None,

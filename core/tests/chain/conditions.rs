@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millstream_core::machine::{Answer, Question};
-use millstream_core::policy::{Decision, Effects, Facts, Why};
-use millstream_core::wire::Stage;
+use millstream_core::policy::{ChildIndex, ChildState, Decision, Effects, Facts, Why};
+use millstream_core::wire::{Final, Reply, Stage};
 
 use crate::driver::{Decide, World, agrees, policy};
 
@@ -127,4 +127,90 @@ fn macros_that_a_condition_sets_reach_that_child_only() {
     world.mail();
     assert_eq!(world.macros(0), [("{trusted_domain}".to_owned(), "yes".to_owned())]);
     assert_eq!(world.macros(1), []);
+}
+
+/// Runs, or stops, once the first child has said what it has to say.
+fn reads_the_first(child: millstream_core::policy::ChildIndex, facts: &Facts<'_>) -> Decision {
+    match (child.0, facts.children[0]) {
+        (0, _) => run(),
+        (_, ChildState::Pending) => Decision::Await(ChildIndex(0)),
+        (_, ChildState::Rejected | ChildState::TemporarilyFailed | ChildState::Accepted) => stop(),
+        _ => run(),
+    }
+}
+
+#[test]
+fn a_condition_that_reads_anothers_verdict_on_a_command_waits_for_it() {
+    let mut policy = policy(2);
+    policy.watched = vec![Stage::Mail];
+    policy.decide = |child, _, facts, _| reads_the_first(child, facts);
+    let silent_at_mail = |stage: Stage, payload: &[u8]| match stage {
+        Stage::Mail => None,
+        stage => agrees(stage, payload),
+    };
+    let world = || World::new(policy.clone(), &[silent_at_mail, agrees]).begin("Postfix 3.7");
+    for (answer, seen) in [(Final::Continue, "CHM"), (Final::Accept, "CH")] {
+        let mut world = world();
+        world.told.clear();
+        world.mail();
+        assert_eq!((world.seen(1), world.told_letters()), ("CH".to_owned(), String::new()));
+        world.reply(0, &Reply::Final(answer.clone()));
+        assert_eq!((world.seen(1), world.told_letters().len()), (seen.to_owned(), 1), "{answer:?}");
+    }
+    let mut world = world();
+    world.mail();
+    world.told.clear();
+    world.close(0);
+    assert_eq!(
+        (world.seen(1), world.told_letters()),
+        ("CH".to_owned(), "t".to_owned()),
+        "its fallback counts"
+    );
+}
+
+#[test]
+fn a_condition_that_reads_anothers_verdict_on_the_content_waits_for_the_whole_message() {
+    for (answer, seen) in [(Final::Continue, "CHMRTA"), (Final::Discard, "CHMRTA")] {
+        let mut policy = policy(2);
+        policy.watched = vec![Stage::Header];
+        policy.decide = |child, _, facts, _| reads_the_first(child, facts);
+        let silent_at_end = |stage: Stage, payload: &[u8]| match stage {
+            Stage::EndOfMessage => None,
+            stage => agrees(stage, payload),
+        };
+        let mut world = World::new(policy, &[silent_at_end, agrees]).begin("Postfix 3.7");
+        world.message();
+        world.end();
+        assert_eq!((world.seen(0), world.seen(1)), ("CHMRTLNBE".to_owned(), "CHMRT".to_owned()));
+        world.reply(0, &Reply::Final(answer.clone()));
+        assert_eq!(world.seen(1), seen, "{answer:?}");
+        assert_eq!(world.told_letters().len(), 7, "every reply is there");
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_child_behind() {
+    let mut policy = policy(2);
+    policy.watched = vec![Stage::Connect, Stage::Header, Stage::EndOfMessage];
+    policy.decide = |child, _, facts, _| {
+        assert!(child.0 == 1 || facts.children[1] == ChildState::Running);
+        run()
+    };
+    let mut world = World::new(policy, &[agrees, agrees]).begin("Postfix 3.7");
+    world.message();
+    world.end();
+    assert_eq!(world.seen(0), "CHMRTLNBE");
+}
+
+/// A policy that asks for what never comes: time goes on, and the answer is the fallback.
+#[test]
+fn a_condition_that_waits_for_itself_ends_with_the_time_for_the_answer() {
+    let mut policy = policy(1);
+    policy.watched = vec![Stage::Mail];
+    policy.decide = |child, _, _, _| Decision::Await(child);
+    let mut world = World::new(policy, &[agrees]).begin("Postfix 3.7");
+    world.mail();
+    world.told.clear();
+    world.wait(std::time::Duration::from_secs(28));
+    assert_eq!(world.told_letters(), "t");
 }

@@ -14,6 +14,7 @@ use millstream_core::policy::{
     Answers, ChildIndex, ChildSettings, Decision, Endpoint, Environment, Facts, FailureKind, Fallback,
     Limits, Policy, Recipients, Timeouts,
 };
+use millstream_core::reserve::Reserve;
 use millstream_core::time::Instant;
 use millstream_core::wire::{
     Actions, Command, Decoder, Edit, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX,
@@ -168,6 +169,12 @@ impl World {
             disk_used: 0,
             disk_dropped: false,
         }
+    }
+
+    /// Counts what it keeps with `reserve`.
+    pub(crate) fn counting(mut self, reserve: Arc<dyn Reserve>) -> Self {
+        self.session = self.session.with_reserve(reserve);
+        self
     }
 
     pub(crate) fn offering(mut self, actions: Actions, protocol: Protocol) -> Self {
