@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::dkim::Key;
 use crate::process::Process;
-use crate::require::program_path;
+use crate::real_children::opendkim;
 use crate::until::{PATIENCE, until_some};
 
 /// The interpreter that Debian's python3-milter belongs to; another one may come first in `PATH`.
@@ -104,7 +104,7 @@ impl Plan {
     pub fn needs(&self) -> &'static [&'static str] {
         match self.program {
             Program::Python(..) => &[PYTHON, "/usr/lib/python3/dist-packages/Milter/__init__.py"],
-            Program::OpenDkim => &["opendkim", "opendkim-genkey"],
+            Program::OpenDkim => opendkim::NEEDS,
             Program::Absent | Program::Hung => &[],
         }
     }
@@ -151,14 +151,7 @@ impl RunningChild {
                 command.args(arguments);
                 Some(Process::start(&plan.name, &mut command, &output))
             }
-            Program::OpenDkim => {
-                let configuration = socket.with_extension("conf");
-                fs::write(&configuration, opendkim_conf(socket, &key()))
-                    .expect("opendkim.conf can be written");
-                let mut command = Command::new(program_path("opendkim"));
-                command.arg("-x").arg(&configuration).arg("-f");
-                Some(Process::start(&plan.name, &mut command, &output))
-            }
+            Program::OpenDkim => Some(opendkim::start(&plan.name, socket, &key(), opendkim::Mode::Sign)),
             Program::Absent | Program::Hung => None,
         };
         // The kernel completes connections to it; nobody accepts them.
@@ -215,15 +208,4 @@ impl RunningChild {
             self.record().lines().map(|line| line.chars().take(400).collect::<String>() + "\n").collect();
         panic!("the record of {} never has a line with {parts:?}, but\n{record}", self.plan.name);
     }
-}
-
-fn opendkim_conf(socket: &Path, key: &Key) -> String {
-    format!(
-        "Domain {}\nSelector {}\nKeyFile {}\nSocket local:{}\nUMask 000\nMode s\nUserID root\n\
-         InternalHosts 127.0.0.1\nBackground no\nSyslog no\nAutoRestart no\n",
-        Key::DOMAIN,
-        Key::SELECTOR,
-        key.private.display(),
-        socket.display()
-    )
 }

@@ -29,6 +29,16 @@ impl Seen {
     /// keeps or throws away.
     #[must_use]
     pub fn of(chain: &Chain, exchanges: &[Exchange], kept: usize) -> Self {
+        Self::of_messages(chain.domain(), exchanges, |queued| chain.deliveries(queued - kept))
+    }
+
+    /// The same for recipients in `domain`; `deliveries` gets what was delivered, told how many messages were queued.
+    #[must_use]
+    pub fn of_messages(
+        domain: &str,
+        exchanges: &[Exchange],
+        deliveries: impl FnOnce(usize) -> Vec<Delivered>,
+    ) -> Self {
         let replies: Vec<&Reply> = exchanges
             .iter()
             .flat_map(|exchange| {
@@ -41,14 +51,11 @@ impl Seen {
             .collect();
         let queue_ids: Vec<String> = replies.iter().filter_map(|reply| reply.queue_id()).collect();
         let normal = |text: &str| {
-            let text = text.replace(chain.domain(), "DOMAIN");
+            let text = text.replace(domain, "DOMAIN");
             queue_ids.iter().fold(text, |text, id| text.replace(id.as_str(), "QUEUE-ID"))
         };
-        let mut delivered: Vec<String> = chain
-            .deliveries(queue_ids.len() - kept)
-            .iter()
-            .map(|message| normal(&without_times(message)))
-            .collect();
+        let mut delivered: Vec<String> =
+            deliveries(queue_ids.len()).iter().map(|message| normal(&without_times(message))).collect();
         delivered.sort();
         Self { replies: replies.iter().map(|reply| normal(&reply.text())).collect(), delivered }
     }

@@ -23,6 +23,8 @@ pub struct Key {
 impl Key {
     /// The domain it signs for.
     pub const DOMAIN: &str = "mx.test";
+    /// A domain that has the same key in DNS, as a stranger whose mail is verified.
+    pub const OTHER_DOMAIN: &str = "elsewhere.test";
     /// Its name in the domain.
     pub const SELECTOR: &str = "suite";
 
@@ -62,5 +64,26 @@ impl Key {
             .expect("the verifier can be run");
         verifier.stdin.take().expect("a pipe was asked for").write_all(message).expect("the verifier reads");
         verifier.wait().expect("the verifier ends").success()
+    }
+
+    /// The message with a signature of [`OTHER_DOMAIN`](Self::OTHER_DOMAIN) above it.
+    ///
+    /// # Panics
+    /// When the signer cannot be run.
+    #[must_use]
+    pub fn sign_elsewhere(&self, message: &[u8]) -> Vec<u8> {
+        let mut signer = Command::new(PYTHON)
+            .arg("-B")
+            .arg(scripts().join("dkim_sign.py"))
+            .args([Self::SELECTOR, Self::OTHER_DOMAIN])
+            .arg(&self.private)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the signer can be run");
+        signer.stdin.take().expect("a pipe was asked for").write_all(message).expect("the signer reads");
+        let signed = signer.wait_with_output().expect("the signer ends");
+        assert!(signed.status.success(), "the signer: {}", signed.status);
+        signed.stdout
     }
 }

@@ -7,6 +7,7 @@
 //! | suite | what it runs |
 //! |---|---|
 //! | `tests/real_mail` | Postfix, Sendmail, opendkim and python3-milter children, with and without the manager between them |
+//! | `tests/real_milters` | opendkim, clamav-milter, spamass-milter and rspamd in one chain, directly in Postfix and behind the manager |
 //! | `tests/hostile` | raw sockets against the manager: garbage, silence, floods |
 //!
 //! | variable | effect |
@@ -23,6 +24,7 @@
     reason = "a test helper reports by panicking"
 )]
 
+pub mod account;
 pub mod child_side;
 pub mod children;
 pub mod compare;
@@ -37,6 +39,7 @@ pub mod mta_side;
 pub mod post;
 pub mod postfix;
 pub mod process;
+pub mod real_children;
 pub mod require;
 pub mod scratch;
 pub mod sendmail;

@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use crate::account;
 use crate::process::Process;
 
 /// A running `milter-manager`, killed when this is dropped.
@@ -97,17 +98,7 @@ const USER: &str = "nobody";
 /// # Panics
 /// When there is no such user, or it cannot be given.
 pub fn give_to_manager(folder: &Path) {
-    let users = fs::read_to_string("/etc/passwd").expect("there are users");
-    let mut fields = users
-        .lines()
-        .map(|line| line.split(':').collect::<Vec<_>>())
-        .find(|fields| fields.first() == Some(&USER))
-        .expect("the user exists")
-        .into_iter()
-        .skip(2)
-        .map(|number| number.parse::<u32>().ok());
-    let (user, group) = (fields.next().flatten(), fields.next().flatten());
-    std::os::unix::fs::chown(folder, user, group).expect("root can give a folder away");
+    account::give_to(USER, folder);
 }
 
 /// The settings that every test wants, then the test's own.

@@ -1,0 +1,39 @@
+//! spamd with local tests only, and spamass-milter.
+
+use std::path::Path;
+
+use super::without_network;
+use crate::process::Process;
+
+/// What has to be installed.
+pub const NEEDS: &[&str] = &["spamd", "spamc", "spamass-milter", "unshare"];
+
+/// The text that every spam filter takes for spam, in two parts: this file is not to be taken for it.
+pub const GTUBE: [&str; 2] = ["XJS*C4JDBQADN1.NSBN3*2IDNEN*", "GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"];
+
+/// Starts spamd on `socket`. The caller waits until it listens.
+///
+/// It learns nothing: what it says of a message must not depend on those before.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn start_spamd(socket: &Path) -> Process {
+    let mut command = without_network("spamd");
+    command.args(["--local", "--nouser-config", "--max-children=2", "--min-children=2", "--syslog=stderr"]);
+    command.args(["--cf=use_bayes 0", "--cf=bayes_auto_learn 0", "--socketmode=0666"]);
+    command.arg(format!("--socketpath={}", socket.display()));
+    Process::start("spamd", &mut command, &socket.with_extension("output"))
+}
+
+/// Starts spamass-milter on `socket`. The caller waits until it listens.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn start_milter(socket: &Path, spamd: &Path) -> Process {
+    let mut command = without_network("spamass-milter");
+    // Header fields only, and refusal from 15 points on.
+    command.arg("-p").arg(socket).args(["-m", "-r", "15", "--", "-U"]).arg(spamd);
+    Process::start("spamass-milter", &mut command, &socket.with_extension("output"))
+}
