@@ -65,6 +65,16 @@ impl Coverage {
         out
     }
 
+    /// The cells that were visited although nobody knows how.
+    pub(crate) fn impossible(&self) -> Vec<String> {
+        let cells = STATES
+            .iter()
+            .zip(&self.0)
+            .flat_map(|(state, row)| INPUTS.iter().zip(row).map(move |it| (state, it)));
+        let visited = cells.filter(|(state, (input, count))| **count > 0 && !can_occur(state, input));
+        visited.map(|(state, (input, count))| format!("{state} x {input}: {count}")).collect()
+    }
+
     /// The cells that can occur and were visited less than `least` times.
     pub(crate) fn thin(&self, least: u64) -> Vec<String> {
         let mut thin = Vec::new();

@@ -1,6 +1,6 @@
 //! Framing for the world's own ends of the connections.
 
-use super::plan::{Frame, Text};
+use crate::plan::{Frame, Text};
 
 pub(crate) fn encode((letter, payload): &Frame) -> Text {
     let length = u32::try_from(payload.len() + 1).unwrap();

@@ -1,6 +1,6 @@
 //! Bytes as people read them.
 
-use super::plan::Text;
+use crate::plan::Text;
 
 pub(crate) fn show(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(100)];

@@ -1,9 +1,9 @@
 //! Content in the model: one child after another, each shown what those before it have made of the message.
 
-use super::model::Model;
-use super::plan::{Fallback, Frame};
-use super::postfix::Message;
+use super::Model;
 use super::runner::{Reach, Verdict};
+use crate::plan::{Fallback, Frame};
+use crate::queue::Message;
 
 impl Model<'_> {
     /// Runs the content through the chain; says who refused, and the message as it became.

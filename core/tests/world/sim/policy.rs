@@ -10,12 +10,12 @@ use millstream_core::policy::{
 };
 use millstream_core::wire::Stage;
 
-use super::plan::{Bounds, Effect, Fallback, Kind, Plan, Scenario, Text};
+use crate::plan::{Bounds, Effect, Fallback, Kind, Plan, Scenario, Text};
 
 #[derive(Debug)]
 pub(crate) struct Scripted {
     children: Vec<ChildSettings>,
-    plans: Vec<Plan>,
+    plans: Vec<Arc<Plan>>,
     limits: Limits,
     fallback: Fallback,
     mark: Option<String>,

@@ -1,8 +1,9 @@
 //! Recipients in the model: in order up to the first refusal, or all children at once.
 
-use super::model::{Exchange, Model, tell};
-use super::postfix::strings;
 use super::runner::Verdict;
+use super::{Model, tell};
+use crate::queue::strings;
+use crate::record::Exchange;
 
 impl Model<'_> {
     pub(crate) fn rcpt(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! The model's limits: past any of them a message is a temporary failure, whatever the children say.
 
-use super::model::Model;
+use super::Model;
 use super::runner::fallback_frame;
 
 /// What is counted in a message against the limits.

@@ -1,12 +1,8 @@
 //! Children that ran out of time, in the model: the world notes on a child's tape when the session gave it up.
 
-use super::plan::{Effect, Kind};
 use super::runner::{Runner, Verdict};
-
-/// The world's own note on a tape: the session gave this connection up because of time. Its payload is the exchange of
-/// the MTA with which that was, whether a reply was owed, and which time it was (0: the child's own, 1: the budget of an
-/// answer, 2: that for connecting).
-pub(crate) const LOST: u8 = b'!';
+use crate::plan::{Effect, Kind};
+use crate::record::LOST;
 
 impl Runner<'_> {
     /// Whether its time is over with the exchange in hand and nothing more has reached it.

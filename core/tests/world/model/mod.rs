@@ -4,22 +4,18 @@
 //! and tape (what the child saw). The tape is checked against what the child must see. It decides only what timing
 //! decides: how far a child got with a message that ended without it (aborted, or refused by a child before it).
 
-use super::bounds::{Sizes, past};
-use super::plan::{Bounds, Fallback, Frame, Text};
-use super::postfix::{Message, differ, strings};
-use super::runner::{Child, Macros, Runner, SHUTDOWN, Verdict, fallback_frame};
-use super::show::show;
+mod bounds;
+mod content;
+mod lost;
+mod recipients;
+mod runner;
 
-/// A command of the MTA and what it was told.
-pub(crate) struct Exchange {
-    pub(crate) letter: u8,
-    pub(crate) payload: Text,
-    /// Not sent, because the session asked the MTA not to.
-    pub(crate) suppressed: bool,
-    pub(crate) owed: bool,
-    /// Edits, then the final reply; `None` when the connection ended before.
-    pub(crate) reply: Option<Vec<Frame>>,
-}
+use crate::plan::{Bounds, Fallback, Frame, Text};
+use crate::queue::{Message, differ, strings};
+use crate::record::{Child, Exchange};
+use crate::show::show;
+use bounds::{Sizes, past};
+use runner::{Macros, Runner, SHUTDOWN, Verdict, fallback_frame};
 
 /// What the policy and the MTA's offer say.
 pub(crate) struct Setting {

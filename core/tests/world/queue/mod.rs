@@ -1,9 +1,9 @@
 //! A message in the MTA's queue, and what Postfix does with a milter's edits (section 7 of the protocol description);
 //! [`SendmailHeader`] knows what Sendmail does.
 
-use super::plan::{Frame, Text};
-use super::sendmail::SendmailHeader;
-use super::show::show;
+use crate::plan::{Frame, Text};
+use crate::sendmail::SendmailHeader;
+use crate::show::show;
 
 /// One header: whether the MTA made it, its name, and everything behind the colon.
 pub(crate) type Header = (bool, Text, Text);

@@ -2,33 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::{
-    Act, Effect, End, Fallback, Frame, Joined, Kind, Place, Plan, Progress, Said, Text, no_reply_bit,
-    no_send_bit,
+use crate::plan::{
+    Act, Effect, End, Fallback, Frame, Kind, Place, Progress, Said, Text, no_reply_bit, no_send_bit,
 };
-use super::postfix::Message;
-use super::show::{show, show_pairs};
+use crate::queue::Message;
+use crate::record::{Child, Seen};
+use crate::show::{show, show_pairs};
 
 /// The MTA's macros by command letter.
 pub(crate) type Macros = BTreeMap<u8, Vec<(Text, Text)>>;
-
-/// A child as the model knows it.
-pub(crate) struct Child {
-    pub(crate) plan: Plan,
-    /// What it negotiated; `None` when it never came that far.
-    pub(crate) joined: Option<Joined>,
-    pub(crate) tape: Vec<Seen>,
-    /// The MTA can hold a message.
-    pub(crate) can_hold: bool,
-    pub(crate) most_edits: u64,
-}
-
-/// A command that a child saw, with the macros that it knew for that command then, sorted.
-pub(crate) struct Seen {
-    pub(crate) letter: u8,
-    pub(crate) payload: Text,
-    pub(crate) macros: Vec<(Text, Text)>,
-}
 
 #[derive(Clone, PartialEq)]
 pub(crate) enum Verdict {
@@ -263,11 +245,12 @@ impl<'a> Runner<'a> {
         };
         // Nobody looks at macros for these, and nobody takes old ones back.
         let stale = macros.is_empty() && b"LBU".contains(&letter);
-        if seen.macros != macros && !stale && !exact {
+        let differs = seen.macros[..] != macros[..];
+        if differs && !stale && !exact {
             // The same command of another message.
             return Ok(Verdict::Cut);
         }
-        if seen.macros != macros && !stale {
+        if differs && !stale {
             return at(format!(
                 "its macros are {}, must be {}",
                 show_pairs(&seen.macros),

@@ -1,0 +1,197 @@
+//! Checks what the session sends to one child.
+
+use crate::plan::{Joined, Text, no_reply_bit, no_send_bit};
+use crate::queue::strings;
+
+/// Checks what the session sends to one child, as it leaves the session.
+pub(crate) struct Watch {
+    /// What the child chose, once its answer has reached the session.
+    joined: Option<Joined>,
+    state: u8,
+    /// The last command that wants an answer.
+    last: u8,
+    in_message: bool,
+    /// Its part in the message has ended by its own answer, and the session has had the time to know.
+    settled: bool,
+    asked: usize,
+    answered: usize,
+    mds: usize,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        Self {
+            joined: None,
+            state: 0,
+            last: 0,
+            in_message: false,
+            settled: true,
+            asked: 0,
+            answered: 0,
+            mds: 65535,
+        }
+    }
+
+    pub(crate) fn owes(&self) -> bool {
+        self.asked > self.answered
+    }
+
+    /// A whole answer has reached the session.
+    pub(crate) fn answered(&mut self, joined: Option<&Joined>) {
+        self.answered += 1;
+        if self.joined.is_none() {
+            self.joined = joined.cloned();
+        }
+    }
+
+    /// A frame of the child has reached the session.
+    pub(crate) fn note_reply(&mut self, letter: u8, refuses: bool) {
+        let ends = (self.state == b'E' && b"cs".contains(&letter))
+            || (refuses && self.last != b'R' && self.last != b'U')
+            || letter == b'a' && self.last == b'R'
+            || letter == b'd' && self.last == b'R';
+        if ends {
+            if self.in_message {
+                // What comes next is as after a message, with or without ABORT.
+                self.state = b'E';
+            }
+            self.in_message = false;
+            self.settled = false;
+        }
+    }
+
+    /// Whether it was told good-bye, as far as one could talk to it.
+    pub(crate) fn parted(&self) -> bool {
+        self.joined.is_none() || self.state == b'Q'
+    }
+
+    /// Nothing is queued for the child.
+    pub(crate) fn idle(&mut self) {
+        self.settled = true;
+    }
+
+    /// A whole frame has left the session; `owed` is whether the child owed a reply when its first byte left.
+    pub(crate) fn command(&mut self, letter: u8, payload: &[u8], owed: bool) -> Result<(), String> {
+        let name = char::from(letter);
+        if letter == b'O' {
+            if self.state != 0 {
+                return Err("a second negotiation".into());
+            }
+            self.state = b'O';
+            self.asked += 1;
+            return Ok(());
+        }
+        if letter == b'Q' {
+            if self.state == b'Q' {
+                return Err("a second QUIT".into());
+            }
+            self.state = b'Q';
+            return Ok(());
+        }
+        let Some(joined) = &self.joined else {
+            return Err(format!("'{name}' before the negotiation is done"));
+        };
+        if owed && !b"AQ".contains(&letter) {
+            return Err(format!("'{name}' while a reply is owed"));
+        }
+        if payload.len() > self.mds && letter == b'B' {
+            return Err(format!("a BODY of {} bytes", payload.len()));
+        }
+        if payload.is_empty() && b"BCHLMRUOD".contains(&letter) {
+            return Err(format!("'{name}' without payload"));
+        }
+        if letter == b'E' && !payload.is_empty() {
+            return Err("end of message with data".into());
+        }
+        if letter == b'D' {
+            let listed =
+                joined.lists.iter().find(|(listed, names)| *listed == payload[0] && !names.is_empty());
+            let texts = if payload.len() > 1 { strings(&payload[1..]) } else { Vec::new() };
+            for pair in texts.chunks(2) {
+                let bare: Text = pair[0].iter().copied().filter(|byte| !b"{}".contains(byte)).collect();
+                if listed.is_some_and(|(_, names)| !names.contains(&bare)) {
+                    return Err(format!(
+                        "macro {} for '{}', which is not listed",
+                        bare.escape_ascii(),
+                        char::from(payload[0])
+                    ));
+                }
+            }
+            return Ok(());
+        }
+        let since = match letter {
+            b'T' => 4,
+            b'U' => 3,
+            b'K' => 6,
+            _ => 2,
+        };
+        if b"MH".contains(&letter) && self.in_message {
+            return Err(format!("'{name}' inside a message, without ABORT"));
+        }
+        if joined.version < since || joined.protocol & no_send_bit(letter) != 0 {
+            return Err(format!("'{name}', which it does not want"));
+        }
+        self.transition(letter)?;
+        let joined = self.joined.as_ref().unwrap();
+        if !b"AK".contains(&letter) && joined.protocol & no_reply_bit(letter) == 0 {
+            self.asked += 1;
+            self.last = letter;
+        }
+        Ok(())
+    }
+
+    /// Section 8 of the protocol description, with the phases that the child skips passed over.
+    fn transition(&mut self, letter: u8) -> Result<(), String> {
+        let skipped = |command: u8| {
+            let joined = self.joined.as_ref().unwrap();
+            joined.protocol & no_send_bit(command) != 0
+        };
+        let mut here = vec![self.state];
+        if self.state == b'O' && (skipped(b'C') || letter == b'U') {
+            here.push(b'C');
+        }
+        if here.iter().any(|state| b"CHAE".contains(state)) && skipped(b'M') {
+            here.push(b'M');
+        }
+        if here.contains(&b'M') && skipped(b'R') {
+            here.push(b'R');
+        }
+        let allowed = |state: &u8| -> &[u8] {
+            match state {
+                b'O' => b"CUA",
+                b'C' | b'H' | b'A' => b"HMUAK",
+                b'E' => b"MHAUK",
+                b'M' => b"RAUHM",
+                b'R' => b"RTLNBEAUHM",
+                b'T' => b"LNBEA",
+                b'L' => b"LNEA",
+                b'N' | b'B' => b"BEA",
+                b'K' => b"C",
+                _ => b"",
+            }
+        };
+        // EOH not wanted: body follows the headers.
+        let body_after_headers = letter == b'B' && b"LT".contains(&self.state) && skipped(b'N');
+        let legal = body_after_headers || here.iter().any(|state| allowed(state).contains(&letter));
+        if !legal {
+            return Err(format!("'{}' after '{}'", char::from(letter), char::from(self.state)));
+        }
+        match letter {
+            b'A' => {
+                if !self.in_message && self.settled && !skipped(b'M') {
+                    return Err("ABORT without a message".into());
+                }
+                self.in_message = false;
+                self.settled = true;
+                self.state = b'A';
+            }
+            b'U' => {}
+            b'E' => self.state = b'E',
+            _ => self.state = letter,
+        }
+        if b"MRTLNBE".contains(&letter) {
+            self.in_message = true;
+        }
+        Ok(())
+    }
+}

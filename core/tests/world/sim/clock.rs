@@ -1,0 +1,137 @@
+//! Time: pauses of the whole machine, what must have happened by now, and whose time may be over.
+
+use millstream_core::event::TimerName;
+use millstream_core::machine::{Machine, Peer};
+
+use super::line::name;
+use super::{SECOND, World};
+use crate::peers::mta::MS;
+use crate::plan::Bounds;
+
+impl<M: Machine> World<M> {
+    /// The whole machine stands still for a while, its peers do not.
+    pub(super) fn pause(&mut self) {
+        let seconds = self.rng.between(3, 400);
+        self.now += seconds * SECOND;
+        self.paused = self.now;
+        self.note(b"", || format!("a pause of {seconds} s"));
+        // Who is late by less than that is just late.
+        if self.wait.is_some_and(|wait| wait + 2 * SECOND < self.now) {
+            self.grace = self.now + SECOND;
+        }
+    }
+
+    /// What must have happened by now.
+    pub(super) fn check_time(&mut self) {
+        if self.error.is_some() || self.finished {
+            return;
+        }
+        // An MTA may be left unread for five seconds.
+        let slack = 8 * SECOND;
+        if let Some((letter, since, last)) = self.mta_watch.oldest() {
+            let bound = budget(&self.scenario.bounds, letter, self.postfix) + slack;
+            let letter = char::from(letter);
+            let since = since.max(self.paused);
+            let open = !self.lines[0].over && self.lines[0].flush_by.is_none();
+            if self.now > since + bound && open && self.pending(Peer::MTA) == 0 {
+                return self.fail(format!("no reply to '{letter}' for {} s", (self.now - since) / SECOND));
+            }
+            // Sendmail waits 10 s for each reply.
+            let progress = 11 * SECOND;
+            if letter == 'E'
+                && self.now > last.max(self.paused) + progress
+                && !self.lines[0].over
+                && self.pending(Peer::MTA) == 0
+            {
+                self.fail(format!("no PROGRESS for {} ms", (self.now - last) / MS));
+            }
+        }
+        self.check_reading();
+        for line in self.lines[1..].iter().filter(|line| !line.over && line.flush_by.is_none()) {
+            let index = usize::from(line.peer.child_index().unwrap().0);
+            let limit = self.scenario.children[index].timeouts.iter().max().unwrap() * SECOND;
+            let since = line.quiet[0].max(line.quiet[1]).max(self.paused);
+            if line.watch.owes() && self.pending(line.peer) == 0 && self.now > since + limit + slack {
+                let what = format!("{} owes a reply for {} s", name(line.peer), (self.now - since) / SECOND);
+                return self.fail(what);
+            }
+        }
+    }
+
+    /// An MTA that sends content is not left unread for long; one that is silent is not waited for without end.
+    pub(super) fn check_reading(&mut self) {
+        let line = &self.lines[0];
+        let content = self.mta_at.is_some_and(|at| b"LNB".contains(&self.mta.exchanges[at].letter));
+        let waits = content && !line.inward.is_empty() && !line.over && !self.machine.wants_input(Peer::MTA);
+        self.unread = waits.then(|| self.unread.unwrap_or(self.now));
+        if self.unread.is_some_and(|since| self.now > since.max(self.paused) + 6 * SECOND) {
+            self.fail("the MTA is left unread".into());
+        }
+        let patience = self
+            .scenario
+            .bounds
+            .mta_idle
+            .unwrap_or(7210)
+            .max(self.scenario.bounds.mta_greeting.unwrap_or(300));
+        let silent = self.mta.silent || self.scenario.mta.mute;
+        let since = self.mta_moved.max(self.paused);
+        let patience = if self.mta.raving { 0 } else { patience };
+        if silent && self.mta_watch.oldest().is_none() && self.now > since + (patience + 60) * SECOND {
+            self.fail("a silent MTA is waited for".into());
+        }
+    }
+
+    /// The session says that a child's time is over: it must be, and the model is told with which command.
+    pub(super) fn timed_out(&mut self, child: usize, timer: TimerName) {
+        let Some(line) = self
+            .lines
+            .iter_mut()
+            .rfind(|line| line.peer.child_index().is_some_and(|it| usize::from(it.0) == child))
+        else {
+            return;
+        };
+        let [_, writing, reading, end] = self.scenario.children[child].timeouts;
+        let since = line.quiet[0].max(line.quiet[1]);
+        // The command in hand is one that waits for its answer or for which none is owed; its budget ends now.
+        let bounds = self.scenario.bounds;
+        let ends = |(since, at): &(u64, usize)| {
+            let letter = self.mta.exchanges.get(*at).map_or(b'O', |exchange| exchange.letter);
+            since + budget(&bounds, letter, self.postfix)
+        };
+        let offer = (SECOND, 0);
+        let first = self.unanswered.iter().map(ends).min().unwrap_or(ends(&offer));
+        let number = match self.unanswered.iter().find(|command| ends(command) == self.now) {
+            Some((_, number)) if timer == TimerName::Budget => *number,
+            _ => self.unanswered.first().map(|(_, number)| *number).or(self.mta_at).unwrap_or(0),
+        };
+        let (legal, since) = match timer {
+            TimerName::Connection => (true, 0),
+            TimerName::Writing => (true, line.quiet[0] + writing * SECOND),
+            TimerName::Reading => (line.watch.owes(), since + reading * SECOND),
+            TimerName::EndOfMessage => (line.watch.owes(), since + end * SECOND),
+            _ => (true, first),
+        };
+        let by = match timer {
+            TimerName::Budget => 1,
+            TimerName::Connection => 2,
+            _ => 0,
+        };
+        line.lost = Some((number, line.watch.owes(), by));
+        if self.now < self.grace {
+            self.fail(format!("c{child} is given up within a second after a pause"));
+        }
+        if !legal || self.now < since {
+            self.fail(format!("c{child} is given up too early: {timer}"));
+        }
+    }
+}
+
+/// How long the MTA may wait for the answer to a command.
+pub(super) fn budget(bounds: &Bounds, letter: u8, postfix: bool) -> u64 {
+    SECOND
+        * match (letter, postfix) {
+            (b'E', _) => bounds.message_budget.unwrap_or(297),
+            (_, true) => bounds.command_budget.unwrap_or(27),
+            _ => bounds.command_budget.unwrap_or(7),
+        }
+}

@@ -1,0 +1,71 @@
+//! One connection of the session as the world sees it: the bytes on their way, and what is known about them.
+
+use millstream_core::machine::{Closure, IoKind, Peer};
+
+use crate::peers::child::ChildEnd;
+use crate::peers::child_watch::Watch;
+use crate::plan::Text;
+
+pub(super) struct Line {
+    pub(super) peer: Peer,
+    /// Bytes on their way to the session, and how they end.
+    pub(super) inward: Text,
+    pub(super) inward_end: Option<Closure>,
+    /// Offset in all bytes sent at which each whole answer ends, with what it means to the watch.
+    pub(super) answers: Vec<(u64, bool)>,
+    pub(super) sent: u64,
+    pub(super) delivered: u64,
+    /// Bytes on their way from the session.
+    pub(super) outward: Text,
+    pub(super) capacity: usize,
+    /// Reassembly of what left the session and of what reached it, for the checks.
+    pub(super) left: Text,
+    pub(super) came: Text,
+    pub(super) owed_at_first: bool,
+    pub(super) ready: [u64; 3],
+    pub(super) flush_by: Option<u64>,
+    /// The session has closed it or was told that it is closed.
+    pub(super) over: bool,
+    pub(super) acquiring: Option<(u64, Option<IoKind>)>,
+    /// When a byte last left the session for this peer, and when a whole frame of it last came.
+    pub(super) quiet: [u64; 2],
+    /// The session gave it up because of time: with which command of the MTA, whether it owed a reply, and which
+    /// time it was.
+    pub(super) lost: Option<(usize, bool, u8)>,
+    pub(super) child: Option<ChildEnd>,
+    pub(super) watch: Watch,
+}
+
+impl Line {
+    pub(super) fn new(peer: Peer, child: Option<ChildEnd>, capacity: usize) -> Self {
+        Self {
+            peer,
+            inward: Vec::new(),
+            inward_end: None,
+            answers: Vec::new(),
+            sent: 0,
+            delivered: 0,
+            outward: Vec::new(),
+            capacity,
+            left: Vec::new(),
+            came: Vec::new(),
+            owed_at_first: false,
+            ready: [0; 3],
+            flush_by: None,
+            over: false,
+            acquiring: None,
+            quiet: [0; 2],
+            lost: None,
+            child,
+            watch: Watch::new(),
+        }
+    }
+}
+
+pub(super) fn name(peer: Peer) -> String {
+    match peer.child_index() {
+        None => "MTA".into(),
+        Some(index) if peer.generation == 0 => format!("c{}", index.0),
+        Some(index) => format!("c{}#{}", index.0, peer.generation),
+    }
+}

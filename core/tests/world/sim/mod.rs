@@ -1,0 +1,330 @@
+//! The world itself: a virtual clock, the wires between one machine and its peers, and the rules that always hold.
+//!
+//! It plays the runtime and the pool. Everything that can happen at a moment is collected, and chance picks one.
+
+mod clock;
+mod compare;
+mod line;
+mod outputs;
+mod policy;
+mod stray;
+mod transcript;
+mod wires;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use millstream_core::machine::{Answer, Closure, Input, IoError, IoKind, Machine, Peer, QueryId, Refusal};
+use millstream_core::policy::{Environment, Policy};
+use millstream_core::time::Instant;
+
+use crate::coverage::Coverage;
+use crate::peers::child::{ChildEnd, Out};
+use crate::peers::mta::{MS, MtaEnd};
+use crate::peers::mta_watch::MtaWatch;
+use crate::plan::{Progress, Reads, Scenario, Text};
+use crate::rng::Rng;
+use line::{Line, name};
+use policy::Scripted;
+
+const SECOND: u64 = 1_000 * MS;
+
+/// What a world did, and what was wrong with it.
+pub(crate) struct Report {
+    pub(crate) error: Option<String>,
+    pub(crate) coverage: Coverage,
+    /// Empty unless it was asked for.
+    pub(crate) transcript: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Do {
+    Deliver(usize),
+    Write(usize),
+    Arrive(usize),
+    Child(usize),
+    Connect(usize),
+    Mta,
+    Spill,
+    Answer(usize),
+    Stop,
+    Tick,
+}
+
+type Entry = (u64, String, Text);
+
+/// One session and everything around it.
+pub(crate) struct World<M> {
+    rng: Rng,
+    scenario: Scenario,
+    machine: M,
+    now: u64,
+    wait: Option<u64>,
+    lines: Vec<Line>,
+    mta: MtaEnd,
+    mta_watch: MtaWatch,
+    finished: bool,
+    progress: Vec<Progress>,
+    spills: HashMap<u32, Vec<u8>>,
+    spilled: Vec<Input>,
+    /// Look-ups under way, with the time of their answer.
+    questions: Vec<(u64, QueryId, Answer)>,
+    /// The number of the MTA's command that came last, and whether the MTA has named itself Postfix.
+    mta_at: Option<usize>,
+    postfix: bool,
+    /// When and as which of its frames the MTA's commands since the last answer came, content aside.
+    unanswered: Vec<(u64, usize)>,
+    /// When the MTA last sent or took something.
+    mta_moved: u64,
+    /// Until when nobody may be given up, and when the last pause was.
+    grace: u64,
+    paused: u64,
+    /// It was told to stop before anything had come.
+    stopped: bool,
+    /// Since when the MTA is not read although it sends content.
+    unread: Option<u64>,
+    /// With which commands of the MTA a message was over for its body.
+    floods: Vec<usize>,
+    coverage: Coverage,
+    log: Option<Vec<Entry>>,
+    error: Option<String>,
+    ticks_at: (u64, u32),
+}
+impl<M: Machine> World<M> {
+    /// Runs one seed from the connection of the MTA to the end of the session.
+    pub(crate) fn run(
+        seed: u64,
+        with_transcript: bool,
+        make_scenario: impl FnOnce(&mut Rng) -> Scenario,
+        make: impl FnOnce(Arc<dyn Policy>, Environment) -> M,
+    ) -> Report {
+        let mut rng = Rng::new(seed);
+        let scenario = make_scenario(&mut rng);
+        let machine = make(Scripted::of(&scenario), Environment::default());
+        let children = scenario.children.len();
+        let mut world = Self {
+            mta: MtaEnd::new(scenario.mta.clone()),
+            rng,
+            scenario,
+            machine,
+            now: SECOND,
+            wait: None,
+            lines: Vec::new(),
+            mta_watch: MtaWatch::new(),
+            finished: false,
+            progress: vec![Progress::default(); children],
+            spills: HashMap::new(),
+            spilled: Vec::new(),
+            questions: Vec::new(),
+            mta_at: None,
+            postfix: false,
+            unanswered: Vec::new(),
+            mta_moved: SECOND,
+            grace: 0,
+            paused: 0,
+            stopped: false,
+            unread: None,
+            floods: Vec::new(),
+            coverage: Coverage::default(),
+            log: with_transcript.then(Vec::new),
+            error: None,
+            ticks_at: (0, 0),
+        };
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.play()));
+        if let Err(panic) = caught {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?");
+            world.error = Some(format!("PANIC: {text}"));
+        }
+        if world.error.is_none() {
+            world.error = world.compare().err();
+        }
+        let transcript = world.transcript();
+        Report { error: world.error, coverage: world.coverage, transcript }
+    }
+
+    fn play(&mut self) {
+        let capacity = self.capacity();
+        let mut line = Line::new(Peer::MTA, None, capacity);
+        line.inward = self.mta.offer();
+        self.lines.push(line);
+        self.handle(Input::Tick);
+        for _ in 0..400_000 {
+            if self.error.is_some() || (self.finished && self.lines.iter().all(|line| line.over)) {
+                break;
+            }
+            self.step();
+        }
+        if self.error.is_none() && !self.finished {
+            self.error = Some("no end in sight".into());
+        }
+        for at in 0..self.lines.len() {
+            self.hang_up(at);
+        }
+    }
+
+    fn capacity(&mut self) -> usize {
+        *self.rng.pick(&[100, 300, 4096, 65536, 200_000])
+    }
+
+    /// One thing happens, or time passes.
+    fn step(&mut self) {
+        let mut now = Vec::new();
+        let mut later: Option<u64> = None;
+        let mut offer = |at: u64, what: Do, current: u64| {
+            if at <= current {
+                now.push(what);
+            } else {
+                later = Some(later.map_or(at, |known| known.min(at)));
+            }
+        };
+        for (at, line) in self.lines.iter().enumerate() {
+            if let Some((when, _)) = line.acquiring {
+                offer(when, Do::Connect(at), self.now);
+                continue;
+            }
+            if let Some(due) = line.child.as_ref().and_then(ChildEnd::due).filter(|_| !line.over) {
+                offer(due, Do::Child(at), self.now);
+            }
+            let reads = line.peer != Peer::MTA || self.scenario.mta.reads != Reads::Never;
+            if !line.outward.is_empty() && reads {
+                offer(line.ready[2], Do::Arrive(at), self.now);
+            }
+            if line.over {
+                continue;
+            }
+            let readable = !line.inward.is_empty() || line.inward_end.is_some();
+            if readable && line.flush_by.is_none() && !self.finished && self.machine.wants_input(line.peer) {
+                offer(line.ready[0], Do::Deliver(at), self.now);
+            }
+            let full = line.outward.len() >= line.capacity;
+            if line.flush_by.is_some() || (!full && self.pending(line.peer) > 0) {
+                offer(line.ready[1], Do::Write(at), self.now);
+            }
+        }
+        if let Some(due) = self.mta.due().filter(|_| !self.lines[0].over) {
+            offer(due, Do::Mta, self.now);
+        }
+        if !self.spilled.is_empty() {
+            offer(self.now, Do::Spill, self.now);
+        }
+        for (at, (due, ..)) in self.questions.iter().enumerate() {
+            offer(*due, Do::Answer(at), self.now);
+        }
+        if let Some(wait) = self.wait.filter(|_| !self.finished) {
+            offer(wait, Do::Tick, self.now);
+        }
+        if now.is_empty() {
+            match later {
+                Some(at) => self.now = at,
+                None => self.fail("the session hangs: nothing can happen any more".into()),
+            }
+            return self.check_time();
+        }
+        let what = *self.rng.pick(&now);
+        self.perform(what);
+        if self.scenario.pauses && self.rng.below(400) == 0 {
+            self.pause();
+        }
+        if self.error.is_none() && !self.finished {
+            match self.rng.below(100) {
+                0 => self.handle(Input::Tick),
+                1 if self.scenario.stops => self.perform(Do::Stop),
+                _ => {}
+            }
+        }
+        if self.rng.chance(3) && self.error.is_none() && !self.finished {
+            self.stray();
+        }
+        self.check_time();
+    }
+
+    fn perform(&mut self, what: Do) {
+        match what {
+            Do::Deliver(at) => self.deliver(at),
+            Do::Write(at) => self.write(at),
+            Do::Arrive(at) => self.arrive(at),
+            Do::Child(at) => {
+                let child = self.lines[at].child.as_mut().unwrap();
+                let out = child.act(self.now);
+                let line = &mut self.lines[at];
+                match out {
+                    Some(Out::Bytes { bytes, last }) => {
+                        line.sent += bytes.len() as u64;
+                        line.inward.extend_from_slice(&bytes);
+                        line.answers.push((line.sent, last));
+                    }
+                    Some(Out::Close) => {
+                        let reset = Closure::Failed(IoError { kind: IoKind::Reset, code: 104 });
+                        line.inward_end = Some(if self.rng.chance(20) { reset } else { Closure::Eof });
+                    }
+                    None => {}
+                }
+            }
+            Do::Connect(at) => {
+                let peer = self.lines[at].peer;
+                let (_, failure) = self.lines[at].acquiring.take().unwrap();
+                if let Some(kind) = failure {
+                    self.lines[at].over = true;
+                    let error = IoError { kind, code: 111 };
+                    let why = match self.rng.below(4) {
+                        0 => Refusal::Down { error, since: Instant::from_nanos(self.now) },
+                        1 => Refusal::Full,
+                        _ => Refusal::Failed(error),
+                    };
+                    self.note(b"", || format!("pool -> S: {} refused", name(peer)));
+                    self.handle(Input::Refused { peer, why });
+                } else {
+                    self.note(b"", || format!("pool -> S: {} ready", name(peer)));
+                    self.lines[at].child.as_mut().unwrap().connected(self.now);
+                    self.handle(Input::Ready { peer, negotiated: None });
+                }
+            }
+            Do::Mta => {
+                let bytes = self.mta.act(self.now, &mut self.rng);
+                if self.mta.closed {
+                    self.note(b"", || "MTA closes".into());
+                    self.lines[0].inward_end = Some(Closure::Eof);
+                }
+                self.lines[0].inward.extend_from_slice(&bytes);
+            }
+            Do::Spill => {
+                let input = self.spilled.remove(0);
+                self.handle(input);
+            }
+            Do::Answer(at) => {
+                let (_, query, answer) = self.questions.remove(at);
+                self.note(b"", || format!("resolver -> S: {answer:?}"));
+                self.handle(Input::Answered { query, answer });
+            }
+            Do::Stop => {
+                self.note(b"", || "S is told to stop".into());
+                let greeting = !self.mta_watch.has_asked();
+                self.stopped |= greeting;
+                self.handle(Input::Stop);
+                if greeting && !self.finished {
+                    self.fail("it goes on although it is to stop and has not begun".into());
+                }
+            }
+            Do::Tick => {
+                if self.ticks_at.0 == self.now && self.ticks_at.1 > 1000 {
+                    self.fail("the session waits for a time that has come, and does nothing".into());
+                }
+                self.ticks_at = (self.now, if self.ticks_at.0 == self.now { self.ticks_at.1 + 1 } else { 0 });
+                self.handle(Input::Tick);
+            }
+        }
+    }
+
+    fn fail(&mut self, what: String) {
+        if self.error.is_none() {
+            self.error = Some(what);
+        }
+    }
+
+    fn pending(&self, peer: Peer) -> usize {
+        let mut slices = [&b""[..]; 32];
+        let filled = self.machine.transmit(peer, &mut slices);
+        slices[..filled].iter().map(|slice| slice.len()).sum()
+    }
+}

@@ -1,0 +1,213 @@
+//! What the session asks for, done as a runtime and a pool would do it.
+
+use bytes::Bytes;
+use millstream_core::event::{Event, Failure as EventFailure, LimitName, MessageEnd};
+use millstream_core::machine::{Answer, Input, IoKind, Machine, Output, Peer, QueryId, Question};
+use millstream_core::policy::Endpoint;
+use millstream_core::time::Instant;
+
+use super::line::{Line, name};
+use super::{SECOND, World};
+use crate::peers::child::ChildEnd;
+use crate::peers::mta::MS;
+use crate::plan::{Effect, JoinFault, Reads, Said};
+
+impl<M: Machine> World<M> {
+    /// The only door into the session; then everything that it asks for is done.
+    pub(super) fn handle(&mut self, input: Input) {
+        if self.finished {
+            if matches!(input, Input::Wrote { .. }) {
+                self.machine.handle(Instant::from_nanos(self.now), input);
+            }
+            return;
+        }
+        let state = self.state();
+        self.coverage.note(state, &input);
+        self.machine.handle(Instant::from_nanos(self.now), input);
+        for round in 0.. {
+            if round > 100_000 {
+                return self.fail("poll_output never waits".into());
+            }
+            match self.machine.poll_output() {
+                Output::Wait(at) => {
+                    self.wait = at.map(Instant::as_nanos);
+                    break;
+                }
+                Output::Finished => {
+                    self.finish();
+                    break;
+                }
+                output => self.output(output),
+            }
+            if self.error.is_some() {
+                return;
+            }
+        }
+        for at in 1..self.lines.len() {
+            let (peer, open) =
+                (self.lines[at].peer, !self.lines[at].over && self.lines[at].acquiring.is_none());
+            if open && self.pending(peer) == 0 {
+                self.lines[at].watch.idle();
+            }
+        }
+    }
+
+    pub(super) fn output(&mut self, output: Output) {
+        match output {
+            Output::Acquire { peer, endpoint, offer } => self.acquire(peer, &endpoint, &offer),
+            Output::Release { peer, .. } => self.close(peer, Some(self.now + SECOND)),
+            Output::Close { peer, flush_by } => self.close(peer, flush_by.map(Instant::as_nanos)),
+            Output::LookUp { query, question } => self.look_up(query, &question),
+            Output::SpillAppend { file, data } => {
+                let stored = self.spills.entry(file.0).or_default();
+                data.iter().for_each(|bytes| stored.extend_from_slice(bytes));
+                let length = stored.len() as u64;
+                self.spilled.push(Input::SpillAppended { file, length });
+            }
+            Output::SpillRead { file, offset, length } => {
+                let stored = &self.spills[&file.0];
+                let data = Bytes::copy_from_slice(&stored[offset as usize..offset as usize + length]);
+                self.spilled.push(Input::SpillRead { file, offset, data });
+            }
+            Output::SpillDrop { file } => drop(self.spills.remove(&file.0)),
+            Output::Event(event) => match event {
+                Event::Message(report) => {
+                    self.note(b"", || format!("S: message {:?}", report.end));
+                    let body = [LimitName::BodyBytes, LimitName::SpillBytes].map(MessageEnd::OverLimit);
+                    if body.contains(&report.end) {
+                        self.floods.extend(self.mta_at);
+                    }
+                }
+                Event::Negotiated { .. } => {}
+                event => {
+                    self.note(b"", || format!("S: {event:?}"));
+                    if let Event::ChildFailed {
+                        child, failure: EventFailure::Timeout { timer, .. }, ..
+                    } = event
+                    {
+                        self.timed_out(usize::from(child.0), timer);
+                    }
+                }
+            },
+            Output::Finished | Output::Wait(_) => {}
+        }
+    }
+
+    pub(super) fn look_up(&mut self, query: QueryId, question: &Question) {
+        let Question::Addresses(name) = question else {
+            return self.fail(format!("a look-up that nothing needs: {question:?}"));
+        };
+        let (child, condition) = name.split_once('.').unwrap();
+        let [child, condition] = [child, condition].map(|text| text.parse::<usize>().unwrap());
+        self.note(b"", || format!("S: asks for c{child}"));
+        let Effect::LookUp { said, after } = self.scenario.children[child].conditions[condition].effect
+        else {
+            return self.fail("a look-up of a condition that needs none".into());
+        };
+        let answer = match said {
+            Said::Found => Answer::Found(vec!["127.0.0.2".into()]),
+            Said::Nothing => Answer::Nothing,
+            Said::Failed => Answer::Failed,
+            Said::Never => return,
+        };
+        self.questions.push((self.now + after * MS, query, answer));
+    }
+
+    pub(super) fn acquire(
+        &mut self,
+        peer: Peer,
+        endpoint: &Endpoint,
+        offer: &millstream_core::wire::Negotiation,
+    ) {
+        let Some(index) = peer.child_index().map(|index| usize::from(index.0)) else {
+            return self.fail("the session acquires the MTA".into());
+        };
+        if *endpoint != Endpoint::Unix(format!("/run/c{index}").into_bytes().into()) {
+            return self.fail(format!("{} has another endpoint", name(peer)));
+        }
+        for at in 0..self.lines.len() {
+            if self.lines[at].peer == peer {
+                return self.fail(format!("{} acquired twice", name(peer)));
+            }
+            if self.lines[at].peer.slot == peer.slot {
+                if !self.lines[at].over && self.lines[at].flush_by.is_none() {
+                    return self.fail(format!("{} acquired while another connection is open", name(peer)));
+                }
+                self.hang_up(at);
+                let child = self.lines[at].child.as_ref().unwrap();
+                self.progress[index] = child.progress();
+                self.progress[index].see(b'K', 0);
+            }
+        }
+        self.note(b"", || {
+            let [actions, protocol] = [offer.actions.0, offer.protocol.0];
+            format!("S: acquire {} offering {} {actions:#x} {protocol:#x}", name(peer), offer.version)
+        });
+        let plan = self.scenario.children[index].clone();
+        let failure = (plan.fault == Some(JoinFault::Refused)).then(|| {
+            *self.rng.pick(&[
+                IoKind::Refused,
+                IoKind::NotFound,
+                IoKind::Denied,
+                IoKind::Unreachable,
+                IoKind::TimedOut,
+            ])
+        });
+        let when = match plan.fault {
+            Some(JoinFault::Hang) => u64::MAX,
+            _ => self.now + plan.joins_after * MS,
+        };
+        let capacity = self.capacity();
+        let mut line = Line::new(peer, Some(ChildEnd::new(plan, self.progress[index].clone())), capacity);
+        line.acquiring = Some((when, failure));
+        self.lines.push(line);
+    }
+
+    pub(super) fn close(&mut self, peer: Peer, flush_by: Option<u64>) {
+        let how = if flush_by.is_some() { ", flushed" } else { "" };
+        self.note(b"", || format!("S: close {}{how}", name(peer)));
+        let open = |line: &&mut Line| line.peer == peer && !line.over && line.flush_by.is_none();
+        let Some(line) = self.lines.iter_mut().find(open) else {
+            if peer == Peer::MTA {
+                return;
+            }
+            return self.fail(format!("{} is closed, and closed again", name(peer)));
+        };
+        if line.acquiring.take().is_some() || flush_by.is_none() {
+            line.over = true;
+        } else {
+            line.flush_by = flush_by;
+        }
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.note(b"", || "S: finished".into());
+        self.finished = true;
+        for at in 0..self.lines.len() {
+            let line = &mut self.lines[at];
+            if line.over || line.flush_by.is_some() {
+                continue;
+            }
+            line.over = true;
+            if at > 0 {
+                let who = name(line.peer);
+                self.fail(format!("finished with {who} open"));
+            }
+        }
+        let bounds = &self.scenario.bounds;
+        let patience = match () {
+            () if !self.mta_watch.has_asked() => bounds.mta_greeting.unwrap_or(300),
+            () if self.scenario.mta.reads == Reads::Never => {
+                bounds.mta_writing.unwrap_or(300).min(bounds.mta_idle.unwrap_or(7210))
+            }
+            () if self.scenario.mta.reads != Reads::Usual => {
+                bounds.mta_writing.unwrap_or(300).min(bounds.mta_idle.unwrap_or(7210))
+            }
+            () => bounds.mta_idle.unwrap_or(7210),
+        };
+        let gone = self.mta.raving || self.mta.quit || self.mta.closed || self.stopped;
+        if !gone && self.now < self.mta_moved + patience * SECOND {
+            self.fail("finished although the MTA is still there".into());
+        }
+    }
+}
