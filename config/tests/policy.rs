@@ -53,7 +53,8 @@ fn what_is_set_for_sessions_reaches_core() {
         "manager.recipients = :parallel\nmanager.unfiltered_header = \"X-Unfiltered\"\n\
          manager.command_time_limit = 20\nmanager.message_time_limit = 0.5\nmanager.max_recipients = 1\n\
          manager.max_envelope_size = 2\nmanager.max_headers = 3\nmanager.max_header_size = 4\n\
-         manager.max_body_memory = 5\nmanager.max_macro_size = 6\nmanager.max_edits = 7\nmanager.max_body_file = 8\nmanager.max_edit_size = 9",
+         manager.max_body_memory = 5\nmanager.max_macro_size = 6\nmanager.max_edits = 7\nmanager.max_body_file = 8\nmanager.max_edit_size = 9\n\
+         manager.max_total_body_memory = 10\nmanager.max_total_body_file = 11\nmanager.max_message_time = 12",
     );
     let policy = configuration.policy().unwrap();
     let expected = Limits {
@@ -68,6 +69,9 @@ fn what_is_set_for_sessions_reaches_core() {
         edits: 7,
         spill_bytes: 8,
         edit_bytes: 9,
+        total_body_bytes: 10,
+        total_spill_bytes: 11,
+        message_time: Duration::from_secs(12),
         ..Limits::default()
     };
     assert_eq!(policy.limits(), &expected);

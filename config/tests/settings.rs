@@ -283,18 +283,34 @@ fn bounds_of_a_session() {
 }
 
 #[test]
-fn the_file_of_a_body_can_be_large_or_none() {
-    set("manager.max_body_file", "0", "0");
-    set("manager.max_body_file", "1024 * 1024 * 1024 * 1024", "1099511627776");
-    for wrong in ["-1", "0.5", "\"5\""] {
+fn the_space_for_bodies_can_be_large_or_none() {
+    for key in ["manager.max_body_file", "manager.max_total_body_memory", "manager.max_total_body_file"] {
+        set(key, "0", "0");
+        set(key, "1024 * 1024 * 1024 * 1024", "1099511627776");
+        for wrong in ["-1", "0.5", "\"5\""] {
+            refused(
+                &format!("{key} = {wrong}"),
+                &format!("{key} should be a whole number of bytes, 0 or more, or nil but was {wrong}"),
+            );
+        }
+        let configuration = good(&format!("{key} = 5\n{key} = nil"));
+        assert_eq!(configuration.manager.limits, Limits::default());
+    }
+}
+
+#[test]
+fn the_time_of_a_message() {
+    set("manager.max_message_time", "600", "600.0");
+    for wrong in ["0", "-1", "31536001", "\"5\""] {
         refused(
-            &format!("manager.max_body_file = {wrong}"),
+            &format!("manager.max_message_time = {wrong}"),
             &format!(
-                "manager.max_body_file should be a whole number of bytes, 0 or more, or nil but was {wrong}"
+                "manager.max_message_time should be a number of seconds above 0 and at most 31536000, or nil but \
+                 was {wrong}"
             ),
         );
     }
-    let configuration = good("manager.max_body_file = 5\nmanager.max_body_file = nil");
+    let configuration = good("manager.max_message_time = 5\nmanager.max_message_time = nil");
     assert_eq!(configuration.manager.limits, Limits::default());
 }
 

@@ -129,6 +129,12 @@ manager.max_body_memory = 4194304
 # default
 manager.max_body_file = 1073741824
 # default
+manager.max_total_body_memory = 1073741824
+# default
+manager.max_total_body_file = 8589934592
+# default
+manager.max_message_time = 7200.0
+# default
 manager.max_macro_size = 262144
 # default
 manager.max_edits = 10000
@@ -269,6 +275,9 @@ const OURS: &[&str] = &[
     "manager.max_header_size",
     "manager.max_body_memory",
     "manager.max_body_file",
+    "manager.max_total_body_memory",
+    "manager.max_total_body_file",
+    "manager.max_message_time",
     "manager.max_macro_size",
     "manager.max_edits",
     "manager.max_edit_size",

@@ -6,6 +6,7 @@ use millstream_core::chain::Session;
 use millstream_core::event::Event;
 use millstream_core::policy::{Environment, Policy};
 use millstream_core::service::{Notice, Service, SessionId};
+use millstream_shared::Counted;
 
 use crate::log::Logger;
 use crate::sentences;
@@ -14,12 +15,14 @@ use crate::sentences;
 #[derive(Debug)]
 pub(crate) struct ManagerService {
     policy: RwLock<Arc<dyn Policy>>,
+    /// What all sessions keep, whatever policy they follow.
+    kept: Arc<Counted>,
     log: Logger,
 }
 
 impl ManagerService {
     pub(crate) fn new(policy: Arc<dyn Policy>, log: Logger) -> Self {
-        Self { policy: RwLock::new(policy), log }
+        Self { policy: RwLock::new(policy), kept: Arc::default(), log }
     }
 
     /// New sessions follow `policy`; running ones keep theirs.
@@ -34,7 +37,8 @@ impl Service for ManagerService {
     fn accept(&self, session: SessionId, environment: Environment) -> Session {
         self.log.debug(|| format!("[{session}] [session][start]"));
         let policy = Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner));
-        Session::new(policy, environment)
+        let kept = Arc::<Counted>::clone(&self.kept);
+        Session::new(policy, environment).with_reserve(kept)
     }
 
     fn event(&self, session: SessionId, event: Event) {

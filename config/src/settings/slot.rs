@@ -49,6 +49,11 @@ pub(crate) enum Slot<'c> {
     },
     Seconds(&'c mut Duration),
     SecondsOrNil(&'c mut Option<Duration>),
+    /// A time limit that nil brings back to its default.
+    Span {
+        time: &'c mut Duration,
+        nil: Duration,
+    },
     Spec(&'c mut Option<ConnectionSpec>),
     ManagerSpec(&'c mut ConnectionSpec),
     Status(&'c mut Fallback),
@@ -156,6 +161,11 @@ impl<'c> Slot<'c> {
                 Some(duration) => *slot = Some(duration),
                 None => return wrong("a number of seconds above 0 and at most 31536000, or nil"),
             },
+            (Self::Span { time, nil }, Value::Nil) => *time = nil,
+            (Self::Span { time, .. }, value) => match seconds(value) {
+                Some(duration) => *time = duration,
+                None => return wrong("a number of seconds above 0 and at most 31536000, or nil"),
+            },
             (Self::Seconds(slot), value) => match seconds(value) {
                 Some(duration) => *slot = duration,
                 None => return wrong("a number of seconds above 0 and at most 31536000"),
@@ -236,7 +246,7 @@ impl<'c> Slot<'c> {
             Self::Port(slot) => slot.map_or(Value::Nil, |port| Value::Int(i64::from(port))),
             Self::Bound { bound, .. } => Value::Int(i64::try_from(*bound).unwrap_or(i64::MAX)),
             Self::Space { bytes, .. } => Value::Int(i64::try_from(*bytes).unwrap_or(i64::MAX)),
-            Self::Seconds(slot) => Value::Float(slot.as_secs_f64()),
+            Self::Seconds(slot) | Self::Span { time: slot, .. } => Value::Float(slot.as_secs_f64()),
             Self::SecondsOrNil(slot) => slot.map_or(Value::Nil, |limit| Value::Float(limit.as_secs_f64())),
             Self::Spec(slot) => slot.as_ref().map_or(Value::Nil, |spec| Value::text(&spec.to_string())),
             Self::ManagerSpec(slot) => Value::text(&slot.to_string()),
@@ -261,7 +271,7 @@ impl<'c> Slot<'c> {
             Self::Mode { mode, zero } if *mode == 0 => zero.to_owned(),
             Self::Mode { mode, .. } => format!("0{mode:o}"),
             Self::Number { number, nil_for_zero: true, .. } if *number == 0 => "nil".to_owned(),
-            Self::Seconds(slot) => inspect::float(slot.as_secs_f64()),
+            Self::Seconds(slot) | Self::Span { time: slot, .. } => inspect::float(slot.as_secs_f64()),
             Self::PackageOptions(slot)
             | Self::Text(slot)
             | Self::CommandOptions(slot)

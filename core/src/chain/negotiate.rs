@@ -172,11 +172,15 @@ impl Session {
             let stage = fact.stage;
             let asked =
                 || self.children.iter().filter_map(|child| child.up()?.negotiated().macro_list(stage));
-            if asked().next().is_none() {
-                continue;
-            }
-            let defaults =
-                DEFAULT_MACROS.iter().filter(|(listed, _)| *listed == stage).map(|(_, list)| *list);
+            // Which MTA it is, its time limits and its rules for headers say `v`, which Sendmail sends only when asked.
+            // Asked with HELO: hardly anybody has macros of his own there, which a list would replace.
+            let version = match (stage, &lists[..]) {
+                (Stage::Helo, []) => Some(&b"v"[..]),
+                _ if asked().next().is_none() => continue,
+                _ => None,
+            };
+            let listed = DEFAULT_MACROS.iter().filter(|(listed, _)| *listed == stage);
+            let defaults = listed.map(|(_, list)| *list).chain(version);
             let mut joint: Vec<u8> = Vec::new();
             let mut seen: Vec<&[u8]> = Vec::new();
             for name in defaults.chain(asked()).flat_map(names) {

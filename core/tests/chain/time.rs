@@ -5,7 +5,7 @@ use std::time::Duration;
 use millstream_core::event::{Event, Failure, TimerName};
 use millstream_core::machine::{Machine, Peer};
 use millstream_core::policy::Fallback;
-use millstream_core::wire::{Actions, Final, Protocol, Reply, Stage};
+use millstream_core::wire::{Actions, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX};
 
 use crate::driver::{Behaviour, World, agrees, negotiates, policy, says};
 
@@ -133,4 +133,47 @@ fn the_mta_is_not_left_unread_for_long() {
     assert!(!world.session.wants_input(Peer::MTA));
     world.wait(Duration::from_secs(5));
     assert!(world.session.wants_input(Peer::MTA));
+}
+
+/// Sendmail does not say it by itself, nor does a Postfix with macros of the administrator's choice at CONNECT.
+#[test]
+fn the_mta_is_asked_for_its_version_with_helo() {
+    let mut world = World::new(policy(1), &[agrees]);
+    world.send(&Command::Negotiate(offer(Actions::ALL)));
+    let [Reply::Negotiate(answer)] = &world.told[..] else { panic!("{:?}", world.told) };
+    let asked = answer.macro_list(Stage::Helo).unwrap();
+    assert_eq!(asked, b"{tls_version} {cipher} {cipher_bits} {cert_subject} {cert_issuer} v");
+    assert_eq!(answer.macro_lists.len(), 1, "the other stages keep what the administrator has chosen");
+
+    let mut world = World::new(policy(1), &[agrees]);
+    world.send(&Command::Negotiate(offer(Actions::ALL.without(Actions::MACRO_LISTS))));
+    let [Reply::Negotiate(answer)] = &world.told[..] else { panic!("{:?}", world.told) };
+    assert_eq!(answer.macro_lists, [], "nothing is asked that was not offered");
+}
+
+#[test]
+fn a_version_that_comes_with_helo_counts() {
+    for (version, limit) in [("Postfix 3.7", 27), ("8.17.1", 7)] {
+        let silent_at_mail = |stage: Stage, payload: &[u8]| match stage {
+            Stage::Mail => None,
+            stage => agrees(stage, payload),
+        };
+        let mut policy = policy(1);
+        policy.children[0].timeouts.reading = Duration::from_secs(60);
+        let mut world = World::new(policy, &[silent_at_mail]);
+        world.send(&Command::Negotiate(offer(Actions::ALL)));
+        world.raw(b'C', b"client.test\0U");
+        world.raw(b'D', format!("Hv\0{version}\0").as_bytes());
+        world.raw(b'H', b"client.test\0");
+        world.mail();
+        world.told.clear();
+        world.wait(Duration::from_secs(limit) - Duration::from_millis(1));
+        assert_eq!(world.told_letters(), "", "{version}");
+        world.wait(Duration::from_millis(1));
+        assert_eq!(world.told_letters(), "t", "{version}");
+    }
+}
+
+fn offer(actions: Actions) -> Negotiation {
+    Negotiation { version: VERSION_MAX, actions, protocol: Protocol::ALL, macro_lists: Vec::new() }
 }
