@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Signs the message on standard input: SELECTOR DOMAIN KEYFILE."""
+"""Prints a signature of sender, subject and body of the message on standard input: SELECTOR DOMAIN KEYFILE."""
 
 import sys
 
@@ -14,6 +14,6 @@ with open(key, "rb") as file:
         domain.encode("ascii"),
         file.read(),
         canonicalize=(b"relaxed", b"relaxed"),
-        include_headers=[b"from", b"to", b"subject"],
+        include_headers=[b"from", b"subject"],
     )
-sys.stdout.buffer.write(signature + message)
+sys.stdout.buffer.write(signature)

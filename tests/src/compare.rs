@@ -8,8 +8,13 @@
 //! | the recipients' domain, which tells tests apart | everywhere |
 //! | the date | `Received` fields that the MTA made, after the last `;`; the beginning of Sendmail's own `Message-Id` |
 //! | time and value of a signature (`t=`, `b=`) | `DKIM-Signature` |
+//! | SpamAssassin's MIME boundary, made of time and chance | everywhere in a message that it wrapped |
+//! | the order of the rows in SpamAssassin's report, which is that of a Perl hash | the same |
+//! | the date in the `Received` that spamass-milter makes up, time and value of a signature | the message that was wrapped |
 //!
 //! Client ports appear nowhere in the `Received` of Postfix and Sendmail.
+
+mod wrapped;
 
 use crate::post::Chain;
 use crate::sink::Delivered;
@@ -72,19 +77,24 @@ fn without_times(message: &Delivered) -> String {
             "message-id" if value.ends_with("@mx.test>") => {
                 value.split_once('.').map_or(value.clone(), |(_, rest)| format!(" <TIME.{rest}"))
             }
-            "dkim-signature" => value
-                .split(';')
-                .map(|tag| match tag.trim().split_once('=') {
-                    Some((tag @ ("t" | "b"), _)) => format!(" {tag}=SIGNED"),
-                    _ => tag.to_owned(),
-                })
-                .collect::<Vec<_>>()
-                .join(";"),
+            "dkim-signature" => signature_without_time(&value),
             _ => value,
         };
         text.push_str(&format!("{name}:{value}\n"));
     }
     text.push('\n');
     text.extend(message.body().iter().copied().map(char::from));
-    text
+    wrapped::without_times(text)
+}
+
+/// The value of a `DKIM-Signature`.
+fn signature_without_time(value: &str) -> String {
+    value
+        .split(';')
+        .map(|tag| match tag.trim().split_once('=') {
+            Some((tag @ ("t" | "b"), _)) => format!(" {tag}=SIGNED"),
+            _ => tag.to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join(";")
 }

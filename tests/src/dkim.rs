@@ -66,7 +66,7 @@ impl Key {
         verifier.wait().expect("the verifier ends").success()
     }
 
-    /// The message with a signature of [`OTHER_DOMAIN`](Self::OTHER_DOMAIN) above it.
+    /// A signature of [`OTHER_DOMAIN`](Self::OTHER_DOMAIN), as a header field, of sender, subject and body of a message.
     ///
     /// # Panics
     /// When the signer cannot be run.

@@ -13,6 +13,9 @@ pub const NEEDS: &[&str] = &["spamd", "spamc", "spamass-milter", "unshare"];
 /// The text that every spam filter takes for spam, in two parts: this file is not to be taken for it.
 pub const GTUBE: [&str; 2] = ["XJS*C4JDBQADN1.NSBN3*2IDNEN*", "GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"];
 
+/// A message whose subject has this word is spam, and not enough so to be refused.
+pub const SPAM_WORD: &str = "spamassassin-wraps";
+
 /// Starts spamd on `socket`. The caller waits until it listens.
 ///
 /// It learns nothing: what it says of a message must not depend on those before.
@@ -24,6 +27,8 @@ pub fn start_spamd(socket: &Path) -> Process {
     let mut command = without_network("spamd");
     command.args(["--local", "--nouser-config", "--max-children=2", "--min-children=2", "--syslog=stderr"]);
     command.args(["--cf=use_bayes 0", "--cf=bayes_auto_learn 0", "--socketmode=0666"]);
+    command.arg(format!("--cf=header SUITE Subject =~ /{SPAM_WORD}/")).arg("--cf=score SUITE 10");
+    command.args(["--cf=report_safe 1", "--cf=rewrite_header Subject [SPAM]"]);
     command.arg(format!("--socketpath={}", socket.display()));
     Process::start("spamd", &mut command, &socket.with_extension("output"))
 }
@@ -38,7 +43,7 @@ pub fn start_milter(socket: &Path, spamd: &Path) -> Process {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", r#"umask 000 && exec "$@""#, "sh"]).arg(program_path("unshare")).arg("--net");
     command.arg(program_path("spamass-milter"));
-    // Header fields only, and refusal from 15 points on.
-    command.arg("-p").arg(socket).args(["-m", "-r", "15", "--", "-U"]).arg(spamd);
+    // Refusal from 15 points on; below that spam is delivered as an attachment of a report.
+    command.arg("-p").arg(socket).args(["-r", "15", "--", "-U"]).arg(spamd);
     Process::start("spamass-milter", &mut command, &socket.with_extension("output"))
 }

@@ -1,0 +1,158 @@
+//! One process of each kind, on sockets that stay the same when it is killed and started again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use millstream_tests::dkim::Key;
+use millstream_tests::process::Process;
+use millstream_tests::real_children::{clamav, opendkim, rspamd, spamassassin};
+use millstream_tests::until::PATIENCE;
+
+/// The milters, in the order of the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    OpenDkim,
+    ClamAv,
+    SpamAssassin,
+    Rspamd,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 4] = [Self::OpenDkim, Self::ClamAv, Self::SpamAssassin, Self::Rspamd];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::OpenDkim => "opendkim",
+            Self::ClamAv => "clamav",
+            Self::SpamAssassin => "spamassassin",
+            Self::Rspamd => "rspamd",
+        }
+    }
+
+    /// A header field that nobody else adds.
+    pub(crate) const fn mark(self) -> &'static str {
+        match self {
+            Self::OpenDkim => "DKIM-Signature",
+            Self::ClamAv => "X-Virus-Status",
+            Self::SpamAssassin => "X-Spam-Checker-Version",
+            Self::Rspamd => "X-Rspamd-Queue-Id",
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.sock", self.name()))
+    }
+
+    /// The milters as `smtpd_milters` names them.
+    pub(crate) fn list(kinds: &[Self], folder: &Path) -> String {
+        let sockets: Vec<_> =
+            kinds.iter().map(|kind| format!("unix:{}", kind.socket(folder).display())).collect();
+        sockets.join(",")
+    }
+
+    /// Its block in the manager's configuration.
+    pub(crate) fn block(self, folder: &Path, fallback: &str) -> String {
+        format!(
+            "define_milter(\"{}\") do |milter|\n  milter.connection_spec = \"unix:{}\"\n  \
+             milter.fallback_status = \"{fallback}\"\nend\n",
+            self.name(),
+            self.socket(folder).display()
+        )
+    }
+}
+
+/// What the milters ask for their opinion. One of each serves all tests.
+#[derive(Debug)]
+pub(crate) struct Backends {
+    pub(crate) clamd: PathBuf,
+    pub(crate) spamd: PathBuf,
+    pub(crate) key: Key,
+    // Kept until the test process ends.
+    _processes: [Process; 2],
+}
+
+impl Backends {
+    pub(crate) fn start(folder: &Path) -> Self {
+        fs::create_dir_all(folder).expect("a folder can be made");
+        let (clamd, spamd) = (folder.join("clamd.sock"), folder.join("spamd.sock"));
+        let mut processes = [clamav::start_clamd(&clamd), spamassassin::start_spamd(&spamd)];
+        let key = Key::generate(&folder.join("key"));
+        processes[0].wait_for_socket(&clamd);
+        processes[1].wait_for_socket(&spamd);
+        Self { clamd, spamd, key, _processes: processes }
+    }
+}
+
+/// The milters themselves.
+#[derive(Debug)]
+pub(crate) struct Children {
+    folder: PathBuf,
+    backends: &'static Backends,
+    // In the order of `Kind::ALL`.
+    running: [Option<Process>; 4],
+}
+
+impl Children {
+    pub(crate) fn start(folder: &Path, backends: &'static Backends) -> Self {
+        fs::create_dir_all(folder).expect("a folder can be made");
+        let mut children = Self { folder: folder.to_owned(), backends, running: Kind::ALL.map(|_| None) };
+        for kind in Kind::ALL {
+            children.launch(kind);
+        }
+        for kind in Kind::ALL {
+            children.wait(kind);
+        }
+        children
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self, kind: Kind) {
+        let mut process = self.running[kind as usize].take().expect("it runs");
+        if kind == Kind::Rspamd {
+            rspamd::kill(&mut process);
+        } else {
+            process.signal("KILL");
+            process.wait(PATIENCE);
+        }
+    }
+
+    /// Starts it where it was killed, as its service would.
+    pub(crate) fn restart(&mut self, kind: Kind) {
+        let _ = fs::remove_file(kind.socket(&self.folder));
+        self.launch(kind);
+        self.wait(kind);
+    }
+
+    fn launch(&mut self, kind: Kind) {
+        let socket = kind.socket(&self.folder);
+        let backends = self.backends;
+        let process = match kind {
+            Kind::OpenDkim => {
+                opendkim::start(kind.name(), &socket, &backends.key, opendkim::Mode::SignAndVerify)
+            }
+            Kind::ClamAv => clamav::start_milter(&socket, &backends.clamd),
+            Kind::SpamAssassin => spamassassin::start_milter(&socket, &backends.spamd),
+            Kind::Rspamd => rspamd::start(&socket),
+        };
+        self.running[kind as usize] = Some(process);
+    }
+
+    fn wait(&mut self, kind: Kind) {
+        let socket = kind.socket(&self.folder);
+        self.running[kind as usize].as_mut().expect("it was launched").wait_for_socket(&socket);
+    }
+}
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        // The others have no processes of their own.
+        if let Some(mut rspamd) = self.running[Kind::Rspamd as usize].take() {
+            rspamd::kill(&mut rspamd);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What all tests share: the Postfix with its ports, the sink, the milters and the managers.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use millstream_tests::compare::Seen;
+use millstream_tests::manager::{Manager, give_to_manager};
+use millstream_tests::mta::{Entry, free_ports};
+use millstream_tests::post::Route;
+use millstream_tests::postfix::Postfix;
+use millstream_tests::real_children::{clamav, opendkim, rspamd, spamassassin};
+use millstream_tests::scratch::Scratch;
+use millstream_tests::sink::{Delivered, Sink};
+use millstream_tests::smtp::{Exchange, Smtp};
+use millstream_tests::until::PATIENCE;
+use millstream_tests::{dkim, require};
+
+use crate::children::{Backends, Children, Kind};
+
+/// What an SMTP port leads through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// All of them, in the order of [`Kind::ALL`].
+    All(Route),
+    /// All of them, last to first.
+    Reversed(Route),
+    /// All but one, without the manager.
+    Without(Kind),
+    /// Those that one test kills, without the manager: Postfix answers a temporary failure for who is not there.
+    Mortal,
+    /// Those that one test kills, through a manager that accepts for who is not there.
+    MortalAccepting,
+    /// The same with a temporary failure.
+    MortalRefusing,
+}
+
+impl Port {
+    const COUNT: u16 = 11;
+
+    const fn offset(self) -> u16 {
+        match self {
+            Self::All(Route::Direct) => 0,
+            Self::All(Route::Managed) => 1,
+            Self::Reversed(Route::Direct) => 2,
+            Self::Reversed(Route::Managed) => 3,
+            Self::Mortal => 4,
+            Self::MortalAccepting => 5,
+            Self::MortalRefusing => 6,
+            Self::Without(kind) => 7 + kind as u16,
+        }
+    }
+}
+
+/// One for the test process.
+#[derive(Debug)]
+pub(crate) struct Office {
+    sink: Sink,
+    base_port: u16,
+    pub(crate) backends: &'static Backends,
+    scratch: Scratch,
+    // Kept until the test process ends.
+    _postfix: Postfix,
+    _children: Children,
+    _managers: [Manager; 2],
+}
+
+/// The office; nothing when something that it needs is not installed: then the test is over.
+pub(crate) fn office() -> Option<&'static Office> {
+    static OFFICE: LazyLock<Office> = LazyLock::new(Office::start);
+    let needs =
+        [Postfix::NEEDS, opendkim::NEEDS, dkim::NEEDS, clamav::NEEDS, spamassassin::NEEDS, rspamd::NEEDS]
+            .concat();
+    let test = thread::current();
+    require::available(test.name().unwrap_or("a test"), &needs).then(|| &*OFFICE)
+}
+
+impl Office {
+    fn start() -> Self {
+        let scratch = Scratch::new("chain");
+        let sink = Sink::start();
+        // Four ports to a lane of others.
+        let base_port = free_ports(usize::from(Port::COUNT.div_ceil(4)));
+        let services = services(&scratch, base_port);
+        let (postfix, (backends, children)) = thread::scope(|scope| {
+            let postfix = scope.spawn(|| {
+                let folder = scratch.join("mta");
+                Postfix::start_alone(&folder, &scratch.join("lanes"), sink.address(), Entry::Manager, |_| {
+                    services
+                })
+                .0
+            });
+            let backends: &'static Backends = Box::leak(Box::new(Backends::start(&scratch.join("backends"))));
+            let children = Children::start(&scratch.join("children"), backends);
+            (postfix.join().expect("Postfix starts"), (backends, children))
+        });
+        let reversed: Vec<_> = Kind::ALL.into_iter().rev().collect();
+        let managers = [
+            manager(&scratch.join("manager"), children.folder(), &Kind::ALL, "temporary-failure"),
+            manager(&scratch.join("manager-reversed"), children.folder(), &reversed, "temporary-failure"),
+        ];
+        Self {
+            sink,
+            base_port,
+            backends,
+            scratch,
+            _postfix: postfix,
+            _children: children,
+            _managers: managers,
+        }
+    }
+
+    /// Where to connect.
+    pub(crate) fn address(&self, port: Port) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.base_port + port.offset()))
+    }
+
+    /// The milters of the one test that kills them, and the managers in front of them: the accepting one first.
+    pub(crate) fn mortal(&self) -> (Children, [Manager; 2]) {
+        let children = Children::start(&self.scratch.join("mortal"), self.backends);
+        let managers = [("manager-accepting", "accept"), ("manager-refusing", "temporary-failure")].map(
+            |(name, fallback)| manager(&self.scratch.join(name), children.folder(), &Kind::ALL, fallback),
+        );
+        (children, managers)
+    }
+
+    /// What has arrived for a domain, once `count` messages have.
+    pub(crate) fn deliveries(&self, domain: &str, count: usize) -> Vec<Delivered> {
+        self.sink.wait_for(domain, count, PATIENCE)
+    }
+
+    /// What clients and recipients see of a script on a port. It gets a session, and the domain of its recipients.
+    pub(crate) fn run(&self, port: Port, script: impl Fn(&mut Smtp, &str) -> Vec<Exchange>) -> Seen {
+        let domain = fresh_domain();
+        let exchanges = script(&mut Smtp::open(self.address(port)), &domain);
+        Seen::of_messages(&domain, &exchanges, |queued| self.deliveries(&domain, queued))
+    }
+}
+
+/// Runs the script without and with the manager, and compares. What was seen comes back, for a test to look at.
+pub(crate) fn same(script: impl Fn(&mut Smtp, &str) -> Vec<Exchange>) -> Option<Seen> {
+    same_on([Port::All(Route::Direct), Port::All(Route::Managed)], script)
+}
+
+/// The same with the milters last to first.
+pub(crate) fn same_reversed(script: impl Fn(&mut Smtp, &str) -> Vec<Exchange>) -> Option<Seen> {
+    same_on([Port::Reversed(Route::Direct), Port::Reversed(Route::Managed)], script)
+}
+
+fn same_on(ports: [Port; 2], script: impl Fn(&mut Smtp, &str) -> Vec<Exchange>) -> Option<Seen> {
+    let office = office()?;
+    let [direct, managed] = ports.map(|port| office.run(port, &script));
+    if let Some(difference) = difference(&direct, &managed) {
+        panic!("{difference}");
+    }
+    Some(direct)
+}
+
+/// The first difference, in words.
+pub(crate) fn difference(direct: &Seen, managed: &Seen) -> Option<String> {
+    if direct.replies != managed.replies {
+        return Some(format!(
+            "SMTP replies without the manager:\n{:#?}\nand with it:\n{:#?}",
+            direct.replies, managed.replies
+        ));
+    }
+    if direct.delivered.len() != managed.delivered.len() {
+        return Some(format!("{} and {} messages", direct.delivered.len(), managed.delivered.len()));
+    }
+    let (direct, managed) =
+        direct.delivered.iter().zip(&managed.delivered).find(|(one, other)| one != other)?;
+    let shortened = |text: &str| text.chars().take(6000).collect::<String>();
+    Some(format!(
+        "delivered message without the manager:\n{}\nand with it:\n{}",
+        shortened(direct),
+        shortened(managed)
+    ))
+}
+
+fn manager(folder: &Path, children: &Path, kinds: &[Kind], fallback: &str) -> Manager {
+    fs::create_dir_all(folder).expect("a folder can be made");
+    // It removes its socket there at its end.
+    give_to_manager(folder);
+    let socket = folder.join("manager.sock");
+    let blocks: String = kinds.iter().map(|kind| kind.block(children, fallback)).collect();
+    let configuration = format!(
+        "manager.connection_spec = \"unix:{}\"\nmanager.unix_socket_mode = 0666\n{blocks}",
+        socket.display()
+    );
+    let mut manager = Manager::start(folder, &configuration);
+    manager.process().wait_for_socket(&socket);
+    manager
+}
+
+/// The lines of `master.cf` for all ports.
+fn services(scratch: &Scratch, base_port: u16) -> String {
+    let (children, mortal) = (scratch.join("children"), scratch.join("mortal"));
+    let managed = |name: &str| format!("unix:{}", scratch.join(name).join("manager.sock").display());
+    let reversed: Vec<_> = Kind::ALL.into_iter().rev().collect();
+    let mut ports = vec![
+        (Port::All(Route::Direct), Kind::list(&Kind::ALL, &children)),
+        (Port::All(Route::Managed), managed("manager")),
+        (Port::Reversed(Route::Direct), Kind::list(&reversed, &children)),
+        (Port::Reversed(Route::Managed), managed("manager-reversed")),
+        (Port::Mortal, Kind::list(&Kind::ALL, &mortal)),
+        (Port::MortalAccepting, managed("manager-accepting")),
+        (Port::MortalRefusing, managed("manager-refusing")),
+    ];
+    for kind in Kind::ALL {
+        let others: Vec<_> = Kind::ALL.into_iter().filter(|&other| other != kind).collect();
+        ports.push((Port::Without(kind), Kind::list(&others, &children)));
+    }
+    let mut text = String::new();
+    for (port, milters) in ports {
+        writeln!(
+            text,
+            "127.0.0.1:{} inet n - n - - smtpd -o smtpd_milters={milters}",
+            base_port + port.offset()
+        )
+        .expect("text takes text");
+    }
+    text
+}
+
+/// All of one length, so that messages to them differ in nothing else.
+pub(crate) fn fresh_domain() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("c{:06}.test", COUNT.fetch_add(1, Ordering::Relaxed))
+}
