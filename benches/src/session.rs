@@ -7,23 +7,21 @@ use bytes::{Bytes, BytesMut};
 use millstream_core::chain::Session;
 use millstream_core::machine::{Input, Machine, Output, Peer, TRANSMIT_SLICES};
 use millstream_core::policy::{
-    ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, StaticPolicy, Timeouts,
+    ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, Route, StaticPolicy, Timeouts,
 };
 use millstream_core::time::Instant;
-use millstream_core::wire::{
-    Actions, CHUNK_SIZE, Command, Decoder, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX,
-};
+use millstream_core::wire::{Actions, CHUNK_SIZE, Command, Negotiation, Protocol, VERSION_MAX};
 
+use crate::child::{NoObjection, Wishes};
 use crate::counting::{Allocations, allocations};
 
 /// Room for one read, as in `millstream-runtime-std`.
 const READ_SIZE: usize = 72 << 10;
 
-/// A milter that has no objection, at the other end of a peer.
+/// A milter at the other end of a peer.
 struct Child {
     peer: Peer,
-    protocol: Protocol,
-    decoder: Decoder,
+    milter: NoObjection,
 }
 
 /// A session, its MTA and its children.
@@ -43,12 +41,12 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A session with a child for each of `children`, which has no objection to anything and negotiates these bits.
+    /// A session with a child for each of `children`, which has no objection to anything.
     #[must_use]
-    pub fn new(children: &[Protocol]) -> Self {
+    pub fn new(children: &[Wishes]) -> Self {
         let settings = |index: usize| ChildSettings {
             name: Arc::from(format!("child{index}")),
-            endpoint: Endpoint::Unix(Arc::from(*b"/child")),
+            route: Route::to("child", Endpoint::Unix(Arc::from(*b"/child"))),
             fallback: Fallback::TemporaryFailure,
             evaluation_mode: false,
             timeouts: Timeouts::default(),
@@ -63,11 +61,7 @@ impl Bench {
         Self {
             session: Session::new(Arc::new(policy), Environment::default()),
             children: children
-                .map(|(index, protocol)| Child {
-                    peer: peer(index),
-                    protocol: *protocol,
-                    decoder: Decoder::new(1 << 20),
-                })
+                .map(|(index, wishes)| Child { peer: peer(index), milter: NoObjection::new(*wishes) })
                 .collect(),
             buffer: BytesMut::new(),
             read_to: Vec::with_capacity(4096),
@@ -118,6 +112,7 @@ impl Bench {
                 let session = &mut self.session;
                 let (cost, output) = allocations(|| in_core_poll(session));
                 self.cost.count += cost.count;
+                self.cost.bytes += cost.bytes;
                 match output {
                     Output::Wait(_) | Output::Finished => break,
                     Output::Acquire { peer, .. } => self.handle(Input::Ready { peer, negotiated: None }),
@@ -154,7 +149,7 @@ impl Bench {
         }
         self.handle(Input::Wrote { peer, n: all.len() });
         if let Some(index) = child {
-            let replies = self.children[index].replies(all);
+            let replies = self.children[index].milter.replies(all);
             if !replies.is_empty() {
                 self.buffer.reserve(READ_SIZE);
                 self.buffer.extend_from_slice(&replies);
@@ -181,29 +176,6 @@ fn in_core_poll(session: &mut Session) -> Output {
 #[inline(never)]
 fn in_core_transmit<'a>(session: &'a Session, peer: Peer, slices: &mut [&'a [u8]]) -> usize {
     session.transmit(peer, slices)
-}
-
-impl Child {
-    /// What it answers to `bytes`.
-    fn replies(&mut self, bytes: BytesMut) -> BytesMut {
-        let mut out = BytesMut::new();
-        self.decoder.receive(bytes);
-        while let Ok(Some(frame)) = self.decoder.next_frame() {
-            let Some(stage) = Stage::of_letter(frame.letter()) else { continue };
-            if stage == Stage::Negotiate {
-                let answer = Negotiation {
-                    version: VERSION_MAX,
-                    actions: Actions::NONE,
-                    protocol: self.protocol,
-                    macro_lists: Vec::new(),
-                };
-                Reply::Negotiate(answer).encode(&mut out);
-            } else if stage.fact().no_reply.is_none_or(|bit| !self.protocol.has(bit)) {
-                Reply::Final(Final::Continue).encode(&mut out);
-            }
-        }
-        out
-    }
 }
 
 /// Commands as an MTA sends them.

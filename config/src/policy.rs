@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millstream_core::limits::Limits;
-use millstream_core::policy::{ChildIndex, ChildSettings, FailureKind, Fallback, Policy, Recipients};
+use millstream_core::policy::{ChildIndex, ChildSettings, FailureKind, Fallback, Policy, Recipients, Route};
 
 use crate::configuration::Configuration;
 use crate::milter::Milter;
@@ -117,7 +117,7 @@ fn child(milter: &Milter) -> Result<ChildSettings, Problem> {
     })?;
     Ok(ChildSettings {
         name: milter.name.as_str().into(),
-        endpoint,
+        route: Route::to(&milter.name, endpoint),
         fallback: milter.fallback_status,
         evaluation_mode: milter.evaluation_mode,
         timeouts: milter.timeouts,

@@ -18,9 +18,12 @@ fn enabled_milters_in_order() {
     );
     let policy = configuration.policy().unwrap();
     let [a, b] = policy.children() else { panic!("two children") };
-    assert_eq!((&*a.name, &a.endpoint), ("a", &Endpoint::Unix((*b"/a").into())));
+    assert_eq!((&*a.name, &*a.route.endpoints), ("a", &[Endpoint::Unix((*b"/a").into())][..]));
     assert_eq!(a.timeouts.reading.as_secs(), 3);
-    assert_eq!((&*b.name, &b.endpoint), ("b", &Endpoint::Tcp(["127.0.0.1:5".parse().unwrap()].into())));
+    assert_eq!(
+        (&*b.name, &*b.route.endpoints),
+        ("b", &[Endpoint::Tcp(["127.0.0.1:5".parse().unwrap()].into())][..])
+    );
     assert_eq!((b.fallback, b.evaluation_mode), (Fallback::Discard, true));
     assert_eq!(policy.fallback(), Fallback::Reject);
 }

@@ -23,12 +23,13 @@
 //! * A machine says [`Output::Finished`] when it has no peers left, or wants none; a runtime cannot tell by itself.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::event::Event;
-use crate::policy::{ChildIndex, Endpoint};
+use crate::policy::{ChildIndex, Route};
 use crate::time::Instant;
 use crate::wire::Negotiation;
 
@@ -183,6 +184,13 @@ pub enum Input {
         /// How it ended.
         why: Closure,
     },
+    /// The answer to [`Output::Recall`], given before anything else happens.
+    Remembered {
+        /// The peer named in the question.
+        peer: Peer,
+        /// What the child answered; `None` when it is not known.
+        negotiated: Option<Box<Negotiation>>,
+    },
     /// The connection asked for by [`Output::Acquire`] is there.
     Ready {
         /// The peer named in the request.
@@ -253,21 +261,50 @@ pub enum Refusal {
 /// Everything that a machine can ask for.
 #[derive(Debug)]
 pub enum Output {
+    /// Say what a child answered to this offer when it was last asked; the answer is [`Input::Remembered`].
+    Recall {
+        /// How its connection would be called.
+        peer: Peer,
+        /// The child.
+        route: Arc<Route>,
+        /// What would be offered to it.
+        offer: Negotiation,
+    },
     /// Get a connection to a child; the answer is [`Input::Ready`] or [`Input::Refused`].
     Acquire {
         /// How the connection will be called.
         peer: Peer,
-        /// Where the child listens.
-        endpoint: Endpoint,
+        /// The child.
+        route: Arc<Route>,
         /// What will be offered to the child: a kept connection fits only when it was negotiated from the same offer.
         offer: Negotiation,
+        /// No kept connection will do: the last one was dead.
+        fresh: bool,
     },
-    /// Give a connection back. It is kept for another session or closed, as the pool decides.
+    /// The child has answered the offer on this connection: it is alive, and this is to be remembered.
+    Learned {
+        /// Which connection.
+        peer: Peer,
+        /// What it answered.
+        negotiated: Box<Negotiation>,
+    },
+    /// The child took this connection and has not answered the offer as it should: what is remembered of it is void, and
+    /// a few of these in a row mean that it is down. [`Output::Close`] follows.
+    Unwell {
+        /// Which connection.
+        peer: Peer,
+        /// What happened, for people.
+        error: IoError,
+    },
+    /// Give a connection back once what is queued for it is written. It is kept for another session or closed, as the
+    /// pool decides; the machine has no part in it any more, but for telling what is queued with [`Machine::transmit`].
     Release {
         /// Which connection.
         peer: Peer,
         /// What is negotiated on it.
         negotiated: Box<Negotiation>,
+        /// Until when what is queued may be written; else the connection is closed.
+        flush_by: Instant,
     },
     /// Close a connection, or give up one that is being acquired.
     Close {

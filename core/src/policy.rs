@@ -27,6 +27,63 @@ pub enum Endpoint {
     Tcp(Arc<[SocketAddr]>),
 }
 
+/// Which of several endpoints of a child is asked. One whose breaker is open is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum EndpointChoice {
+    /// The first one; the others only while it is down.
+    #[default]
+    Failover,
+    /// One after another.
+    RoundRobin,
+    /// The one with the fewest connections of this event loop.
+    LeastBusy,
+}
+
+/// How long connections to a child are kept for the next session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reuse {
+    /// Longest time without a session.
+    pub idle: Duration,
+    /// Longest time from connecting on.
+    pub age: Duration,
+}
+
+/// How connections to a child are had. What a pool knows of a child goes with its name and its addresses, so that it
+/// outlives a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// The child's name.
+    pub name: Arc<str>,
+    /// Where it listens; never empty.
+    pub endpoints: Box<[Endpoint]>,
+    /// Which of them is asked.
+    pub choice: EndpointChoice,
+    /// Most connections of this process that are in use at a time, all endpoints together; 0: no limit.
+    pub max_connections: u32,
+    /// How long to wait for one of them.
+    pub queue_timeout: Duration,
+    /// How long a child that is down is left alone before it is tried again.
+    pub retry_interval: Duration,
+    /// How long connections are kept; `None`: not at all.
+    pub reuse: Option<Reuse>,
+}
+
+impl Route {
+    /// A route to one endpoint and nothing else out of the ordinary.
+    #[must_use]
+    pub fn to(name: &str, endpoint: Endpoint) -> Arc<Self> {
+        Arc::new(Self {
+            name: Arc::from(name),
+            endpoints: Box::from([endpoint]),
+            choice: EndpointChoice::Failover,
+            max_connections: 0,
+            queue_timeout: Duration::from_secs(5),
+            retry_interval: Duration::from_secs(5),
+            reuse: None,
+        })
+    }
+}
+
 /// What is answered for a child that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Fallback {
@@ -127,8 +184,8 @@ impl Default for Timeouts {
 pub struct ChildSettings {
     /// The name in the configuration and in the log.
     pub name: Arc<str>,
-    /// Where it listens.
-    pub endpoint: Endpoint,
+    /// How connections to it are had.
+    pub route: Arc<Route>,
     /// What is answered when it fails.
     pub fallback: Fallback,
     /// Its verdicts and edits are noted and not applied.
@@ -258,6 +315,17 @@ pub trait Policy: Send + Sync + fmt::Debug {
     /// Whether `child` needs no other child's edits and may see mail that another refuses: it then runs beside the others
     /// from the first byte.
     fn independent(&self, child: ChildIndex) -> bool {
+        let _ = child;
+        false
+    }
+
+    /// Whether a child whose answer to the MTA's offer is remembered is connected only when it is to be shown something.
+    fn lazy_connect(&self) -> bool {
+        false
+    }
+
+    /// Whether `child` is sent headers and body chunks before it has answered the ones before.
+    fn pipelining(&self, child: ChildIndex) -> bool {
         let _ = child;
         false
     }

@@ -15,8 +15,8 @@ use bytes::BytesMut;
 use millstream_core::chain::Session;
 use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer, Refusal, SpillId};
 use millstream_core::policy::{
-    ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, Policy, Recipients, StaticPolicy,
-    Timeouts,
+    ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, Policy, Recipients, Route,
+    StaticPolicy, Timeouts,
 };
 use millstream_core::time::Instant;
 
@@ -259,7 +259,7 @@ impl<'a> World<'a> {
             let second = Duration::from_secs(1);
             ChildSettings {
                 name: Arc::from(format!("c{index}")),
-                endpoint: Endpoint::Unix(Arc::from(*b"/child")),
+                route: Route::to("child", Endpoint::Unix(Arc::from(*b"/child"))),
                 fallback: fallbacks[usize::from(bits & 0x1b) % 6],
                 evaluation_mode: bits & 4 != 0,
                 timeouts: Timeouts {

@@ -6,15 +6,11 @@ use millstream_core::service::Service;
 use millstream_core::time::Instant;
 use mio::event::Event;
 use std::io;
-use std::time::Duration;
 
 use crate::context::Context;
 use crate::link::{Link, Phase, Wire};
 use crate::mailbox::Key;
 use crate::socket::Socket;
-
-/// How long a connection that is given back may take to write what is queued for it.
-const RELEASE_FLUSH: Duration = Duration::from_secs(5);
 
 /// How many inputs a session may have before the other sessions of the loop have their turn: up to about
 /// 1 MiB read, which takes well below a millisecond.
@@ -209,13 +205,15 @@ impl<S: Service> Session<S> {
     fn drain(&mut self, cx: &mut Context<S>) {
         loop {
             match self.machine.poll_output() {
-                Output::Acquire { peer, endpoint, offer: _ } => {
-                    self.acquire(peer, Request::new(endpoint), cx);
+                Output::Recall { peer, .. } => {
+                    self.machine.handle(cx.now, Input::Remembered { peer, negotiated: None });
                 }
-                Output::Release { peer, negotiated: _ } => {
-                    let by = cx.now + RELEASE_FLUSH;
-                    self.close(peer, Some(by), cx);
+                Output::Acquire { peer, route, .. } => {
+                    let endpoint = route.endpoints.first().cloned();
+                    self.acquire(peer, Request::new(endpoint.unwrap_or_else(nowhere)), cx);
                 }
+                Output::Learned { .. } | Output::Unwell { .. } => {}
+                Output::Release { peer, flush_by, .. } => self.close(peer, Some(flush_by), cx),
                 Output::Close { peer, flush_by } => self.close(peer, flush_by, cx),
                 Output::LookUp { query, question } => {
                     let reply = cx.mailbox.reply(self.key, query);
@@ -270,4 +268,9 @@ impl<S: Service> Session<S> {
             }
         }
     }
+}
+
+/// A route never is empty.
+fn nowhere() -> millstream_core::policy::Endpoint {
+    millstream_core::policy::Endpoint::Tcp(std::sync::Arc::from([]))
 }

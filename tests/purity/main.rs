@@ -21,7 +21,7 @@ use millstream_core::chain::Session;
 use millstream_core::client::Client;
 use millstream_core::filter::Filter;
 use millstream_core::machine::{Input, Machine, Output, Peer};
-use millstream_core::policy::{ChildSettings, Endpoint, Environment, Fallback, StaticPolicy, Timeouts};
+use millstream_core::policy::{ChildSettings, Endpoint, Environment, Fallback, StaticPolicy, Timeouts, Route};
 use millstream_core::time::Instant;
 use millstream_core::wire::{Actions, Final, Negotiation, Protocol};
 
@@ -79,7 +79,7 @@ extern "C" fn run() -> ! {
 fn session() -> bool {
     let child = ChildSettings {
         name: Arc::from("child"),
-        endpoint: Endpoint::Unix(Arc::from(*b"/child")),
+        route: Route::to("child", Endpoint::Unix(Arc::from(*b"/child"))),
         fallback: Fallback::TemporaryFailure,
         evaluation_mode: false,
         timeouts: Timeouts::default(),

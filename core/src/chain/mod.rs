@@ -186,7 +186,7 @@ impl Session {
 
     fn apply(&mut self, input: Input) {
         match input {
-            Input::Tick => {}
+            Input::Tick | Input::Remembered { .. } => {}
             input @ (Input::SpillAppended { .. } | Input::SpillRead { .. } | Input::SpillFailed { .. }) => {
                 self.spill_input(input);
             }

@@ -57,8 +57,9 @@ impl Session {
             self.children[index].link = Link::Connecting;
             self.outputs.push_back(Output::Acquire {
                 peer: self.children[index].peer,
-                endpoint: self.policy.children()[index].endpoint.clone(),
+                route: self.policy.children()[index].route.clone(),
                 offer: self.offer.clone(),
+                fresh: false,
             });
         }
     }

@@ -12,7 +12,7 @@ use millstream_core::machine::{
 };
 use millstream_core::policy::{
     Answers, ChildIndex, ChildSettings, Decision, Endpoint, Environment, Facts, FailureKind, Fallback,
-    Limits, Policy, Recipients, Timeouts,
+    Limits, Policy, Recipients, Route, Timeouts,
 };
 use millstream_core::reserve::Reserve;
 use millstream_core::time::Instant;
@@ -88,7 +88,7 @@ impl Policy for TestPolicy {
 pub(crate) fn policy(count: usize) -> TestPolicy {
     let child = |index: usize| ChildSettings {
         name: Arc::from(format!("child{index}")),
-        endpoint: Endpoint::Unix(Arc::from(*b"/child")),
+        route: Route::to("child", Endpoint::Unix(Arc::from(*b"/child"))),
         fallback: Fallback::TemporaryFailure,
         evaluation_mode: false,
         timeouts: Timeouts::default(),

@@ -10,7 +10,7 @@ use millstream_core::chain::Session;
 use millstream_core::event::Event;
 use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer, Refusal};
 use millstream_core::policy::{
-    ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, Policy, StaticPolicy, Timeouts,
+    ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, Policy, Route, StaticPolicy, Timeouts,
 };
 use millstream_core::time::Instant;
 
@@ -97,7 +97,7 @@ impl Kid {
         Self {
             settings: ChildSettings {
                 name: Arc::from("child"),
-                endpoint: Endpoint::Unix(Arc::from(*b"/child")),
+                route: Route::to("child", Endpoint::Unix(Arc::from(*b"/child"))),
                 fallback: Fallback::Accept,
                 evaluation_mode: false,
                 timeouts: Timeouts {

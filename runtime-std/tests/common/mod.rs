@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use millstream_core::event::Event;
 use millstream_core::machine::{Answer, Input, Machine, Output, Peer, Question};
-use millstream_core::policy::{ChildIndex, Endpoint, Environment};
+use millstream_core::policy::{ChildIndex, Endpoint, Environment, Route};
 use millstream_core::service::{Notice, Service, SessionId};
 use millstream_core::time::Instant;
 use millstream_core::wire::Negotiation;
@@ -49,7 +49,12 @@ impl Base {
     }
 
     pub fn acquire(&mut self, peer: Peer, endpoint: Endpoint) {
-        self.push(Output::Acquire { peer, endpoint, offer: Negotiation::default() });
+        self.push(Output::Acquire {
+            peer,
+            route: Route::to("child", endpoint),
+            offer: Negotiation::default(),
+            fresh: false,
+        });
     }
 
     pub fn close(&mut self, peer: Peer, flush_by: Option<Instant>) {

@@ -54,7 +54,9 @@ impl<M: Machine> World<M> {
 
     pub(super) fn output(&mut self, output: Output) {
         match output {
-            Output::Acquire { peer, endpoint, offer } => self.acquire(peer, &endpoint, &offer),
+            Output::Acquire { peer, route, offer, fresh: _ } => {
+                self.acquire(peer, &route.endpoints[0], &offer)
+            }
             Output::Release { peer, .. } => self.close(peer, Some(self.now + SECOND)),
             Output::Close { peer, flush_by } => self.close(peer, flush_by.map(Instant::as_nanos)),
             Output::LookUp { query, question } => self.look_up(query, &question),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use millstream_core::machine::{Answer, Question};
 use millstream_core::policy::{
     Answers, ChildIndex, ChildSettings, Decision, Effects, Endpoint, Facts, FailureKind,
-    Fallback as CoreFallback, Limits, Policy, Recipients, Timeouts, Why,
+    Fallback as CoreFallback, Limits, Policy, Recipients, Route, Timeouts, Why,
 };
 use millstream_core::wire::Stage;
 
@@ -29,7 +29,7 @@ impl Scripted {
             let [connection, writing, reading, end_of_message] = plan.timeouts.map(Duration::from_secs);
             ChildSettings {
                 name: format!("c{i}").into(),
-                endpoint: Endpoint::Unix(format!("/run/c{i}").into_bytes().into()),
+                route: Route::to(&format!("c{i}"), Endpoint::Unix(format!("/run/c{i}").into_bytes().into())),
                 // Overruled for every kind.
                 fallback: CoreFallback::Reject,
                 evaluation_mode: plan.evaluation,
