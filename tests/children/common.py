@@ -30,6 +30,7 @@ class Recorder(Milter.Base):
         self._forget()
 
     def _forget(self):
+        self._open = False
         self._sender = None
         self._sender_arguments = []
         self._recipients = []
@@ -54,6 +55,7 @@ class Recorder(Milter.Base):
 
     def envfrom_bytes(self, sender, *arguments):
         self._forget()
+        self._open = True
         self._sender = text(sender)
         self._sender_arguments = [text(argument) for argument in arguments]
         return self.sender()
@@ -90,6 +92,7 @@ class Recorder(Milter.Base):
         return Milter.CONTINUE
 
     def eom(self):
+        self._open = False
         self.note(
             "message",
             queue_id=self.getsymval("i"),
@@ -103,7 +106,11 @@ class Recorder(Milter.Base):
         return self.end_of_message()
 
     def abort(self):
-        self.note("abort", sender=self._sender, recipients=self._recipients, headers=len(self._headers))
+        # Postfix sends ABORT twice when a client hangs up. Debian's libmilter hands the second one on when it comes some
+        # milliseconds after the first, and swallows it when both lie in the socket: only the one that ends a message tells.
+        if self._open:
+            self._open = False
+            self.note("abort", sender=self._sender, recipients=self._recipients, headers=len(self._headers))
         return Milter.CONTINUE
 
     def close(self):

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """A child whose verdict is asked for by the message itself.
 
-Senders starting with `refused-sender`, recipients starting with `refused` or `later`, and the words REJECT, TEMPFAIL,
-DISCARD and HOLD in the subject are judged; everything else passes.
+Names in HELO starting with `refused`, senders starting with `refused-sender` or, at DATA, `refused-data`, recipients starting
+with `refused` or `later`, and the words REJECT, TEMPFAIL, DISCARD and HOLD in the subject are judged; everything else passes.
+Whoever connects is refused while there is a file beside the record, with `.refuse` after its name.
 """
+
+import os
 
 import Milter
 
@@ -11,6 +14,26 @@ import common
 
 
 class Policy(common.Recorder):
+    def connect(self, hostname, family, hostaddr):
+        super().connect(hostname, family, hostaddr)
+        if os.path.exists(common.options.record + ".refuse"):
+            self.setreply("554", "5.7.1", "policy: nobody is welcome")
+            return Milter.REJECT
+        return Milter.CONTINUE
+
+    def hello(self, hostname):
+        super().hello(hostname)
+        if hostname.startswith("refused"):
+            self.setreply("550", "5.7.1", "policy: not with this name")
+            return Milter.REJECT
+        return Milter.CONTINUE
+
+    def data(self):
+        if self._sender.startswith("<refused-data"):
+            self.setreply("550", "5.7.1", "policy: no content from this sender")
+            return Milter.REJECT
+        return Milter.CONTINUE
+
     def sender(self):
         if self._sender.startswith("<refused-sender"):
             self.setreply("553", "5.1.8", "policy: this sender is not welcome")

@@ -1,7 +1,7 @@
 //! An SMTP client that keeps every reply.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::message::Message;
@@ -162,6 +162,28 @@ impl Smtp {
         self.write(&stuffed(data));
         self.write(b".\r\n");
         self.reply()
+    }
+
+    /// Hangs up in the middle of things, and waits until the server has noticed and closed its end. Gives the replies that
+    /// were still to come.
+    ///
+    /// Only the client's half is closed first. A socket that is closed with a reply unread in it sends a reset instead of
+    /// an end, and a reset takes from the server what it has not read yet: what was sent last would then be seen or not,
+    /// as it happens.
+    ///
+    /// # Panics
+    /// When the server does not close.
+    pub fn hang_up(mut self) -> Vec<Reply> {
+        // A server that has closed already has nothing to be told.
+        let _ = self.reader.get_ref().shutdown(Shutdown::Write);
+        let mut replies = Vec::new();
+        loop {
+            let reply = self.reply();
+            if reply.code == 0 {
+                return replies;
+            }
+            replies.push(reply);
+        }
     }
 
     /// Reads one reply.

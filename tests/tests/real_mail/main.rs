@@ -33,12 +33,14 @@ macro_rules! behind_both_mtas {
 }
 
 mod content;
+mod content_filter;
 mod disposal;
 mod edits;
 mod evaluation;
 mod failure;
 mod fallback_kinds;
 mod lifecycle;
+mod proxy_filter;
 mod refusal;
 mod same_answer;
 mod same_edits;
