@@ -35,6 +35,7 @@ macro_rules! behind_both_mtas {
 mod content;
 mod content_filter;
 mod disposal;
+mod edit_order;
 mod edits;
 mod evaluation;
 mod failure;
