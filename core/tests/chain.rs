@@ -14,6 +14,8 @@ mod fallback;
 mod independent;
 #[path = "chain/order.rs"]
 mod order;
+#[path = "chain/runtime.rs"]
+mod runtime;
 #[path = "chain/shared_bounds.rs"]
 mod shared_bounds;
 #[path = "chain/spill.rs"]

@@ -1,9 +1,11 @@
 //! Past a limit of ours a message ends in a temporary failure: its data is dropped, and the MTA is read to the end.
 
-use millstream_core::event::{Event, LimitName, MessageEnd};
+use bytes::Bytes;
+use millstream_core::event::{Event, Failure, LimitName, MessageEnd};
 use millstream_core::policy::{Fallback, Limits};
+use millstream_core::wire::{Edit, Fault, Final, Reply, Stage};
 
-use crate::driver::{World, agrees, policy};
+use crate::driver::{World, agrees, policy, says};
 
 /// Passes a message during which `flood` goes past a limit, then one that does not.
 fn over(change: fn(&mut Limits), flood: fn(&mut World)) -> (LimitName, String) {
@@ -68,4 +70,29 @@ fn endless_macros_end_the_message_and_not_the_memory() {
         world.raw(b'D', &payload);
     };
     assert_eq!(over(|limits| limits.macro_bytes = 2000, flood), (LimitName::MacroBytes, "t".to_owned()));
+}
+
+/// Edits are in memory until the verdict, so a child may not send any number of bytes.
+#[test]
+fn a_child_that_edits_without_end_has_failed() {
+    let mut policy = policy(1);
+    policy.limits.edit_bytes = 2500;
+    let endless = |stage: Stage, _: &[u8]| match stage {
+        Stage::EndOfMessage => {
+            let piece = || Reply::Edit(Edit::ReplaceBody(Bytes::from_static(&[b'x'; 1000])));
+            Some((0..3).map(|_| piece()).chain([Reply::Final(Final::Continue)]).collect())
+        }
+        _ => says(Final::Continue),
+    };
+    let mut world = World::new(policy, &[endless]).begin("Postfix 3.7");
+    world.message();
+    world.told.clear();
+    world.end();
+    assert_eq!(world.told_letters(), "t", "its fallback, and nothing of its edits");
+    let too_much = Fault::TooMuch { what: "bytes of edits", limit: 2500 };
+    let failed = |event: &Event| match event {
+        Event::ChildFailed { failure, .. } => *failure == Failure::Protocol(Box::new(too_much)),
+        _ => false,
+    };
+    assert!(world.events.iter().any(failed), "{:?}", world.events);
 }

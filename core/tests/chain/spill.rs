@@ -82,6 +82,25 @@ fn a_full_disk_is_a_temporary_failure_and_told() {
     assert_eq!(pass(&mut world, &chunks(1)), "c", "the next message is not harmed");
 }
 
+/// Half a body must not reach the children behind.
+#[test]
+fn a_file_that_does_not_give_back_what_was_written_is_a_temporary_failure() {
+    let mut world = World::new(small_memory(), &[agrees, scanner, agrees]).begin("Postfix 3.7");
+    world.mail();
+    world.rcpt("<c@d.test>");
+    world.raw(b'T', b"");
+    world.raw(b'N', b"");
+    for chunk in chunks(100) {
+        world.raw(b'B', &chunk);
+    }
+    world.disk.as_mut().unwrap().fill(0xFF);
+    world.told.clear();
+    world.end();
+    assert_eq!(world.told_letters(), "t");
+    assert_eq!(over(&world), LimitName::SpillFile);
+    assert!(!world.seen(1).ends_with('E') && !world.seen(2).ends_with('E'));
+}
+
 #[test]
 fn a_message_past_the_limit_of_the_file_is_a_temporary_failure() {
     let mut policy = small_memory();
