@@ -42,18 +42,27 @@ pub fn start_clamd(socket: &Path) -> Process {
     Process::start("clamd", &mut command, &socket.with_extension("output"))
 }
 
-/// Starts clamav-milter on `socket`; clamd has to listen already. The caller waits until it listens itself.
+/// What clamav-milter does with a virus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnInfected {
+    /// Refuses the message.
+    Reject,
+    /// Has the MTA hold it: what Debian's configuration says.
+    Quarantine,
+}
+
+/// Starts clamav-milter on `socket`; clamd has to listen already, or is never asked with success. The caller waits until it listens itself.
 ///
 /// # Panics
 /// When it cannot be started.
 #[must_use]
-pub fn start_milter(socket: &Path, clamd: &Path) -> Process {
+pub fn start_milter(socket: &Path, clamd: &Path, on_infected: OnInfected) -> Process {
     let configuration = socket.with_extension("conf");
     fs::write(
         &configuration,
         format!(
             "MilterSocket {}\nMilterSocketMode 666\nFixStaleSocket yes\nClamdSocket unix:{}\nUser root\n\
-             Foreground yes\nOnInfected Reject\nRejectMsg clamav: %v\nOnFail Defer\nAddHeader Replace\n\
+             Foreground yes\nOnInfected {on_infected:?}\nRejectMsg clamav: %v\nOnFail Defer\nAddHeader Replace\n\
              LogInfected Basic\n",
             socket.display(),
             clamd.display()

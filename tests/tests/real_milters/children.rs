@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use millstream_tests::dkim::Key;
 use millstream_tests::process::Process;
+use millstream_tests::real_children::clamav::OnInfected;
 use millstream_tests::real_children::{clamav, opendkim, rspamd, spamassassin};
 use millstream_tests::until::PATIENCE;
 
@@ -15,9 +16,16 @@ pub(crate) enum Kind {
     ClamAv,
     SpamAssassin,
     Rspamd,
+    /// clamav-milter that has what it finds held.
+    HoldingClamAv,
+    /// clamav-milter whose clamd is not there.
+    LostClamAv,
+    /// spamass-milter whose spamd is not there.
+    LostSpamAssassin,
 }
 
 impl Kind {
+    /// The chain that is mostly meant.
     pub(crate) const ALL: [Self; 4] = [Self::OpenDkim, Self::ClamAv, Self::SpamAssassin, Self::Rspamd];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -26,6 +34,9 @@ impl Kind {
             Self::ClamAv => "clamav",
             Self::SpamAssassin => "spamassassin",
             Self::Rspamd => "rspamd",
+            Self::HoldingClamAv => "clamav-holding",
+            Self::LostClamAv => "clamav-lost",
+            Self::LostSpamAssassin => "spamassassin-lost",
         }
     }
 
@@ -33,8 +44,8 @@ impl Kind {
     pub(crate) const fn mark(self) -> &'static str {
         match self {
             Self::OpenDkim => "DKIM-Signature",
-            Self::ClamAv => "X-Virus-Status",
-            Self::SpamAssassin => "X-Spam-Checker-Version",
+            Self::ClamAv | Self::HoldingClamAv | Self::LostClamAv => "X-Virus-Status",
+            Self::SpamAssassin | Self::LostSpamAssassin => "X-Spam-Checker-Version",
             Self::Rspamd => "X-Rspamd-Queue-Id",
         }
     }
@@ -89,19 +100,19 @@ impl Backends {
 pub(crate) struct Children {
     folder: PathBuf,
     backends: &'static Backends,
-    // In the order of `Kind::ALL`.
-    running: [Option<Process>; 4],
+    running: Vec<(Kind, Process)>,
 }
 
 impl Children {
-    pub(crate) fn start(folder: &Path, backends: &'static Backends) -> Self {
+    pub(crate) fn start(folder: &Path, backends: &'static Backends, kinds: &[Kind]) -> Self {
         fs::create_dir_all(folder).expect("a folder can be made");
-        let mut children = Self { folder: folder.to_owned(), backends, running: Kind::ALL.map(|_| None) };
-        for kind in Kind::ALL {
-            children.launch(kind);
+        let mut children = Self { folder: folder.to_owned(), backends, running: Vec::new() };
+        for &kind in kinds {
+            let process = children.launch(kind);
+            children.running.push((kind, process));
         }
-        for kind in Kind::ALL {
-            children.wait(kind);
+        for (kind, process) in &mut children.running {
+            process.wait_for_socket(&kind.socket(folder));
         }
         children
     }
@@ -112,7 +123,8 @@ impl Children {
 
     /// `kill -9`.
     pub(crate) fn kill(&mut self, kind: Kind) {
-        let mut process = self.running[kind as usize].take().expect("it runs");
+        let at = self.running.iter().position(|(running, _)| *running == kind).expect("it runs");
+        let (_, mut process) = self.running.remove(at);
         if kind == Kind::Rspamd {
             rspamd::kill(&mut process);
         } else {
@@ -123,36 +135,38 @@ impl Children {
 
     /// Starts it where it was killed, as its service would.
     pub(crate) fn restart(&mut self, kind: Kind) {
-        let _ = fs::remove_file(kind.socket(&self.folder));
-        self.launch(kind);
-        self.wait(kind);
+        let socket = kind.socket(&self.folder);
+        let _ = fs::remove_file(&socket);
+        let mut process = self.launch(kind);
+        process.wait_for_socket(&socket);
+        self.running.push((kind, process));
     }
 
-    fn launch(&mut self, kind: Kind) {
+    fn launch(&self, kind: Kind) -> Process {
         let socket = kind.socket(&self.folder);
         let backends = self.backends;
-        let process = match kind {
+        let nobody = self.folder.join("nobody.sock");
+        match kind {
             Kind::OpenDkim => {
                 opendkim::start(kind.name(), &socket, &backends.key, opendkim::Mode::SignAndVerify)
             }
-            Kind::ClamAv => clamav::start_milter(&socket, &backends.clamd),
+            Kind::ClamAv => clamav::start_milter(&socket, &backends.clamd, OnInfected::Reject),
+            Kind::HoldingClamAv => clamav::start_milter(&socket, &backends.clamd, OnInfected::Quarantine),
+            Kind::LostClamAv => clamav::start_milter(&socket, &nobody, OnInfected::Reject),
             Kind::SpamAssassin => spamassassin::start_milter(&socket, &backends.spamd),
+            Kind::LostSpamAssassin => spamassassin::start_milter(&socket, &nobody),
             Kind::Rspamd => rspamd::start(&socket),
-        };
-        self.running[kind as usize] = Some(process);
-    }
-
-    fn wait(&mut self, kind: Kind) {
-        let socket = kind.socket(&self.folder);
-        self.running[kind as usize].as_mut().expect("it was launched").wait_for_socket(&socket);
+        }
     }
 }
 
 impl Drop for Children {
     fn drop(&mut self) {
         // The others have no processes of their own.
-        if let Some(mut rspamd) = self.running[Kind::Rspamd as usize].take() {
-            rspamd::kill(&mut rspamd);
+        for (kind, process) in &mut self.running {
+            if *kind == Kind::Rspamd && process.ended().is_none() {
+                rspamd::kill(process);
+            }
         }
     }
 }

@@ -3,13 +3,13 @@
 use millstream_tests::message::Message;
 use millstream_tests::real_children::clamav::{EICAR, VIRUS};
 
-use crate::office::same;
+use crate::office::{Chain, same};
 
 #[test]
 fn many_headers() {
     let numbered: Vec<String> = (0..200).map(|number| format!("X-Number: {number}")).collect();
     let kinds: Vec<String> = (0..100).map(|number| format!("X-Kind-{number}: of its own")).collect();
-    let Some(seen) = same(|smtp, domain| {
+    let Some(seen) = same(Chain::All, |smtp, domain| {
         let headers = numbered.iter().chain(&kinds).map(String::as_str);
         vec![smtp.send(&Message::new(domain, "many headers").with_headers(headers))]
     }) else {
@@ -22,7 +22,7 @@ fn many_headers() {
 /// Fields that the milters add themselves, and take away or replace when they come from outside.
 #[test]
 fn forged_marks() {
-    let Some(seen) = same(|smtp, domain| {
+    let Some(seen) = same(Chain::All, |smtp, domain| {
         let forged = [
             "X-Virus-Scanned: by somebody",
             "X-Spam-Status: No, score=-99 forged",
@@ -62,7 +62,7 @@ fn forged_marks() {
 
 #[test]
 fn odd_headers() {
-    let Some(seen) = same(|smtp, domain| {
+    let Some(seen) = same(Chain::All, |smtp, domain| {
         let message = Message::new(domain, "odd headers").with_headers([
             "X-Folded: one",
             " two",
@@ -94,7 +94,7 @@ fn megabytes() {
     let mut infected = text.clone();
     infected.extend_from_slice(EICAR.concat().as_bytes());
     infected.extend_from_slice(b"\r\n");
-    let Some(seen) = same(|smtp, domain| {
+    let Some(seen) = same(Chain::All, |smtp, domain| {
         let message = Message::new(domain, "large");
         vec![
             smtp.send(&message.clone().with_body(&text)),
@@ -112,7 +112,7 @@ fn megabytes() {
 
 #[test]
 fn eight_bit() {
-    let Some(seen) = same(|smtp, domain| {
+    let Some(seen) = same(Chain::All, |smtp, domain| {
         let message = Message {
             mail_arguments: " BODY=8BITMIME".to_owned(),
             ..Message::new(domain, "Grüße aus der Küche")

@@ -6,7 +6,9 @@
 
 mod children;
 mod content;
+mod disposal;
 mod left_out;
+mod lost;
 mod office;
 mod restart;
 mod sessions;

@@ -3,33 +3,67 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use millstream_tests::compare::Seen;
 use millstream_tests::manager::{Manager, give_to_manager};
-use millstream_tests::mta::{Entry, free_ports};
+use millstream_tests::mta::{Entry, Mta as _, free_ports};
 use millstream_tests::post::Route;
 use millstream_tests::postfix::Postfix;
 use millstream_tests::real_children::{clamav, opendkim, rspamd, spamassassin};
 use millstream_tests::scratch::Scratch;
 use millstream_tests::sink::{Delivered, Sink};
 use millstream_tests::smtp::{Exchange, Smtp};
-use millstream_tests::until::PATIENCE;
+use millstream_tests::until::{PATIENCE, until_true};
 use millstream_tests::{dkim, require};
 
 use crate::children::{Backends, Children, Kind};
 
+/// Which milters, in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chain {
+    /// As administrators order them.
+    All,
+    /// Last to first.
+    Reversed,
+    /// As all, with viruses held.
+    Holding,
+    /// As all, but for clamd, which is not there.
+    LostClamd,
+    /// As all, but for spamd, which is not there.
+    LostSpamd,
+}
+
+impl Chain {
+    const ALL: [Self; 5] = [Self::All, Self::Reversed, Self::Holding, Self::LostClamd, Self::LostSpamd];
+
+    const fn kinds(self) -> [Kind; 4] {
+        use Kind::{ClamAv, HoldingClamAv, LostClamAv, LostSpamAssassin, OpenDkim, Rspamd, SpamAssassin};
+        match self {
+            Self::All => Kind::ALL,
+            Self::Reversed => [Rspamd, SpamAssassin, ClamAv, OpenDkim],
+            Self::Holding => [OpenDkim, HoldingClamAv, SpamAssassin, Rspamd],
+            Self::LostClamd => [OpenDkim, LostClamAv, SpamAssassin, Rspamd],
+            Self::LostSpamd => [OpenDkim, ClamAv, LostSpamAssassin, Rspamd],
+        }
+    }
+
+    /// The folder of its manager.
+    fn manager(self, scratch: &Scratch) -> PathBuf {
+        scratch.join(&format!("manager-{}", self as usize))
+    }
+}
+
 /// What an SMTP port leads through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Port {
-    /// All of them, in the order of [`Kind::ALL`].
-    All(Route),
-    /// All of them, last to first.
-    Reversed(Route),
-    /// All but one, without the manager.
+    /// A chain.
+    Of(Chain, Route),
+    /// [`Chain::All`] but one, without the manager.
     Without(Kind),
     /// Those that one test kills, without the manager: Postfix answers a temporary failure for who is not there.
     Mortal,
@@ -40,18 +74,16 @@ pub(crate) enum Port {
 }
 
 impl Port {
-    const COUNT: u16 = 11;
+    const COUNT: u16 = 17;
 
     const fn offset(self) -> u16 {
         match self {
-            Self::All(Route::Direct) => 0,
-            Self::All(Route::Managed) => 1,
-            Self::Reversed(Route::Direct) => 2,
-            Self::Reversed(Route::Managed) => 3,
-            Self::Mortal => 4,
-            Self::MortalAccepting => 5,
-            Self::MortalRefusing => 6,
-            Self::Without(kind) => 7 + kind as u16,
+            Self::Mortal => 0,
+            Self::MortalAccepting => 1,
+            Self::MortalRefusing => 2,
+            Self::Without(kind) => 3 + kind as u16,
+            Self::Of(chain, Route::Direct) => 7 + 2 * chain as u16,
+            Self::Of(chain, Route::Managed) => 8 + 2 * chain as u16,
         }
     }
 }
@@ -64,9 +96,9 @@ pub(crate) struct Office {
     pub(crate) backends: &'static Backends,
     scratch: Scratch,
     // Kept until the test process ends.
-    _postfix: Postfix,
+    postfix: Postfix,
     _children: Children,
-    _managers: [Manager; 2],
+    _managers: [Manager; Chain::ALL.len()],
 }
 
 /// The office; nothing when something that it needs is not installed: then the test is over.
@@ -95,23 +127,15 @@ impl Office {
                 .0
             });
             let backends: &'static Backends = Box::leak(Box::new(Backends::start(&scratch.join("backends"))));
-            let children = Children::start(&scratch.join("children"), backends);
+            let extra = [Kind::HoldingClamAv, Kind::LostClamAv, Kind::LostSpamAssassin];
+            let kinds = [&Kind::ALL[..], &extra].concat();
+            let children = Children::start(&scratch.join("children"), backends, &kinds);
             (postfix.join().expect("Postfix starts"), (backends, children))
         });
-        let reversed: Vec<_> = Kind::ALL.into_iter().rev().collect();
-        let managers = [
-            manager(&scratch.join("manager"), children.folder(), &Kind::ALL, "temporary-failure"),
-            manager(&scratch.join("manager-reversed"), children.folder(), &reversed, "temporary-failure"),
-        ];
-        Self {
-            sink,
-            base_port,
-            backends,
-            scratch,
-            _postfix: postfix,
-            _children: children,
-            _managers: managers,
-        }
+        let managers = Chain::ALL.map(|chain| {
+            manager(&chain.manager(&scratch), children.folder(), &chain.kinds(), "temporary-failure")
+        });
+        Self { sink, base_port, backends, scratch, postfix, _children: children, _managers: managers }
     }
 
     /// Where to connect.
@@ -121,7 +145,7 @@ impl Office {
 
     /// The milters of the one test that kills them, and the managers in front of them: the accepting one first.
     pub(crate) fn mortal(&self) -> (Children, [Manager; 2]) {
-        let children = Children::start(&self.scratch.join("mortal"), self.backends);
+        let children = Children::start(&self.scratch.join("mortal"), self.backends, &Kind::ALL);
         let managers = [("manager-accepting", "accept"), ("manager-refusing", "temporary-failure")].map(
             |(name, fallback)| manager(&self.scratch.join(name), children.folder(), &Kind::ALL, fallback),
         );
@@ -137,23 +161,39 @@ impl Office {
     pub(crate) fn run(&self, port: Port, script: impl Fn(&mut Smtp, &str) -> Vec<Exchange>) -> Seen {
         let domain = fresh_domain();
         let exchanges = script(&mut Smtp::open(self.address(port)), &domain);
-        Seen::of_messages(&domain, &exchanges, |queued| self.deliveries(&domain, queued))
+        let queued: Vec<String> =
+            exchanges.iter().filter_map(|exchange| exchange.last().queue_id()).collect();
+        Seen::of_messages(&domain, &exchanges, |count| {
+            assert_eq!(count, queued.len(), "an exchange is a message");
+            until_true("mail on its way", || {
+                queued.iter().all(|id| !self.postfix.is_queued(id) || self.postfix.is_held(id))
+            });
+            let held: Vec<Delivered> =
+                queued.iter().filter(|id| self.postfix.is_held(id)).map(|id| self.held(id)).collect();
+            [self.deliveries(&domain, count - held.len()), held].concat()
+        })
+    }
+
+    /// A message that Postfix holds, as if it had been delivered to [`HELD`].
+    fn held(&self, queue_id: &str) -> Delivered {
+        let mut command = Command::new(require::program_path("postcat"));
+        command.arg("-c").arg(self.scratch.join("mta").join("etc")).args(["-h", "-b", "-q", queue_id]);
+        let output = command.output().expect("postcat can be run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines = output.stdout.split(|&byte| byte == b'\n').collect::<Vec<_>>();
+        let recipients = vec![HELD.to_owned()];
+        Delivered { sender: "<>".to_owned(), recipients, data: lines.join(&b"\r\n"[..]) }
     }
 }
 
+/// Whom a message that is held was delivered to.
+pub(crate) const HELD: &str = "<held>";
+
 /// Runs the script without and with the manager, and compares. What was seen comes back, for a test to look at.
-pub(crate) fn same(script: impl Fn(&mut Smtp, &str) -> Vec<Exchange>) -> Option<Seen> {
-    same_on([Port::All(Route::Direct), Port::All(Route::Managed)], script)
-}
-
-/// The same with the milters last to first.
-pub(crate) fn same_reversed(script: impl Fn(&mut Smtp, &str) -> Vec<Exchange>) -> Option<Seen> {
-    same_on([Port::Reversed(Route::Direct), Port::Reversed(Route::Managed)], script)
-}
-
-fn same_on(ports: [Port; 2], script: impl Fn(&mut Smtp, &str) -> Vec<Exchange>) -> Option<Seen> {
+pub(crate) fn same(chain: Chain, script: impl Fn(&mut Smtp, &str) -> Vec<Exchange>) -> Option<Seen> {
     let office = office()?;
-    let [direct, managed] = ports.map(|port| office.run(port, &script));
+    let [direct, managed] =
+        [Route::Direct, Route::Managed].map(|route| office.run(Port::Of(chain, route), &script));
     if let Some(difference) = difference(&direct, &managed) {
         panic!("{difference}");
     }
@@ -199,17 +239,16 @@ fn manager(folder: &Path, children: &Path, kinds: &[Kind], fallback: &str) -> Ma
 /// The lines of `master.cf` for all ports.
 fn services(scratch: &Scratch, base_port: u16) -> String {
     let (children, mortal) = (scratch.join("children"), scratch.join("mortal"));
-    let managed = |name: &str| format!("unix:{}", scratch.join(name).join("manager.sock").display());
-    let reversed: Vec<_> = Kind::ALL.into_iter().rev().collect();
+    let managed = |folder: PathBuf| format!("unix:{}", folder.join("manager.sock").display());
     let mut ports = vec![
-        (Port::All(Route::Direct), Kind::list(&Kind::ALL, &children)),
-        (Port::All(Route::Managed), managed("manager")),
-        (Port::Reversed(Route::Direct), Kind::list(&reversed, &children)),
-        (Port::Reversed(Route::Managed), managed("manager-reversed")),
         (Port::Mortal, Kind::list(&Kind::ALL, &mortal)),
-        (Port::MortalAccepting, managed("manager-accepting")),
-        (Port::MortalRefusing, managed("manager-refusing")),
+        (Port::MortalAccepting, managed(scratch.join("manager-accepting"))),
+        (Port::MortalRefusing, managed(scratch.join("manager-refusing"))),
     ];
+    for chain in Chain::ALL {
+        ports.push((Port::Of(chain, Route::Direct), Kind::list(&chain.kinds(), &children)));
+        ports.push((Port::Of(chain, Route::Managed), managed(chain.manager(scratch))));
+    }
     for kind in Kind::ALL {
         let others: Vec<_> = Kind::ALL.into_iter().filter(|&other| other != kind).collect();
         ports.push((Port::Without(kind), Kind::list(&others, &children)));

@@ -5,12 +5,12 @@ use millstream_tests::real_children::clamav::EICAR;
 use millstream_tests::real_children::spamassassin::GTUBE;
 use millstream_tests::smtp::{Exchange, Smtp};
 
-use crate::office::{office, same};
+use crate::office::{Chain, office, same};
 use crate::verdicts::lines;
 
 #[test]
 fn several_recipients() {
-    let Some(seen) = same(|smtp, domain| {
+    let Some(seen) = same(Chain::All, |smtp, domain| {
         let message = Message::new(domain, "to many");
         let users: Vec<String> = (0..40).map(|number| format!("user{number}")).collect();
         let users: Vec<&str> = users.iter().map(String::as_str).collect();
@@ -39,7 +39,7 @@ fn several_recipients() {
 #[test]
 fn verdicts_do_not_outlive_their_messages() {
     let (eicar, gtube) = (EICAR.concat(), GTUBE.concat());
-    let Some(seen) = same(|smtp, domain| {
+    let Some(seen) = same(Chain::All, |smtp, domain| {
         let clean = |number: u32| Message::new(domain, &format!("clean {number}"));
         let mut exchanges = vec![smtp.send(&clean(1)), smtp.send(&lines(domain, "virus", &[&eicar]))];
         exchanges.push(smtp.send(&clean(2)));
@@ -76,9 +76,10 @@ fn sessions_that_just_end() {
         vec![exchange]
     };
     // The milters are the same for both: what one session leaves behind shows in the next.
-    let Some(seen) = same(script) else { return };
+    let Some(seen) = same(Chain::All, script) else { return };
     assert_eq!(seen.replies.len(), 3, "{seen:?}");
-    let Some(seen) = same(|smtp, domain| vec![smtp.send(&Message::new(domain, "after that"))]) else {
+    let Some(seen) = same(Chain::All, |smtp, domain| vec![smtp.send(&Message::new(domain, "after that"))])
+    else {
         return;
     };
     assert_eq!(seen.delivered.len(), 1, "{seen:?} {office:?}");
@@ -95,7 +96,7 @@ fn sessions_beside_each_other() {
         for number in 0..6 {
             let gtube = &gtube;
             scope.spawn(move || {
-                let _ = same(|smtp, domain| {
+                let _ = same(Chain::All, |smtp, domain| {
                     let subject = format!("beside {number}");
                     let body = "a line of text\r\n".repeat(1 + 50 * number);
                     vec![

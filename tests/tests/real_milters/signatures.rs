@@ -5,7 +5,7 @@ use millstream_tests::post::Route;
 use millstream_tests::real_children::spamassassin::SPAM_WORD;
 use millstream_tests::smtp::Smtp;
 
-use crate::office::{Port, fresh_domain, office, same, same_reversed};
+use crate::office::{Chain, Port, fresh_domain, office, same};
 
 /// The same from somebody for whom nobody here signs.
 pub(crate) fn from_stranger(mut message: Message) -> Message {
@@ -25,7 +25,7 @@ fn strangers_signatures_are_verified() {
     let key = &office.backends.key;
     // Made once: the results name its first letters.
     let signature = key.sign_elsewhere(&stranger("any.test", "signed").data);
-    let Some(seen) = same(|smtp, domain| {
+    let Some(seen) = same(Chain::All, |smtp, domain| {
         let unsigned = stranger(domain, "unsigned");
         let mut signed = stranger(domain, "signed");
         signed.data.splice(0..0, signature.iter().copied());
@@ -51,7 +51,7 @@ fn own_mail_is_signed() {
         let folded = message.clone().with_headers(["X-Folded: one", "\ttwo"]);
         vec![smtp.send(&message), smtp.send(&stranger(domain, "not signed")), smtp.send(&folded)]
     };
-    for seen in [same(script), same_reversed(script)] {
+    for seen in [same(Chain::All, script), same(Chain::Reversed, script)] {
         let Some(seen) = seen else { return };
         assert_eq!(seen.delivered.len(), 3, "{:?}", seen.replies);
         let signed = seen.delivered.iter().filter(|message| message.contains("\nDKIM-Signature:"));
@@ -64,9 +64,9 @@ fn own_mail_is_signed() {
 fn signatures_hold() {
     let Some(office) = office() else { return };
     let cases = [
-        (Port::All(Route::Managed), "signed first"),
-        (Port::Reversed(Route::Managed), "signed last"),
-        (Port::Reversed(Route::Managed), SPAM_WORD),
+        (Port::Of(Chain::All, Route::Managed), "signed first"),
+        (Port::Of(Chain::Reversed, Route::Managed), "signed last"),
+        (Port::Of(Chain::Reversed, Route::Managed), SPAM_WORD),
     ];
     for (port, subject) in cases {
         let domain = fresh_domain();

@@ -7,7 +7,7 @@ use millstream_tests::real_children::spamassassin::{GTUBE, SPAM_WORD};
 use millstream_tests::smtp::Smtp;
 
 use crate::children::Kind;
-use crate::office::{same, same_reversed};
+use crate::office::{Chain, same};
 use crate::signatures::from_stranger;
 
 /// A message with these lines as its body.
@@ -18,7 +18,9 @@ pub(crate) fn lines(domain: &str, subject: &str, lines: &[&str]) -> Message {
 
 #[test]
 fn clean_mail_carries_the_mark_of_every_child() {
-    let Some(seen) = same(|smtp, domain| vec![smtp.send(&Message::new(domain, "clean"))]) else { return };
+    let Some(seen) = same(Chain::All, |smtp, domain| vec![smtp.send(&Message::new(domain, "clean"))]) else {
+        return;
+    };
 
     assert_eq!(seen.delivered.len(), 1, "{:?}", seen.replies);
     for kind in Kind::ALL {
@@ -30,7 +32,7 @@ fn clean_mail_carries_the_mark_of_every_child() {
 #[test]
 fn each_refuses_what_it_is_there_for() {
     let (eicar, gtube) = (EICAR.concat(), GTUBE.concat());
-    let Some(seen) = same(|smtp, domain| {
+    let Some(seen) = same(Chain::All, |smtp, domain| {
         vec![
             smtp.send(&lines(domain, "a virus", &[&eicar])),
             smtp.send(&lines(domain, "spam", &[&gtube])),
@@ -54,7 +56,7 @@ fn each_refuses_what_it_is_there_for() {
 #[test]
 fn the_other_order_gives_the_other_answer() {
     let (eicar, gtube) = (EICAR.concat(), GTUBE.concat());
-    let Some(seen) = same_reversed(|smtp, domain| {
+    let Some(seen) = same(Chain::Reversed, |smtp, domain| {
         vec![
             smtp.send(&lines(domain, "clean", &["nothing"])),
             smtp.send(&lines(domain, "spam", &[&gtube])),
@@ -75,7 +77,7 @@ fn the_other_order_gives_the_other_answer() {
 #[test]
 fn rspamd_marks_and_rewrites() {
     let (mark, rewrite) = (MARK.concat(), REWRITE.concat());
-    let Some(seen) = same(|smtp, domain| {
+    let Some(seen) = same(Chain::All, |smtp, domain| {
         vec![
             smtp.send(&lines(domain, "to be marked", &[&mark])),
             smtp.send(&lines(domain, "to be rewritten", &[&rewrite])),
@@ -105,9 +107,9 @@ fn spamassassin_wraps_spam() {
         [plain, typed, large, refused, after].map(|message| smtp.send(&from_stranger(message))).into()
     };
     let own = |smtp: &mut Smtp, domain: &str| vec![smtp.send(&lines(domain, &subject, &["Buy this."]))];
-    let Some(signed) = same(own) else { return };
+    let Some(signed) = same(Chain::All, own) else { return };
     assert_eq!(signed.delivered[0].matches("\nDKIM-Signature:").count(), 2, "outside and inside: {signed:?}");
-    for seen in [same(script), same_reversed(script)] {
+    for seen in [same(Chain::All, script), same(Chain::Reversed, script)] {
         let Some(seen) = seen else { return };
         assert_eq!(seen.delivered.len(), 4, "{:?}", seen.replies);
         let all = seen.delivered.concat();
@@ -121,7 +123,7 @@ fn a_virus_in_an_attachment() {
     let head = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"=_part\"";
     // The base64 of EICAR.
     let encoded = base64(EICAR.concat().as_bytes());
-    let Some(seen) = same(|smtp, domain| {
+    let Some(seen) = same(Chain::All, |smtp, domain| {
         let text = ["--=_part", "Content-Type: text/plain", "", "See the attachment.", "--=_part"];
         let attachment = [
             "Content-Type: application/octet-stream; name=eicar.com",
