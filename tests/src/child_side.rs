@@ -11,8 +11,17 @@ use crate::wire::{ALL_ACTIONS, Address, Frame};
 /// What a child answers to a command that is owed an answer.
 pub type Script = dyn Fn(&Frame) -> Vec<Frame> + Send + Sync;
 
+/// What a child asks for in its answer to the negotiation, beyond all actions that it is offered.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes {
+    /// Protocol flags.
+    pub flags: u32,
+    /// Macro lists: number of the stage (CONNECT 0, HELO 1, MAIL 2, RCPT 3, DATA 4, end of message 5, end of headers 6) and names.
+    pub macros: &'static [(u32, &'static str)],
+}
+
 /// A child that listens until the test process ends.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ChildSide {
     socket: PathBuf,
     seen: Arc<Mutex<Vec<Frame>>>,
@@ -34,6 +43,19 @@ impl ChildSide {
     /// When the socket cannot be made.
     #[must_use]
     pub fn scripted(socket: &Path, script: impl Fn(&Frame) -> Vec<Frame> + Send + Sync + 'static) -> Self {
+        Self::wishing(socket, Wishes::default(), script)
+    }
+
+    /// The same with wishes at the negotiation.
+    ///
+    /// # Panics
+    /// When the socket cannot be made.
+    #[must_use]
+    pub fn wishing(
+        socket: &Path,
+        wishes: Wishes,
+        script: impl Fn(&Frame) -> Vec<Frame> + Send + Sync + 'static,
+    ) -> Self {
         let listener = UnixListener::bind(socket).expect("a socket can be made");
         // The manager does not serve as root and has to reach it.
         std::fs::set_permissions(socket, std::os::unix::fs::PermissionsExt::from_mode(0o666))
@@ -44,7 +66,7 @@ impl ChildSide {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (seen, script) = (Arc::clone(&seen), Arc::clone(&script));
-                thread::spawn(move || serve(stream, &seen, &*script));
+                thread::spawn(move || serve(stream, wishes, &seen, &*script));
             }
         });
         child
@@ -63,13 +85,19 @@ impl ChildSide {
     }
 }
 
-fn serve(mut stream: UnixStream, seen: &Mutex<Vec<Frame>>, script: &Script) {
+fn serve(mut stream: UnixStream, wishes: Wishes, seen: &Mutex<Vec<Frame>>, script: &Script) {
     while let Ok(Some(frame)) = Frame::read(&mut stream) {
         seen.lock().unwrap_or_else(PoisonError::into_inner).push(frame.clone());
         let answers = match frame.letter {
             b'O' => {
                 let [version, actions, _] = frame.negotiated().unwrap_or([6, 0, 0]);
-                vec![Frame::negotiation(version.min(6), actions & ALL_ACTIONS, 0)]
+                let mut answer = Frame::negotiation(version.min(6), actions & ALL_ACTIONS, wishes.flags);
+                for (stage, names) in wishes.macros {
+                    answer.payload.extend_from_slice(&stage.to_be_bytes());
+                    answer.payload.extend_from_slice(names.as_bytes());
+                    answer.payload.push(0);
+                }
+                vec![answer]
             }
             b'D' | b'A' | b'K' => Vec::new(),
             b'Q' => return,
