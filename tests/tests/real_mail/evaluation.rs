@@ -3,15 +3,20 @@
 use millstream_tests::children::Plan;
 use millstream_tests::manager_log;
 use millstream_tests::message::Message;
+use millstream_tests::mta::Server;
 use millstream_tests::post::{Chain, Route};
 
-#[test]
-fn refusals_of_a_child_in_evaluation_mode_do_not_count() {
+behind_both_mtas!(
+    refusals_of_a_child_in_evaluation_mode_do_not_count,
+    edits_of_a_child_in_evaluation_mode_do_not_count,
+);
+
+fn refusals_of_a_child_in_evaluation_mode_do_not_count(server: Server) {
     let plans = [
         Plan::policy("evaluated").with("evaluation_mode = true"),
         Plan::editor("editor", r#"[["add", "X-Edited", "yes"]]"#),
     ];
-    let Some(chain) = Chain::start(Route::Managed, plans) else { return };
+    let Some(chain) = Chain::start_behind(server, Route::Managed, "", plans) else { return };
     let mut smtp = chain.smtp();
     let message = Message::new(chain.domain(), "please REJECT").to(chain.domain(), &["one", "refused"]);
 
@@ -31,11 +36,10 @@ fn refusals_of_a_child_in_evaluation_mode_do_not_count() {
     manager_log::expect_message(chain.manager().unwrap(), &exchange.queue_id(), "evaluated", &["reject"]);
 }
 
-#[test]
-fn edits_of_a_child_in_evaluation_mode_do_not_count() {
+fn edits_of_a_child_in_evaluation_mode_do_not_count(server: Server) {
     let edits = r#"[["add", "X-Evaluated", "yes"], ["body", "replaced\r\n"], ["quarantine", "why not"]]"#;
     let plans = [Plan::editor("evaluated", edits).with("evaluation_mode = true"), Plan::recorder("recorder")];
-    let Some(chain) = Chain::start(Route::Managed, plans) else { return };
+    let Some(chain) = Chain::start_behind(server, Route::Managed, "", plans) else { return };
     let message = Message::new(chain.domain(), "as it is");
 
     let exchange = chain.smtp().send(&message);

@@ -3,14 +3,26 @@
 use millstream_tests::children::Plan;
 use millstream_tests::manager_log;
 use millstream_tests::message::Message;
+use millstream_tests::mta::Server;
 use millstream_tests::post::{Chain, Route};
 use millstream_tests::smtp::Smtp;
 use millstream_tests::until::until_true;
 
-#[test]
-fn quarantine_holds_what_a_child_did_not_see() {
+behind_both_mtas!(
+    quarantine_holds_what_a_child_did_not_see,
+    shutdown_closes_the_smtp_connection_at_the_sender,
+    shutdown_closes_the_smtp_connection_at_the_recipient,
+    shutdown_closes_the_smtp_connection_at_the_end_of_the_message,
+    mail_that_a_child_did_not_see_is_marked_and_a_forged_mark_removed,
+    mail_that_all_children_saw_has_no_mark_even_when_it_came_with_one,
+);
+
+fn quarantine_holds_what_a_child_did_not_see(server: Server) {
     let trouble = Plan::faulty("trouble", "die", "end").with("fallback_status = \"quarantine\"");
-    let Some(chain) = Chain::start(Route::Managed, [Plan::recorder("recorder"), trouble]) else { return };
+    let Some(chain) = Chain::start_behind(server, Route::Managed, "", [Plan::recorder("recorder"), trouble])
+    else {
+        return;
+    };
 
     let held = chain.smtp().send(&troubled(&chain, "to be held"));
 
@@ -51,19 +63,16 @@ fn a_time_limit_that_runs_out_has_its_own_fallback() {
     assert!(chain.arrived().is_empty());
 }
 
-#[test]
-fn shutdown_closes_the_smtp_connection_at_the_sender() {
-    is_sent_away("mail");
+fn shutdown_closes_the_smtp_connection_at_the_sender(server: Server) {
+    is_sent_away(server, "mail");
 }
 
-#[test]
-fn shutdown_closes_the_smtp_connection_at_the_recipient() {
-    is_sent_away("rcpt");
+fn shutdown_closes_the_smtp_connection_at_the_recipient(server: Server) {
+    is_sent_away(server, "rcpt");
 }
 
-#[test]
-fn shutdown_closes_the_smtp_connection_at_the_end_of_the_message() {
-    is_sent_away("end");
+fn shutdown_closes_the_smtp_connection_at_the_end_of_the_message(server: Server) {
+    is_sent_away(server, "end");
 }
 
 #[test]
@@ -78,10 +87,9 @@ fn shutdown_sends_clients_away_while_a_child_is_absent() {
     assert!(chain.arrived().is_empty());
 }
 
-#[test]
-fn mail_that_a_child_did_not_see_is_marked_and_a_forged_mark_removed() {
+fn mail_that_a_child_did_not_see_is_marked_and_a_forged_mark_removed(server: Server) {
     let trouble = Plan::absent("trouble").with("fallback_status = \"accept\"");
-    let Some(chain) = marking([Plan::recorder("recorder"), trouble]) else { return };
+    let Some(chain) = marking(server, [Plan::recorder("recorder"), trouble]) else { return };
 
     let exchange = chain.smtp().send(&forged(&chain));
 
@@ -89,9 +97,8 @@ fn mail_that_a_child_did_not_see_is_marked_and_a_forged_mark_removed() {
     assert_eq!(chain.delivered().header("X-Unfiltered"), ["trouble"]);
 }
 
-#[test]
-fn mail_that_all_children_saw_has_no_mark_even_when_it_came_with_one() {
-    let Some(chain) = marking([Plan::recorder("recorder")]) else { return };
+fn mail_that_all_children_saw_has_no_mark_even_when_it_came_with_one(server: Server) {
+    let Some(chain) = marking(server, [Plan::recorder("recorder")]) else { return };
 
     let exchange = chain.smtp().send(&forged(&chain));
 
@@ -102,11 +109,14 @@ fn mail_that_all_children_saw_has_no_mark_even_when_it_came_with_one() {
 }
 
 /// A child dies at `stage`: the client is told 421 there, and the connection is closed.
-fn is_sent_away(stage: &str) {
+fn is_sent_away(server: Server, stage: &str) {
     let trouble = Plan::faulty("trouble", "die", stage)
         .with("fallback_status = \"accept\"")
         .with("fallback_status_at_close = \"shutdown\"");
-    let Some(chain) = Chain::start(Route::Managed, [Plan::recorder("recorder"), trouble]) else { return };
+    let Some(chain) = Chain::start_behind(server, Route::Managed, "", [Plan::recorder("recorder"), trouble])
+    else {
+        return;
+    };
     let mut smtp = chain.smtp();
 
     let exchange = smtp.send(&troubled(&chain, "sent away"));
@@ -118,8 +128,8 @@ fn is_sent_away(stage: &str) {
     manager_log::expect_line(manager, &["trouble", "answered instead: shutdown"]);
 }
 
-fn marking(plans: impl IntoIterator<Item = Plan>) -> Option<Chain> {
-    Chain::start_with(Route::Managed, "manager.unfiltered_header = \"X-Unfiltered\"", plans)
+fn marking(server: Server, plans: impl IntoIterator<Item = Plan>) -> Option<Chain> {
+    Chain::start_behind(server, Route::Managed, "manager.unfiltered_header = \"X-Unfiltered\"", plans)
 }
 
 /// A message that comes with the mark, twice.
