@@ -131,6 +131,10 @@ pub enum Failure {
     /// The connection ended while something was owed.
     #[error("{0}")]
     Closed(Closure),
+    /// It was not connected when the MTA was answered for it, and has then negotiated otherwise than it did before. The
+    /// next session asks it first.
+    #[error("it has negotiated otherwise than it did before, and the MTA was answered for it already")]
+    Renegotiated,
 }
 
 impl Failure {
@@ -141,8 +145,21 @@ impl Failure {
             Self::Connect(_) => FailureKind::Connect,
             Self::Timeout { timer: TimerName::Connection, .. } => FailureKind::Connect,
             Self::Timeout { .. } => FailureKind::Timeout,
-            Self::Protocol(_) => FailureKind::Protocol,
+            Self::Protocol(_) | Self::Renegotiated => FailureKind::Protocol,
             Self::Closed(_) => FailureKind::Closed,
+        }
+    }
+
+    /// The same as an error of the operating system, for who only wants to know whether the child is alive.
+    #[must_use]
+    pub const fn as_io(&self) -> IoError {
+        match self {
+            Self::Connect(Refusal::Failed(error) | Refusal::Down { error, .. })
+            | Self::Closed(Closure::Failed(error)) => *error,
+            Self::Timeout { .. } => IoError { kind: IoKind::TimedOut, code: 0 },
+            Self::Closed(Closure::Eof) => IoError { kind: IoKind::Reset, code: 0 },
+            Self::Connect(Refusal::Full) => IoError { kind: IoKind::Busy, code: 0 },
+            Self::Protocol(_) | Self::Renegotiated => IoError { kind: IoKind::Other, code: 0 },
         }
     }
 

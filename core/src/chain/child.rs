@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use bytes::Bytes;
+
 use crate::client::Client;
 use crate::event::{Outcome, TimerName, Verdict};
 use crate::machine::{Peer, QueryId};
@@ -11,7 +13,7 @@ use crate::message::ViewId;
 use crate::policy::{Answers, ChildIndex, ChildSettings, Fallback, Policy};
 use crate::time::Instant;
 use crate::wire::facts::{STAGES, Stage};
-use crate::wire::{Actions, Edit, Frame, Protocol};
+use crate::wire::{Actions, Edit, Frame, Negotiation, Protocol};
 
 /// A child of a session.
 #[derive(Debug)]
@@ -32,10 +34,26 @@ pub(super) struct Child {
     pub(super) answers: Answers,
     /// The child before it whose state the policy waits for.
     pub(super) awaited: Option<ChildIndex>,
+    /// What it has to answer to the offer, when the MTA was answered before it was.
+    pub(super) expected: Option<Box<Negotiation>>,
+    /// The connection was kept from another session, and the child has said nothing on it yet.
+    pub(super) unproven: bool,
+    /// What it has to be told again, or is still to be told, on the connection that it gets.
+    pub(super) history: Vec<Told>,
     pub(super) timer: Option<Timer>,
     /// Since when a reply is awaited, and how long it was awaited before in this message.
     busy_since: Option<Instant>,
     elapsed: Duration,
+}
+
+/// Something before the content that a child was told.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) stage: Stage,
+    /// Macros set for this child alone.
+    pub(super) extra: Vec<(Bytes, Bytes)>,
+    /// With the command, and not only its macros.
+    pub(super) command: bool,
 }
 
 /// A running timer.
@@ -46,17 +64,15 @@ pub(super) struct Timer {
     pub(super) deadline: Instant,
 }
 
-/// The connection to a child.
-///
-/// ```text
-///   Connecting --> Negotiating --> Up --> Gone, and its client among those that take their leave
-///        |              |           |
-///        +--------------+-----------+---- failure ---> Gone(Failed)
-/// ```
+/// The connection to a child; `connect.rs` has the picture.
 #[derive(Debug)]
 pub(super) enum Link {
     /// Not asked for yet.
     None,
+    /// What it answered to this offer before was asked for.
+    Recalling,
+    /// That is known, and it is not connected.
+    Remembered,
     /// Asked for.
     Connecting,
     /// The offer was sent.
@@ -149,6 +165,9 @@ impl Child {
             asking: None,
             answers: Answers::default(),
             awaited: None,
+            expected: None,
+            unproven: false,
+            history: Vec::new(),
             timer: None,
             busy_since: None,
             elapsed: Duration::ZERO,
@@ -170,14 +189,14 @@ impl Child {
     pub(super) fn client(&self) -> Option<&Client> {
         match &self.link {
             Link::Negotiating(client) | Link::Up(client) => Some(client),
-            Link::None | Link::Connecting | Link::Gone(_) => None,
+            Link::None | Link::Recalling | Link::Remembered | Link::Connecting | Link::Gone(_) => None,
         }
     }
 
     pub(super) fn client_mut(&mut self) -> Option<&mut Client> {
         match &mut self.link {
             Link::Negotiating(client) | Link::Up(client) => Some(client),
-            Link::None | Link::Connecting | Link::Gone(_) => None,
+            Link::None | Link::Recalling | Link::Remembered | Link::Connecting | Link::Gone(_) => None,
         }
     }
 
@@ -198,7 +217,23 @@ impl Child {
 
     /// Whether it has to be waited for before anything can be said about it.
     pub(super) const fn is_coming(&self) -> bool {
-        matches!(self.link, Link::None | Link::Connecting | Link::Negotiating(_))
+        matches!(self.link, Link::None | Link::Recalling | Link::Connecting | Link::Negotiating(_))
+    }
+
+    /// What it negotiated, as far as it is in the session and that is known.
+    pub(super) fn terms(&self) -> Option<&Negotiation> {
+        match &self.link {
+            Link::Up(client) => Some(client.negotiated()),
+            Link::Remembered | Link::Connecting | Link::Negotiating(_) => self.expected.as_deref(),
+            Link::None | Link::Recalling | Link::Gone(_) => None,
+        }
+    }
+
+    /// What is known of its connection does not matter any more.
+    pub(super) fn forget_connection(&mut self) {
+        self.expected = None;
+        self.unproven = false;
+        self.history = Vec::new();
     }
 
     /// The fallback that is answered for it, when it failed.
@@ -246,16 +281,16 @@ impl Child {
     /// What it may write into the message that the children behind it are shown.
     pub(super) fn writes(&self) -> Actions {
         let rights = Actions::ADD_HEADERS.with(Actions::CHANGE_HEADERS).with(Actions::CHANGE_BODY);
-        match self.up() {
-            Some(client) if !self.evaluation => client.negotiated().actions.and(rights),
+        match self.terms() {
+            Some(terms) if !self.evaluation => terms.actions.and(rights),
             _ => Actions::NONE,
         }
     }
 
     /// What of the message it is shown, as the rights that could change that.
     pub(super) fn reads(&self) -> Actions {
-        let Some(client) = self.up() else { return Actions::NONE };
-        let protocol = client.negotiated().protocol;
+        let Some(terms) = self.terms() else { return Actions::NONE };
+        let protocol = terms.protocol;
         let headers = match protocol.has(Protocol::NO_HEADERS) && !self.is_watched(Stage::Header) {
             true => Actions::NONE,
             false => Actions::ADD_HEADERS.with(Actions::CHANGE_HEADERS),
@@ -285,7 +320,7 @@ impl Child {
                 Some(_) => Some((TimerName::Reading, timeouts.reading)),
                 None => None,
             },
-            Link::None | Link::Gone(_) => None,
+            Link::None | Link::Recalling | Link::Remembered | Link::Gone(_) => None,
         };
         self.timer = match (wanted, self.timer) {
             (None, _) => None,

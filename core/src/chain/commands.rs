@@ -45,11 +45,12 @@ impl Session {
             Command::Macros { letter, pairs } => self.macros_came(letter, &pairs),
             Command::Connect(info) => {
                 self.client = Some(Box::new(owned(&info)));
+                self.connect = Some(Bytes::copy_from_slice(payload));
                 self.begin(Stage::Connect, payload);
             }
-            Command::Helo(name) => {
+            Command::Helo(_) => {
                 self.end_transaction(MessageEnd::Aborted, Stage::Mail);
-                self.helo = Some(Bytes::copy_from_slice(&name));
+                self.helo = Some(Bytes::copy_from_slice(payload));
                 self.begin(Stage::Helo, payload);
             }
             Command::Mail(_) => {
@@ -97,9 +98,9 @@ impl Session {
             child.take_elapsed(now);
             child.part = match (&child.link, child.fallback()) {
                 // One that is still coming will be shown the message when it is there.
-                (Link::Up(_) | Link::Connecting | Link::Negotiating(_), _) => Part::In(Box::default()),
-                (_, Some(fallback)) => Part::Done(Outcome::Failed(fallback), Stage::Mail, 0),
-                _ => Part::Out,
+                (Link::Gone(_), Some(fallback)) => Part::Done(Outcome::Failed(fallback), Stage::Mail, 0),
+                (Link::None | Link::Gone(_), _) => Part::Out,
+                _ => Part::In(Box::default()),
             };
         }
     }
@@ -169,19 +170,20 @@ impl Session {
         if child.is_coming() {
             return;
         }
-        let Some(client) = child.up() else {
+        let Some(terms) = child.terms() else {
             self.children[index].step = fallback_step(child, stage);
             return;
         };
         let in_message = matches!(stage, Stage::Rcpt | Stage::Data) && !matches!(child.part, Part::In(_));
         let hidden = stage == Stage::Rcpt
             && self.recipient_is_rejected()
-            && !client.negotiated().protocol.has(Protocol::REJECTED_RECIPIENTS);
+            && !terms.protocol.has(Protocol::REJECTED_RECIPIENTS);
         if in_message || hidden {
             self.children[index].step = Step::Passed;
             return;
         }
-        if client.awaits().is_some() {
+        let wants = terms.wants(stage);
+        if child.up().is_some_and(|client| client.awaits().is_some()) {
             // A reply to something that was taken back is still to come.
             return;
         }
@@ -198,6 +200,10 @@ impl Session {
             }
             Consulted::Runs(extra) => extra,
         };
+        if wants && self.children[index].up().is_none() {
+            return self.acquire(index, false);
+        }
+        self.note_told(index, stage, &extra, wants);
         self.send_macros(index, stage.letter(), &extra);
         let Some(command) = &self.command else { return };
         let child = &mut self.children[index];
@@ -205,8 +211,8 @@ impl Session {
             cursor.stage = Some(stage);
             cursor.recipients += usize::from(stage == Stage::Rcpt);
         }
-        let Some(client) = child.up_mut() else { return };
-        let waits = client.wants(stage) && client.command(stage, &command.payload);
+        let waits =
+            wants && child.up_mut().is_some_and(|client| client.command(stage, &command.payload));
         child.step = if waits { Step::Waiting } else { Step::Passed };
     }
 
@@ -322,7 +328,7 @@ pub(super) fn fallback_step(child: &Child, stage: Stage) -> Step {
 
 /// Whether a child has no say in the session any more. The fallback of one that failed may still count at MAIL.
 fn is_out(child: &Child) -> bool {
-    child.up().is_none() && !child.failure_counts()
+    matches!(child.link, Link::None | Link::Gone(_)) && !child.failure_counts()
 }
 
 /// What CONNECT said, copied so that it does not pin the buffer that it was read into.

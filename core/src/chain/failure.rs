@@ -27,9 +27,13 @@ impl Session {
         let stage = self.stage_of(index);
         let child = &mut self.children[index];
         let refused = matches!(failure, Failure::Connect(_) | Failure::Closed(_));
+        if let (false, Link::Negotiating(_)) = (refused, &child.link) {
+            self.outputs.push_back(Output::Unwell { peer: child.peer, error: failure.as_io() });
+        }
         child.link = Link::Gone(Gone::Failed(fallback));
         child.timer = None;
         child.forget_asked();
+        child.forget_connection();
         if !refused {
             self.outputs.push_back(Output::Close { peer: child.peer, flush_by: None });
         }
@@ -198,6 +202,6 @@ fn has_a_say(child: &Child, stage: Stage) -> bool {
     let in_message = matches!(stage, Stage::Mail | Stage::Rcpt | Stage::Data);
     let takes_part = !in_message || matches!(child.part, Part::In(_));
     let consults = child.asking.is_some() || child.awaited.is_some();
-    let asked = consults || child.up().is_some_and(|client| client.wants(stage));
+    let asked = consults || child.terms().is_some_and(|terms| terms.wants(stage));
     takes_part && (child.is_coming() || asked)
 }

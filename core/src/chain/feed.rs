@@ -6,6 +6,7 @@ use super::child::Part;
 use super::policy::Consulted;
 use super::verdict::Joint;
 use super::{InHand, Session};
+use crate::client::Client;
 use crate::event::{LimitName, Outcome};
 use crate::message::ViewId;
 use crate::wire::{Final, Frame, Stage};
@@ -113,8 +114,9 @@ impl Session {
     fn feed(&mut self, index: usize) {
         loop {
             let child = &self.children[index];
-            let (Some(client), Some(cursor)) = (child.up(), child.cursor()) else { return };
-            if client.awaits().is_some() || client.unwritten() > CHILD_WINDOW || child.asking.is_some() {
+            let Some(cursor) = child.cursor().filter(|_| !child.is_coming()) else { return };
+            let busy = |client: &Client| client.awaits().is_some() || client.unwritten() > CHILD_WINDOW;
+            if child.asking.is_some() || child.up().is_some_and(busy) {
                 return;
             }
             if cursor.view.is_none() {
@@ -170,10 +172,7 @@ impl Session {
     fn show_content(&mut self, index: usize, stage: Stage) -> bool {
         let extra = match self.consult(index, stage) {
             Consulted::Waits => {
-                // The end of headers is passed over when it is looked at; it has to be looked at again.
-                if let Some(cursor) = self.children[index].cursor_mut() {
-                    cursor.past_headers &= stage != Stage::EndOfHeaders;
-                }
+                self.look_again(index, stage);
                 return false;
             }
             Consulted::Stopped => return false,
@@ -182,6 +181,12 @@ impl Session {
         let Some(cursor) = self.children[index].cursor() else { return false };
         let skipped =
             cursor.skips_headers && stage == Stage::Header || cursor.skips_body && stage == Stage::Body;
+        let child = &self.children[index];
+        if !skipped && child.up().is_none() && child.terms().is_some_and(|terms| terms.wants(stage)) {
+            self.look_again(index, stage);
+            self.acquire(index, false);
+            return false;
+        }
         if !skipped {
             self.send_macros(index, stage.letter(), &extra);
             self.send_content(index, stage);
@@ -195,6 +200,13 @@ impl Session {
             _ => {}
         }
         true
+    }
+
+    /// What comes at `stage` was not shown yet. The end of headers is passed over when it is looked at.
+    fn look_again(&mut self, index: usize, stage: Stage) {
+        if let Some(cursor) = self.children[index].cursor_mut() {
+            cursor.past_headers &= stage != Stage::EndOfHeaders;
+        }
     }
 
     fn send_content(&mut self, index: usize, stage: Stage) {
@@ -231,7 +243,7 @@ impl Session {
     fn reads_body(&self, index: usize) -> bool {
         let child = &self.children[index];
         let wanted =
-            child.is_watched(Stage::Body) || child.up().is_some_and(|client| client.wants(Stage::Body));
+            child.is_watched(Stage::Body) || child.terms().is_some_and(|terms| terms.wants(Stage::Body));
         wanted && child.cursor().is_some_and(|cursor| !cursor.skips_body)
     }
 

@@ -20,6 +20,7 @@
 
 mod child;
 mod commands;
+mod connect;
 mod failure;
 mod feed;
 mod gate;
@@ -74,6 +75,8 @@ pub struct Session {
     answer: Negotiation,
     macros: Macros,
     client: Option<Box<ConnectInfo>>,
+    /// The payloads of CONNECT and HELO.
+    connect: Option<Bytes>,
     helo: Option<Bytes>,
     /// A verdict on the whole connection, with which everything is answered from now on.
     refused: Option<Decided>,
@@ -139,6 +142,7 @@ impl Session {
             answer: Negotiation::default(),
             macros: Macros::default(),
             client: None,
+            connect: None,
             helo: None,
             refused: None,
             command: None,
@@ -186,7 +190,7 @@ impl Session {
 
     fn apply(&mut self, input: Input) {
         match input {
-            Input::Tick | Input::Remembered { .. } => {}
+            Input::Tick => {}
             input @ (Input::SpillAppended { .. } | Input::SpillRead { .. } | Input::SpillFailed { .. }) => {
                 self.spill_input(input);
             }
@@ -215,6 +219,11 @@ impl Session {
             Input::Closed { peer, why } => {
                 if let Some(index) = self.child_of(peer) {
                     self.child_closed(index, why);
+                }
+            }
+            Input::Remembered { peer, negotiated } => {
+                if let Some(index) = self.child_of(peer) {
+                    self.child_remembered(index, negotiated);
                 }
             }
             Input::Ready { peer, negotiated } => {

@@ -5,11 +5,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::child::{Child, Link};
+use super::child::Child;
 use super::{Decided, Session};
-use crate::client::Client;
 use crate::event::{Event, Verdict};
-use crate::machine::{Output, Peer};
 use crate::policy::{ChildIndex, FailureKind, Fallback};
 use crate::wire::facts::{Actions, Protocol, STAGES, Stage};
 use crate::wire::{Negotiation, VERSION_MAX, VERSION_MIN, names};
@@ -48,32 +46,7 @@ impl Session {
             self.refused = (!verdict.delivers()).then_some(Decided { verdict, by: None });
         }
         self.begin_budget(Stage::Negotiate);
-        self.acquire_children();
-    }
-
-    /// Asks for a connection to every child.
-    pub(super) fn acquire_children(&mut self) {
-        for index in 0..self.children.len() {
-            self.children[index].link = Link::Connecting;
-            self.outputs.push_back(Output::Acquire {
-                peer: self.children[index].peer,
-                route: self.policy.children()[index].route.clone(),
-                offer: self.offer.clone(),
-                fresh: false,
-            });
-        }
-    }
-
-    /// A child's connection is there.
-    pub(super) fn child_ready(&mut self, index: usize, negotiated: Option<Box<Negotiation>>) {
-        if !matches!(self.children[index].link, Link::Connecting) {
-            return;
-        }
-        let limit = self.policy.limits().frame;
-        self.children[index].link = match negotiated {
-            None => Link::Negotiating(Box::new(Client::new(limit, &self.offer))),
-            Some(negotiated) => Link::Up(Box::new(Client::resumed(limit, *negotiated))),
-        };
+        self.ask_for_children();
     }
 
     /// Answers the MTA as soon as nothing more has to be known about any child.
@@ -86,16 +59,15 @@ impl Session {
         if self.filter.negotiate(&self.answer).is_err() {
             return self.finish();
         }
-        let children = self.children.iter().filter(|child| child.up().is_some()).count();
+        let children = self.children.iter().filter(|child| child.terms().is_some()).count();
         self.event(Event::Negotiated { version: self.answer.version, children });
     }
 
     /// What is asked of the MTA: the union of what the children need, and silence wherever no child speaks.
     fn joint_answer(&self) -> Negotiation {
-        let clients = || self.children.iter().filter_map(Child::up);
-        let enforcing = || self.children.iter().filter(|child| !child.evaluation).filter_map(Child::up);
-        let mut actions =
-            enforcing().fold(Actions::NONE, |all, client| all.with(client.negotiated().actions));
+        let agreed = || self.children.iter().filter_map(Child::terms);
+        let enforcing = self.children.iter().filter(|child| !child.evaluation).filter_map(Child::terms);
+        let mut actions = enforcing.fold(Actions::NONE, |all, terms| all.with(terms.actions));
         if actions.has(Actions::CHANGE_HEADERS) {
             // A change of a header that is not there adds it.
             actions = actions.with(Actions::ADD_HEADERS);
@@ -111,7 +83,7 @@ impl Session {
         let mut protocol = Protocol::NONE;
         for fact in &STAGES {
             let wanted = self.needs(fact.stage);
-            let asked = clients().any(|client| client.wants(fact.stage) && client.replies_to(fact.stage));
+            let asked = agreed().any(|terms| terms.wants(fact.stage) && terms.replies_to(fact.stage));
             let speaks = (asked || must_speak) && !fact.stage.is_content();
             if let Some(bit) = fact.no_send.filter(|_| !wanted) {
                 protocol = protocol.with(bit);
@@ -120,8 +92,7 @@ impl Session {
             }
         }
         let extras = Protocol::HEADER_LEADING_SPACE.with(Protocol::REJECTED_RECIPIENTS);
-        let extras =
-            clients().fold(Protocol::NONE, |all, client| all.with(client.negotiated().protocol.and(extras)));
+        let extras = agreed().fold(Protocol::NONE, |all, terms| all.with(terms.protocol.and(extras)));
         Negotiation {
             version: self.offer.version,
             actions: actions.with(lists_bit).and(self.offered.actions),
@@ -150,10 +121,10 @@ impl Session {
     /// Whether the MTA has to send the command of `stage`. The envelope is always wanted, for the log and as the frame
     /// of a message; headers also when edits have to be resolved against them.
     fn needs(&self, stage: Stage) -> bool {
-        let wanted = self.children.iter().any(|child| {
-            child.is_watched(stage) && child.up().is_some()
-                || child.up().is_some_and(|client| client.wants(stage))
-        });
+        let wanted = self
+            .children
+            .iter()
+            .any(|child| child.terms().is_some_and(|terms| child.is_watched(stage) || terms.wants(stage)));
         let header_rights = Actions::ADD_HEADERS.with(Actions::CHANGE_HEADERS);
         match stage {
             Stage::Connect | Stage::Helo | Stage::Mail | Stage::Rcpt => true,
@@ -171,8 +142,7 @@ impl Session {
         let mut lists = Vec::new();
         for fact in STAGES.iter().filter(|fact| fact.macro_list.is_some()) {
             let stage = fact.stage;
-            let asked =
-                || self.children.iter().filter_map(|child| child.up()?.negotiated().macro_list(stage));
+            let asked = || self.children.iter().filter_map(|child| child.terms()?.macro_list(stage));
             // Which MTA it is, its time limits and its rules for headers say `v`, which Sendmail sends only when asked.
             // Asked with HELO: hardly anybody has macros of his own there, which a list would replace.
             let version = match (stage, &lists[..]) {
@@ -197,25 +167,6 @@ impl Session {
             lists.push((stage, Bytes::from(joint)));
         }
         lists
-    }
-
-    /// QUIT_NC: the MTA begins another session on this connection. The children get a fresh connection each.
-    pub(super) fn begin_again(&mut self) {
-        self.end_transaction(crate::event::MessageEnd::Aborted, Stage::Mail);
-        for index in 0..self.children.len() {
-            self.quit_child(index, super::child::Gone::Left);
-            let peer = self.children[index].peer;
-            let mut fresh = Child::new(&*self.policy, ChildIndex(index as u16));
-            fresh.peer = Peer { generation: peer.generation.wrapping_add(1), ..peer };
-            self.children[index] = fresh;
-        }
-        self.macros = crate::wire::Macros::default();
-        self.client = None;
-        self.helo = None;
-        if !self.children.is_empty() {
-            self.refused = None;
-        }
-        self.acquire_children();
     }
 }
 

@@ -75,7 +75,7 @@ impl Session {
         let facts = Facts {
             macros: &self.macros,
             client: self.client.as_deref(),
-            helo: self.helo.as_deref(),
+            helo: self.helo.as_deref().map(first_string),
             sender: self.transaction.as_ref().map(|transaction| &transaction.sender[..]),
             recipient: payload.filter(|_| stage == Stage::Rcpt).map(first_string),
             header: header.filter(|_| stage == Stage::Header),
@@ -120,31 +120,6 @@ impl Session {
         }
         child.part = Part::Done(outcome, stage, 0);
     }
-
-    /// Takes leave of a child. Returns until when what is queued for it may be written.
-    pub(super) fn quit_child(&mut self, index: usize, why: Gone) -> Option<crate::time::Instant> {
-        let flush_by = self.now() + self.policy.children()[index].timeouts.writing;
-        let child = &mut self.children[index];
-        child.forget_asked();
-        let link = core::mem::replace(&mut child.link, Link::Gone(why));
-        let flush_by = match link {
-            Link::Up(mut client) => {
-                client.abort();
-                client.quit();
-                if client.unwritten() > 0 {
-                    self.leaving.push((child.peer, client));
-                }
-                Some(flush_by)
-            }
-            Link::Connecting | Link::Negotiating(_) => None,
-            other => {
-                child.link = other;
-                return None;
-            }
-        };
-        self.outputs.push_back(Output::Close { peer: child.peer, flush_by });
-        flush_by
-    }
 }
 
 /// How a child's part stands, as conditions of other children may read it.
@@ -160,7 +135,7 @@ fn state(child: &Child) -> ChildState {
         (Part::Done(Outcome::Failed(fallback), ..), _) if fallback.passes() => ChildState::Gone,
         (Part::Done(Outcome::Failed(fallback), ..), _) => of_verdict(&(*fallback).into()),
         (Part::Done(Outcome::Stopped, ..), _) | (_, Link::Gone(Gone::Stopped)) => ChildState::Stopped,
-        (_, Link::Up(_) | Link::Connecting | Link::Negotiating(_)) => ChildState::Running,
-        _ => ChildState::Gone,
+        (_, Link::None | Link::Gone(_)) => ChildState::Gone,
+        _ => ChildState::Running,
     }
 }

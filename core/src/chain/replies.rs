@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
@@ -30,9 +31,11 @@ impl Session {
         self.read_child(index);
         match &self.children[index].link {
             Link::Connecting | Link::Negotiating(_) | Link::Up(_) => {
-                self.fail_child(index, Failure::Closed(why));
+                if !self.replace_dead(index) {
+                    self.fail_child(index, Failure::Closed(why));
+                }
             }
-            Link::None | Link::Gone(_) => {}
+            Link::None | Link::Recalling | Link::Remembered | Link::Gone(_) => {}
         }
     }
 
@@ -47,12 +50,11 @@ impl Session {
                 Err(fault) => return self.fail_child(index, Failure::Protocol(Box::new(fault))),
             };
             child.timer = None;
+            if core::mem::take(&mut child.unproven) {
+                child.history = Vec::new();
+            }
             match reply {
-                FromMilter::Negotiated => {
-                    if let Link::Negotiating(client) = core::mem::replace(&mut child.link, Link::None) {
-                        child.link = Link::Up(client);
-                    }
-                }
+                FromMilter::Negotiated => self.child_negotiated(index),
                 FromMilter::Progress => {}
                 FromMilter::Edit(edit) => self.edit_came(index, &edit),
                 FromMilter::Final(stage, reply) => self.verdict_came(index, stage, reply),

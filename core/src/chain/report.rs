@@ -42,6 +42,7 @@ impl Session {
                 child.part = Part::Out;
                 child.uncommitted = None;
                 child.forget_asked();
+                child.history.retain(|told| told.stage < Stage::Mail);
             }
         }
         self.macros.forget_from(forget);

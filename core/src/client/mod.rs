@@ -111,15 +111,13 @@ impl Client {
     /// Whether the milter wants the command of `stage`.
     #[must_use]
     pub fn wants(&self, stage: Stage) -> bool {
-        let fact = stage.fact();
-        self.negotiated.version >= fact.since
-            && fact.no_send.is_none_or(|bit| !self.negotiated.protocol.has(bit))
+        self.negotiated.wants(stage)
     }
 
     /// Whether the milter answers the command of `stage`.
     #[must_use]
     pub fn replies_to(&self, stage: Stage) -> bool {
-        stage.fact().no_reply.is_none_or(|bit| !self.negotiated.protocol.has(bit))
+        self.negotiated.replies_to(stage)
     }
 
     /// The command whose reply comes next, `None` when nothing is owed.
@@ -219,6 +217,20 @@ impl Client {
         if self.conversation != Conversation::Closed {
             self.simple(letter::QUIT);
         }
+    }
+
+    /// Whether the connection can be kept for another session: nothing is owed, nothing half read, no message open.
+    #[must_use]
+    pub fn can_begin_again(&self) -> bool {
+        let version = self.negotiated.version >= letter::QUIT_NC_SINCE;
+        let clean = self.owed.is_empty() && self.decoder.is_empty() && self.fault.is_none();
+        version && clean && self.conversation == Conversation::Idle
+    }
+
+    /// Ends the conversation and keeps the connection for another.
+    pub fn quit_nc(&mut self) {
+        self.simple(letter::QUIT_NC);
+        self.forget_repeated();
     }
 
     /// No longer cares about what is owed.

@@ -142,6 +142,8 @@ pub mod letter {
     pub const QUIT: u8 = b'Q';
     /// QUIT_NC: the connection stays open for another session.
     pub const QUIT_NC: u8 = b'K';
+    /// The protocol version with which milters know it.
+    pub const QUIT_NC_SINCE: u32 = 6;
 }
 
 /// The replies of a milter: letter, name, whether it ends the milter's turn.

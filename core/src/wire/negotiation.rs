@@ -30,6 +30,19 @@ impl Negotiation {
         list.1.iter().any(|byte| *byte != b' ').then_some(&list.1[..])
     }
 
+    /// Whether a milter that answered this wants the command of `stage`.
+    #[must_use]
+    pub fn wants(&self, stage: Stage) -> bool {
+        let fact = stage.fact();
+        self.version >= fact.since && fact.no_send.is_none_or(|bit| !self.protocol.has(bit))
+    }
+
+    /// Whether a milter that answered this answers the command of `stage`.
+    #[must_use]
+    pub fn replies_to(&self, stage: Stage) -> bool {
+        stage.fact().no_reply.is_none_or(|bit| !self.protocol.has(bit))
+    }
+
     /// Reads an offer. Offers have no macro lists; what stands behind the numbers is ignored, as libmilter does.
     pub(super) fn decode_offer(mut payload: Payload) -> Result<Self, WireError> {
         Self::decode_numbers(&mut payload)

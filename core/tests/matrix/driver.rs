@@ -356,6 +356,7 @@ impl Driver {
                         kid.says.clear();
                     }
                 }
+                Output::Learned { .. } | Output::Unwell { .. } => {}
                 other => panic!("{other:?} is not expected"),
             }
         }
