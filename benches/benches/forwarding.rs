@@ -3,9 +3,9 @@
 //! Prints allocations and copies for each kind of traffic and asserts the two bounds that users are promised: at most
 //! one allocation in core for each refill of a read buffer while frames are forwarded, and a body that is not copied.
 
+use millstream_benches::child::Wishes;
 use millstream_benches::counting::{Allocations, Counting};
 use millstream_benches::session::{Bench, body, end_of_message, envelope, headers, opening};
-use millstream_core::wire::Protocol;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -13,7 +13,7 @@ static ALLOCATOR: Counting = Counting;
 /// Passes messages through a session and prints what the last of them cost.
 fn measure(
     name: &str,
-    children: &[Protocol],
+    children: &[Wishes],
     header_count: usize,
     body_bytes: usize,
 ) -> (Allocations, usize, usize) {
@@ -57,13 +57,12 @@ fn main() {
         "{:34} {:>8} {:>8} {:>12} {:>12} {:>12}",
         "1 MiB of body through a session", "refills", "allocs", "per refill", "bytes out", "copied"
     );
-    let silent = Protocol::NR_HEADERS.with(Protocol::NR_BODY).with(Protocol::NR_EOH);
     let mut worst: f64 = 0.0;
     for (name, children) in [
-        ("one child that answers", vec![Protocol::NONE]),
-        ("one silent child", vec![silent]),
-        ("three children that answer", vec![Protocol::NONE; 3]),
-        ("ten silent children", vec![silent; 10]),
+        ("one child that answers", vec![Wishes::ANSWERS]),
+        ("one silent child", vec![Wishes::SILENT]),
+        ("three children that answer", vec![Wishes::ANSWERS; 3]),
+        ("ten silent children", vec![Wishes::SILENT; 10]),
     ] {
         let (cost, refills, copied) = measure(name, &children, 20, 1 << 20);
         let per_refill = cost.count as f64 / refills as f64;

@@ -1,11 +1,10 @@
 //! Memory of the running manager for each open session that does nothing: the resident size of its process with and
 //! without them. The sockets' own memory is the kernel's and not in it.
 
-use std::fs;
 use std::time::Duration;
 
+use millstream_benches::chain::Chain;
 use millstream_tests::child_side::ChildSide;
-use millstream_tests::manager::Manager;
 use millstream_tests::mta_side::MtaSide;
 use millstream_tests::scratch::Scratch;
 use millstream_tests::wire::Address;
@@ -13,44 +12,25 @@ use millstream_tests::wire::Address;
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn resident(pid: u32) -> Option<usize> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse::<usize>().ok().map(|kib| kib * 1024)
-}
-
 /// Opens `sessions` sessions up to HELO behind `children` children and prints what each of them costs.
 fn measure(children: usize, sessions: usize) -> Option<()> {
     let scratch = Scratch::new("idle");
-    let mut configuration = String::from("manager.max_file_descriptors = 20000\nlog.level = \"none\"\n");
-    let socket = scratch.join("socket").join("manager.sock");
-    fs::create_dir_all(scratch.join("socket")).ok()?;
-    millstream_tests::manager::give_to_manager(&scratch.join("socket"));
-    configuration += &format!("manager.connection_spec = \"unix:{}\"\n", socket.display());
-    let mut kept = Vec::new();
-    for index in 0..children {
-        let path = scratch.join(&format!("child{index}.sock"));
-        kept.push(ChildSide::agreeing(&path));
-        configuration += &format!(
-            "define_milter(\"child{index}\") do |milter|\n  milter.connection_spec = \"unix:{}\"\nend\n",
-            path.display()
-        );
-    }
-    let mut manager = Manager::start(&scratch.join("manager"), &configuration);
-    manager.process().wait_for_socket(&socket);
-    let address = Address::Unix(socket);
+    let settings = "manager.max_file_descriptors = 20000\nlog.level = \"none\"";
+    let mut chain = Chain::start(&scratch.join("chain"), settings, children, "", |_, socket| {
+        let _ = ChildSide::agreeing(socket);
+    });
+    let address = Address::Unix(chain.socket().to_owned());
     let open = || {
         let mut mta = MtaSide::connect(&address, PATIENCE).ok()?;
         mta.negotiate().ok()?;
         mta.begin().ok()?;
         Some(mta)
     };
-    let pid = manager.process().id();
     // What the first sessions bring with them once is not theirs.
     let first: Vec<_> = (0..20).map_while(|_| open()).collect();
-    let before = resident(pid)?;
+    let before = chain.size("VmRSS")?;
     let idle: Vec<_> = (0..sessions).map_while(|_| open()).collect();
-    let after = resident(pid)?;
+    let after = chain.size("VmRSS")?;
     assert_eq!(idle.len(), sessions, "all sessions are open");
     println!(
         "{children:>8} {sessions:>9} {:>14.1} {:>14.1} {:>18.2}",

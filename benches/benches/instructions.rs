@@ -7,8 +7,8 @@
 use std::env;
 use std::process::Command;
 
+use millstream_benches::child::Wishes;
 use millstream_benches::session::{Bench, opening};
-use millstream_core::wire::Protocol;
 
 const HEADERS: usize = 20;
 const FEW: usize = 20;
@@ -16,7 +16,7 @@ const MANY: usize = 120;
 
 /// Passes `messages` with bodies of `body` bytes through a session with `children` children.
 fn run(children: usize, messages: usize, body: usize) {
-    let mut bench = Bench::new(&vec![Protocol::NONE; children]);
+    let mut bench = Bench::new(&vec![Wishes::ANSWERS; children]);
     bench.feed(&opening());
     for _ in 0..messages {
         bench.pass(HEADERS, body);

@@ -1,6 +1,11 @@
-//! What the benches share: traffic, a reader like that of a runtime, a whole session, and an allocator that counts.
+//! What the benches share: traffic, a reader like that of a runtime, a whole session, an MTA and children that have no
+//! objection, and an allocator that counts.
 
+pub mod chain;
+pub mod child;
 pub mod counting;
+pub mod figures;
+pub mod mta;
 pub mod reader;
 pub mod session;
 pub mod traffic;
