@@ -12,6 +12,8 @@ mod driver;
 mod fallback;
 #[path = "chain/independent.rs"]
 mod independent;
+#[path = "chain/lazy.rs"]
+mod lazy;
 #[path = "chain/order.rs"]
 mod order;
 #[path = "chain/runtime.rs"]

@@ -36,6 +36,8 @@ pub(crate) struct TestPolicy {
     pub(crate) independent: Vec<u16>,
     pub(crate) unfiltered_header: Option<&'static str>,
     pub(crate) watched: Vec<Stage>,
+    pub(crate) lazy: bool,
+    pub(crate) pipelining: bool,
     pub(crate) decide: Decide,
 }
 
@@ -71,6 +73,14 @@ impl Policy for TestPolicy {
         self.independent.contains(&child.0)
     }
 
+    fn lazy_connect(&self) -> bool {
+        self.lazy
+    }
+
+    fn pipelining(&self, _: ChildIndex) -> bool {
+        self.pipelining
+    }
+
     fn unfiltered_header(&self) -> Option<&str> {
         self.unfiltered_header
     }
@@ -101,6 +111,8 @@ pub(crate) fn policy(count: usize) -> TestPolicy {
         independent: Vec::new(),
         unfiltered_header: None,
         watched: Vec::new(),
+        lazy: false,
+        pipelining: false,
         decide: |_, _, _, _| Decision::Run(millstream_core::policy::Effects::default()),
     }
 }
@@ -120,6 +132,21 @@ struct Child {
     macros: Vec<(String, String)>,
 }
 
+/// What a pool knows, and what it was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    /// What a child answered to the offer the last time, and when it was asked whether a connection was kept.
+    pub(crate) remembered: BTreeMap<usize, Negotiation>,
+    pub(crate) kept: Vec<usize>,
+    /// Connections of a child close as soon as anything is written to them.
+    pub(crate) dead: Vec<usize>,
+    /// `c` for each connection that was asked for, `f` for a fresh one, with the child.
+    pub(crate) asked: Vec<(char, usize)>,
+    pub(crate) learned: Vec<usize>,
+    pub(crate) unwell: Vec<usize>,
+    pub(crate) released: Vec<usize>,
+}
+
 /// The session, its MTA and its children.
 pub(crate) struct World {
     pub(crate) session: Session,
@@ -127,6 +154,7 @@ pub(crate) struct World {
     offer: Negotiation,
     children: Vec<Child>,
     refuse: Vec<usize>,
+    pub(crate) pool: Pool,
     mta: Decoder,
     /// What the MTA was told, in order.
     pub(crate) told: Vec<Reply>,
@@ -160,6 +188,7 @@ impl World {
             },
             children: behaviours.iter().enumerate().map(child).collect(),
             refuse: Vec::new(),
+            pool: Pool::default(),
             mta: Decoder::new(1 << 20),
             told: Vec::new(),
             events: Vec::new(),
@@ -197,6 +226,12 @@ impl World {
         self.raw(b'C', b"client.test\0U");
         self.raw(b'H', b"client.test\0");
         self
+    }
+
+    /// A sender, with a macro before it.
+    pub(crate) fn mail_with(&mut self, name: &str, value: &str) {
+        self.raw(b'D', format!("M{name}\0{value}\0").as_bytes());
+        self.mail();
     }
 
     pub(crate) fn mail(&mut self) {
@@ -320,13 +355,28 @@ impl World {
                         break;
                     }
                     Output::Finished => break,
-                    Output::Acquire { peer, .. } => {
+                    Output::Recall { peer, .. } => {
+                        let negotiated = self.pool.remembered.get(&(usize::from(peer.slot) - 1));
+                        let negotiated = negotiated.cloned().map(Box::new);
+                        self.session.handle(self.now, Input::Remembered { peer, negotiated });
+                    }
+                    Output::Learned { peer, .. } => self.pool.learned.push(usize::from(peer.slot) - 1),
+                    Output::Unwell { peer, .. } => self.pool.unwell.push(usize::from(peer.slot) - 1),
+                    Output::Release { peer, .. } => {
+                        self.pool.released.push(usize::from(peer.slot) - 1);
+                    }
+                    Output::Acquire { peer, fresh, .. } => {
                         let child = usize::from(peer.slot) - 1;
+                        self.pool.asked.push((if fresh { 'f' } else { 'c' }, child));
+                        self.children[child].peer = peer;
+                        self.children[child].decoder = Decoder::new(1 << 20);
+                        let kept = self.pool.kept.contains(&child) && !fresh;
+                        let negotiated = self.pool.remembered.get(&child).filter(|_| kept);
                         let input = if self.refuse.contains(&child) {
                             let error = IoError { kind: IoKind::Refused, code: 111 };
                             Input::Refused { peer, why: Refusal::Failed(error) }
                         } else {
-                            Input::Ready { peer, negotiated: None }
+                            Input::Ready { peer, negotiated: negotiated.cloned().map(Box::new) }
                         };
                         self.session.handle(self.now, input);
                     }
@@ -384,6 +434,10 @@ impl World {
                     let letter = frame.letter();
                     self.told.push(Reply::decode(letter, frame.contiguous()).unwrap());
                 }
+            }
+            Some(index) if self.pool.dead.contains(&index) && peer.generation == 0 => {
+                let why = millstream_core::machine::Closure::Eof;
+                self.session.handle(self.now, Input::Closed { peer, why });
             }
             Some(index) => {
                 let replies = self.children[index].take(data);
