@@ -31,9 +31,10 @@ pub fn start_clamd(socket: &Path) -> Process {
         &configuration,
         format!(
             "LocalSocket {}\nLocalSocketMode 666\nDatabaseDirectory {}\nUser root\nForeground yes\n\
-             FixStaleSocket yes\nMaxThreads 4\nCommandReadTimeout 60\n",
+             TemporaryDirectory {}\nFixStaleSocket yes\nMaxThreads 4\nCommandReadTimeout 60\n",
             socket.display(),
-            database.display()
+            database.display(),
+            socket.parent().expect("a socket is in a folder").display()
         ),
     )
     .expect("clamd.conf can be written");
@@ -51,7 +52,7 @@ pub enum OnInfected {
     Quarantine,
 }
 
-/// Starts clamav-milter on `socket`; clamd has to listen already, or is never asked with success. The caller waits until it listens itself.
+/// Starts clamav-milter on `socket`, with clamd on another. The caller waits until it listens itself.
 ///
 /// # Panics
 /// When it cannot be started.
@@ -63,9 +64,10 @@ pub fn start_milter(socket: &Path, clamd: &Path, on_infected: OnInfected) -> Pro
         format!(
             "MilterSocket {}\nMilterSocketMode 666\nFixStaleSocket yes\nClamdSocket unix:{}\nUser root\n\
              Foreground yes\nOnInfected {on_infected:?}\nRejectMsg clamav: %v\nOnFail Defer\nAddHeader Replace\n\
-             LogInfected Basic\n",
+             LogInfected Basic\nTemporaryDirectory {}\n",
             socket.display(),
-            clamd.display()
+            clamd.display(),
+            socket.parent().expect("a socket is in a folder").display()
         ),
     )
     .expect("clamav-milter.conf can be written");
