@@ -1,0 +1,293 @@
+//! Connections to children: only for who is shown something, given back where the next session can use them.
+//!
+//! ```text
+//!   None --> Recalling --unknown--> Connecting --> Negotiating --> Up
+//!                 |                  ^       |                      |
+//!                 +--> Remembered ---+       +------- kept ---------+--> Gone, its client among those that take their leave
+//!                      shown something wanted
+//! ```
+//!
+//! A child whose answer to the offer is remembered is in the session without a connection: conditions may stop it, the
+//! session may end, and it was never connected. What it answers when it is connected after all has to be the same, since
+//! the MTA was answered on the strength of it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::Session;
+use super::child::{Child, Gone, Link, Part, Step};
+use crate::client::{Client, FromMilter};
+use crate::event::Failure;
+use crate::machine::{Output, Peer};
+use crate::policy::ChildIndex;
+use crate::time::Instant;
+use crate::wire::{Final, Negotiation, Stage};
+
+/// A connection of which leave was taken.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    pub(super) peer: Peer,
+    pub(super) client: Box<Client>,
+    /// It is given back once the child has taken that; then it is closed. `None`: what is queued is written.
+    pub(super) give_back_by: Option<Instant>,
+}
+
+impl Session {
+    /// Asks for every child: what it answered before, or a connection to it.
+    pub(super) fn ask_for_children(&mut self) {
+        let lazy = self.policy.lazy_connect();
+        for index in 0..self.children.len() {
+            if !lazy {
+                self.acquire(index, false);
+                continue;
+            }
+            self.children[index].link = Link::Recalling;
+            let route = self.policy.children()[index].route.clone();
+            let peer = self.children[index].peer;
+            self.outputs.push_back(Output::Recall { peer, route, offer: self.offer.clone() });
+        }
+    }
+
+    /// What a child answered when it was last asked, if that is known.
+    pub(super) fn child_remembered(&mut self, index: usize, negotiated: Option<Box<Negotiation>>) {
+        if !matches!(self.children[index].link, Link::Recalling) {
+            return;
+        }
+        match negotiated {
+            Some(negotiated) => {
+                self.children[index].expected = Some(negotiated);
+                self.children[index].link = Link::Remembered;
+            }
+            None => self.acquire(index, false),
+        }
+    }
+
+    /// Asks for a connection to a child, a `fresh` one when the last was dead.
+    pub(super) fn acquire(&mut self, index: usize, fresh: bool) {
+        self.children[index].link = Link::Connecting;
+        self.outputs.push_back(Output::Acquire {
+            peer: self.children[index].peer,
+            route: self.policy.children()[index].route.clone(),
+            offer: self.offer.clone(),
+            fresh,
+        });
+    }
+
+    /// A child's connection is there.
+    pub(super) fn child_ready(&mut self, index: usize, negotiated: Option<Box<Negotiation>>) {
+        if !matches!(self.children[index].link, Link::Connecting) {
+            return;
+        }
+        let limit = self.policy.limits().frame;
+        match negotiated {
+            None => {
+                self.children[index].link = Link::Negotiating(Box::new(Client::new(limit, &self.offer)));
+            }
+            Some(negotiated) => {
+                let child = &mut self.children[index];
+                child.unproven = true;
+                child.link = Link::Up(Box::new(Client::resumed(limit, *negotiated)));
+                self.child_up(index);
+            }
+        }
+    }
+
+    /// A child has negotiated on a fresh connection.
+    pub(super) fn child_negotiated(&mut self, index: usize) {
+        let child = &mut self.children[index];
+        let peer = child.peer;
+        match core::mem::replace(&mut child.link, Link::None) {
+            Link::Negotiating(client) => {
+                let negotiated = Box::new(client.negotiated().clone());
+                self.outputs.push_back(Output::Learned { peer, negotiated });
+                child.link = Link::Up(client);
+                self.child_up(index);
+            }
+            other => child.link = other,
+        }
+    }
+
+    /// A child can be talked to. It is told what it would have been told before, had it been there.
+    fn child_up(&mut self, index: usize) {
+        let child = &mut self.children[index];
+        let expected = child.expected.take();
+        let Some(terms) = child.terms() else { return };
+        if expected.is_some_and(|expected| *expected != *terms) {
+            return self.fail_child(index, Failure::Renegotiated);
+        }
+        let told = child.told;
+        for stage in [Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt] {
+            if told & 1 << stage as u16 == 0 {
+                continue;
+            }
+            let extra = self.children[index].extras.iter().find(|(at, _)| *at == stage);
+            let extra = extra.map_or_else(Vec::new, |(_, extra)| extra.clone());
+            self.send_macros(index, stage.letter(), &extra);
+            let payload = match stage {
+                Stage::Connect => &self.connect,
+                Stage::Helo => &self.helo,
+                // Who was not connected then did not want them.
+                _ => continue,
+            };
+            if let (Some(payload), Some(client)) = (payload, self.children[index].up_mut())
+                && client.wants(stage)
+            {
+                client.repeat(stage, payload);
+            }
+        }
+    }
+
+    /// Keeps in mind what a child was told, or would have been told of macros, for the connection on which it has to be
+    /// told: another one, where this one turns out to be of no use.
+    pub(super) fn note_told(&mut self, index: usize, stage: Stage, extra: &[(Bytes, Bytes)]) {
+        let child = &mut self.children[index];
+        if stage <= Stage::Helo || stage <= Stage::Rcpt && matches!(child.link, Link::Remembered) {
+            child.told |= 1 << stage as u16;
+            child.extras.retain(|(at, _)| *at != stage);
+            if !extra.is_empty() {
+                child.extras.push((stage, extra.to_vec()));
+            }
+        }
+    }
+
+    /// Nobody knows how many replies are still to come on this connection: it is closed, and the child is connected again
+    /// when it is to be shown something.
+    pub(super) fn leave_uncounted(&mut self, index: usize) {
+        let child = &mut self.children[index];
+        let peer = child.peer;
+        let Link::Up(client) = core::mem::replace(&mut child.link, Link::Remembered) else { return };
+        child.expected = Some(Box::new(client.negotiated().clone()));
+        child.timer = None;
+        child.peer.generation = child.peer.generation.wrapping_add(1);
+        self.outputs.push_back(Output::Close { peer, flush_by: None });
+    }
+
+    /// A kept connection turned out to be dead before the child said anything on it: once more on a fresh one, as far as
+    /// what the child was told can be told again. Returns whether it can.
+    pub(super) fn replace_dead(&mut self, index: usize) -> bool {
+        let child = &mut self.children[index];
+        let Link::Up(client) = &child.link else { return false };
+        let waits = child.step == Step::Waiting;
+        let in_hand = self.command.as_ref().map(|command| command.stage).filter(|_| waits);
+        let again =
+            |stage| matches!(stage, None | Some(Stage::Mail)) && (stage.is_none() || stage == in_hand);
+        let can = match &child.part {
+            Part::In(cursor) => again(cursor.stage),
+            Part::Out | Part::Done(..) => !client.in_message(),
+        };
+        if !child.unproven || !can {
+            return false;
+        }
+        child.expected = Some(Box::new(client.negotiated().clone()));
+        child.unproven = false;
+        child.timer = None;
+        child.peer.generation = child.peer.generation.wrapping_add(1);
+        if let Some(stage) = in_hand {
+            child.forget_told_from(stage);
+        }
+        if waits {
+            child.step = Step::Todo;
+        }
+        if let Some(cursor) = child.cursor_mut() {
+            cursor.stage = None;
+        }
+        self.acquire(index, true);
+        true
+    }
+
+    /// Takes leave of a child. Returns until when what is queued for it may be written.
+    pub(super) fn quit_child(&mut self, index: usize, why: Gone) -> Option<Instant> {
+        let settings = &self.policy.children()[index];
+        let by = self.now() + settings.timeouts.writing;
+        let reuse = settings.route.reuse.is_some();
+        let child = &mut self.children[index];
+        child.forget_asked();
+        child.forget_connection();
+        let peer = child.peer;
+        let gives_back = match core::mem::replace(&mut child.link, Link::Gone(why)) {
+            Link::Up(mut client) => {
+                client.abort();
+                let gives_back = reuse && client.can_begin_again();
+                if gives_back {
+                    client.quit_nc();
+                } else {
+                    client.quit();
+                }
+                if gives_back || client.unwritten() > 0 {
+                    self.leaving.push(Leaving { peer, client, give_back_by: gives_back.then_some(by) });
+                }
+                gives_back
+            }
+            Link::Connecting | Link::Negotiating(_) => {
+                self.outputs.push_back(Output::Close { peer, flush_by: None });
+                return None;
+            }
+            Link::Recalling | Link::Remembered => return None,
+            other @ (Link::None | Link::Gone(_)) => {
+                child.link = other;
+                return None;
+            }
+        };
+        if !gives_back {
+            self.outputs.push_back(Output::Close { peer, flush_by: Some(by) });
+        }
+        Some(by)
+    }
+
+    /// A connection of which leave was taken.
+    pub(super) fn leaving(&mut self, peer: Peer) -> Option<&mut Leaving> {
+        self.leaving.iter_mut().find(|leaving| leaving.peer == peer)
+    }
+
+    /// Gives back what can be given back, and lets go of what was written or took too long.
+    pub(super) fn settle_leaving(&mut self) {
+        let clock = &self.clock;
+        let outputs = &mut self.outputs;
+        self.leaving.retain_mut(|leaving| {
+            let peer = leaving.peer;
+            let client = &mut leaving.client;
+            let Some(by) = leaving.give_back_by else { return client.unwritten() > 0 };
+            // Whatever it says is the reply to UNKNOWN: after a verdict libmilter ignores QUIT_NC.
+            let taken = match client.poll_reply() {
+                Ok(None) => client.awaits().is_none(),
+                Ok(Some(FromMilter::Final(_, Final::Continue))) => true,
+                Ok(Some(_)) | Err(_) => {
+                    outputs.push_back(Output::Close { peer, flush_by: None });
+                    return false;
+                }
+            };
+            if taken && client.unwritten() == 0 {
+                let negotiated = Box::new(client.negotiated().clone());
+                outputs.push_back(Output::Release { peer, negotiated });
+                return false;
+            }
+            let late = clock.is_due(by);
+            if late {
+                outputs.push_back(Output::Close { peer, flush_by: None });
+            }
+            !late
+        });
+    }
+
+    /// QUIT_NC: the MTA begins another session on this connection. What the children answered is asked for anew.
+    pub(super) fn begin_again(&mut self) {
+        self.end_transaction(crate::event::MessageEnd::Aborted, Stage::Mail);
+        for index in 0..self.children.len() {
+            self.quit_child(index, Gone::Left);
+            let peer = self.children[index].peer;
+            let mut fresh = Child::new(&*self.policy, ChildIndex(index as u16));
+            fresh.peer = Peer { generation: peer.generation.wrapping_add(1), ..peer };
+            self.children[index] = fresh;
+        }
+        self.macros = crate::wire::Macros::default();
+        self.client = None;
+        self.connect = None;
+        self.helo = None;
+        if !self.children.is_empty() {
+            self.refused = None;
+        }
+        self.ask_for_children();
+    }
+}
