@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millstream_core::machine::{Answer, Question};
 use millstream_core::policy::{ChildIndex, ChildState, Decision, Effects, Facts, Why};
-use millstream_core::wire::{Final, Reply, Stage};
+use millstream_core::wire::{
+    Actions, ClientAddress, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX,
+};
 
 use crate::driver::{Decide, World, agrees, policy};
 
@@ -213,4 +215,26 @@ fn a_condition_that_waits_for_itself_ends_with_the_time_for_the_answer() {
     world.told.clear();
     world.wait(std::time::Duration::from_secs(28));
     assert_eq!(world.told_letters(), "t");
+}
+
+/// Sendmail sends such ones for odd set-ups.
+#[test]
+fn an_address_of_a_client_that_does_not_parse_is_known_as_it_came() {
+    let mut policy = policy(1);
+    policy.watched = vec![Stage::Helo];
+    policy.decide = |_, _, facts, _| {
+        let came = facts.client.map(|client| client.address.clone());
+        let odd = ClientAddress::OddIp { family: b'4', port: 25, text: Bytes::from_static(b"somewhere") };
+        if came == Some(odd) { stop() } else { run() }
+    };
+    let mut world = World::new(policy, &[agrees]);
+    world.send(&Command::Negotiate(Negotiation {
+        version: VERSION_MAX,
+        actions: Actions::ALL,
+        protocol: Protocol::ALL,
+        macro_lists: Vec::new(),
+    }));
+    world.raw(b'C', b"client.test\x004\x00\x19somewhere\0");
+    world.raw(b'H', b"client.test\0");
+    assert_eq!(world.seen(0), "CQ");
 }
