@@ -106,8 +106,9 @@ class Recorder(Milter.Base):
         return self.end_of_message()
 
     def abort(self):
-        # Postfix sends ABORT twice when a client hangs up. Debian's libmilter hands the second one on when it comes some
-        # milliseconds after the first, and swallows it when both lie in the socket: only the one that ends a message tells.
+        # Postfix sends ABORT twice when a client hangs up, then closes. Debian's libmilter reports the second one, too, unless
+        # the connection is closed before it has read it; only the one that ends a message is noted: for that one
+        # the end of the connection stands in.
         if self._open:
             self._open = False
             self.note("abort", sender=self._sender, recipients=self._recipients, headers=len(self._headers))
