@@ -153,6 +153,10 @@ pub struct Manager {
     pub recipients: Recipients,
     /// The header that marks mail which a milter did not see.
     pub unfiltered_header: Option<String>,
+    /// Milters are connected only when they are to be shown something.
+    pub lazy_connect: bool,
+    /// Seconds between two look-ups of the host names of milters; 0: never.
+    pub resolve_interval: u32,
     /// The bounds and time limits of each session. Those without a setting have core's defaults.
     pub limits: Limits,
 }
@@ -182,6 +186,8 @@ impl Default for Manager {
             chunk_size: 65535,
             recipients: Recipients::InOrder,
             unfiltered_header: None,
+            lazy_connect: true,
+            resolve_interval: 60,
             limits: Limits::default(),
         }
     }

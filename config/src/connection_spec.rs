@@ -3,11 +3,13 @@
 //! The error texts are those of milter manager.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use millstream_core::policy::Endpoint;
+
+use crate::hosts::{Resolver as _, SystemResolver};
 
 /// Where to listen or connect.
 ///
@@ -108,11 +110,15 @@ pub enum SpecError {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
+/// Which addresses of a host name count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Family {
     V4,
     V6,
 }
+
+/// The addresses of a host name, of whatever port; or why there are none.
+pub(crate) type Found = Result<Vec<SocketAddr>, String>;
 
 impl ConnectionSpec {
     /// Where to connect: without a host, the loopback address.
@@ -123,7 +129,28 @@ impl ConnectionSpec {
     ///
     /// [`SpecError::Resolve`] when a host name has no address of the family.
     pub fn resolve(&self) -> Result<Endpoint, SpecError> {
-        self.endpoint(Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into())
+        self.resolve_with(look_up)
+    }
+
+    /// The same with other means to look a host name up.
+    pub(crate) fn resolve_with(
+        &self,
+        look_up: impl FnOnce(&str, Family) -> Found,
+    ) -> Result<Endpoint, SpecError> {
+        self.endpoint(Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into(), look_up)
+    }
+
+    /// The host name that has to be looked up.
+    pub(crate) fn name(&self) -> Option<(&str, Family)> {
+        let (host, family) = match self {
+            Self::Unix(_) => return None,
+            Self::Inet { host, .. } => (host, Family::V4),
+            Self::Inet6 { host, .. } => (host, Family::V6),
+        };
+        match host {
+            Some(Host::Name(name)) => Some((name, family)),
+            _ => None,
+        }
     }
 
     /// Where to listen: without a host, any address.
@@ -134,23 +161,30 @@ impl ConnectionSpec {
     ///
     /// [`SpecError::Resolve`] when a host name has no address of the family.
     pub fn bind_addresses(&self) -> Result<Endpoint, SpecError> {
-        self.endpoint(Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into())
+        self.endpoint(Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into(), look_up)
     }
 
-    fn endpoint(&self, any_v4: IpAddr, any_v6: IpAddr) -> Result<Endpoint, SpecError> {
+    fn endpoint(
+        &self,
+        any_v4: IpAddr,
+        any_v6: IpAddr,
+        look_up: impl FnOnce(&str, Family) -> Found,
+    ) -> Result<Endpoint, SpecError> {
         let (host, port, family, any) = match self {
             Self::Unix(path) => return Ok(Endpoint::Unix(path.as_os_str().as_encoded_bytes().into())),
             Self::Inet { host, port } => (host, *port, Family::V4, any_v4),
             Self::Inet6 { host, port } => (host, *port, Family::V6, any_v6),
         };
-        let addresses =
-            match host {
-                None => vec![SocketAddr::new(any, port)],
-                Some(Host::Address(address)) => vec![SocketAddr::new(*address, port)],
-                Some(Host::Name(name)) => look_up(name, port, family).map_err(|message| {
-                    SpecError::Resolve { spec: self.to_string(), host: name.clone(), message }
-                })?,
-            };
+        let mut addresses = match host {
+            None => vec![SocketAddr::new(any, port)],
+            Some(Host::Address(address)) => vec![SocketAddr::new(*address, port)],
+            Some(Host::Name(name)) => look_up(name, family).map_err(|message| SpecError::Resolve {
+                spec: self.to_string(),
+                host: name.clone(),
+                message,
+            })?,
+        };
+        addresses.iter_mut().for_each(|address| address.set_port(port));
         Ok(Endpoint::Tcp(addresses.into()))
     }
 }
@@ -233,11 +267,16 @@ fn parse_host(text: &str, host: &str, family: Family) -> Result<Host, SpecError>
         .map_err(|_| SpecError::Address { spec: text.to_owned(), address: address.to_owned() })
 }
 
-/// The addresses of `name` in `family`, without doubles, in the resolver's order.
-fn look_up(name: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, String> {
-    let found = (name, port).to_socket_addrs().map_err(|error| resolver_message(&error.to_string()))?;
-    let mut addresses = Vec::new();
-    for address in found.filter(|address| address.is_ipv4() == (family == Family::V4)) {
+/// Asks the system's resolver.
+fn look_up(name: &str, family: Family) -> Found {
+    of_family(SystemResolver.addresses(name)?, family)
+}
+
+/// Those of `found` in `family`, without doubles, in the resolver's order. There is at least one.
+pub(crate) fn of_family(found: Vec<SocketAddr>, family: Family) -> Found {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for mut address in found.into_iter().filter(|address| address.is_ipv4() == (family == Family::V4)) {
+        address.set_port(0);
         if !addresses.contains(&address) {
             addresses.push(address);
         }
@@ -249,9 +288,4 @@ fn look_up(name: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, Str
         });
     }
     Ok(addresses)
-}
-
-/// What the system's resolver said, without the standard library's words before it.
-fn resolver_message(message: &str) -> String {
-    message.strip_prefix("failed to lookup address information: ").unwrap_or(message).to_owned()
 }

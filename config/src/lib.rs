@@ -10,6 +10,7 @@
 //!           which    Ruby parser, then   statements, values,      one table    │                for core
 //!           files    our own small tree  blocks, vocabulary       of settings  ├ show
 //!                                                                             ├ effect: what does nothing yet
+//!                                                                             ├ hosts: addresses of host names
 //!                                                                             └ warning: what is hardly meant
 //! ```
 //!
@@ -36,6 +37,7 @@ mod configuration;
 mod connection_spec;
 mod effect;
 mod evaluate;
+mod hosts;
 mod inspect;
 mod load;
 mod log_level;
@@ -58,9 +60,10 @@ pub use configuration::{
 };
 pub use connection_spec::{ConnectionSpec, Host, SpecError};
 pub use effect::{Ineffective, Lack};
+pub use hosts::{HostChange, Hosts, Resolver, SystemResolver};
 pub use load::{LoadOptions, Loaded, Overrides, load, load_str};
 pub use log_level::{LogLevel, LogLevelError};
-pub use milter::{FallbackByKind, Milter};
+pub use milter::{Connections, FallbackByKind, Milter};
 pub use policy::ManagerPolicy;
 pub use problem::Problem;
 pub use warning::{About, Answered, Warning};

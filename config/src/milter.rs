@@ -1,8 +1,9 @@
 //! One child milter as configured.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use millstream_core::policy::{FailureKind, Fallback, Timeouts};
+use millstream_core::policy::{EndpointChoice, FailureKind, Fallback, Reuse, Timeouts};
 
 use crate::configuration::Location;
 use crate::connection_spec::ConnectionSpec;
@@ -20,13 +21,60 @@ pub struct FallbackByKind {
     pub close: Option<Fallback>,
 }
 
+/// How connections to a milter are had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Which of several sockets is asked.
+    pub endpoint_choice: EndpointChoice,
+    /// Most at a time, all sockets together; 0: no limit.
+    pub max_connections: u32,
+    /// How long to wait for one of them.
+    pub queue_timeout: Duration,
+    /// How long a socket that is down is left alone.
+    pub retry_interval: Duration,
+    /// Whether they are kept for the next session.
+    pub reuse_connections: bool,
+    /// How long they are kept without a session.
+    pub reuse_idle_time: Duration,
+    /// How long they are kept from connecting on.
+    pub reuse_age: Duration,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            endpoint_choice: EndpointChoice::Failover,
+            max_connections: 0,
+            // Below the seven seconds that a command has behind Sendmail: the fallback is answered, not waited for.
+            queue_timeout: Duration::from_secs(5),
+            // A restart is noticed soon, and a try costs one session of many.
+            retry_interval: Duration::from_secs(5),
+            reuse_connections: false,
+            // Far below the 7210 s after which libmilter gives up on a silent MTA.
+            reuse_idle_time: Duration::from_secs(60),
+            reuse_age: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl Connections {
+    /// What core is told about keeping them.
+    pub(crate) fn reuse(&self) -> Option<Reuse> {
+        self.reuse_connections.then_some(Reuse { idle: self.reuse_idle_time, age: self.reuse_age })
+    }
+}
+
 /// What `define_milter` says of one milter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Milter {
     /// Its name.
     pub name: String,
-    /// Where it listens. Without one it cannot be used.
-    pub connection_spec: Option<ConnectionSpec>,
+    /// Where it listens, all of it equally good. Without one it cannot be used.
+    pub connection_specs: Vec<ConnectionSpec>,
+    /// How connections to it are had.
+    pub connections: Connections,
+    /// It is sent headers and body chunks before it has answered the ones before.
+    pub pipelining: bool,
     /// What it is.
     pub description: Option<String>,
     /// Whether it is used at all.
@@ -61,7 +109,9 @@ impl Milter {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            connection_spec: None,
+            connection_specs: Vec::new(),
+            connections: Connections::default(),
+            pipelining: false,
             description: None,
             enabled: true,
             fallback_status: Fallback::Accept,

@@ -6,6 +6,7 @@ use millstream_core::limits::Limits;
 use millstream_core::policy::{ChildIndex, ChildSettings, FailureKind, Fallback, Policy, Recipients, Route};
 
 use crate::configuration::Configuration;
+use crate::hosts::Hosts;
 use crate::milter::Milter;
 use crate::problem::Problem;
 
@@ -20,6 +21,9 @@ pub struct ManagerPolicy {
     fallbacks: Box<[[Fallback; FailureKind::ALL.len()]]>,
     /// For each child.
     independent: Box<[bool]>,
+    /// For each child.
+    pipelining: Box<[bool]>,
+    lazy_connect: bool,
     limits: Limits,
     fallback: Fallback,
     recipients: Recipients,
@@ -50,6 +54,14 @@ impl Policy for ManagerPolicy {
         self.independent.get(usize::from(child.0)).copied().unwrap_or(false)
     }
 
+    fn lazy_connect(&self) -> bool {
+        self.lazy_connect
+    }
+
+    fn pipelining(&self, child: ChildIndex) -> bool {
+        self.pipelining.get(usize::from(child.0)).copied().unwrap_or(false)
+    }
+
     fn recipients(&self) -> Recipients {
         self.recipients
     }
@@ -66,16 +78,27 @@ impl Configuration {
     ///
     /// A problem for each enabled milter that has no connection spec, or whose host name has no address.
     pub fn policy(&self) -> Result<Arc<dyn Policy>, Vec<Problem>> {
+        self.policy_at(&Hosts::default().of(self))
+    }
+
+    /// The same with host names that are looked up already. Equal settings and addresses give equal routes.
+    ///
+    /// # Errors
+    ///
+    /// A problem for each enabled milter that has no connection spec, or with a host name that has no address in `hosts`.
+    pub fn policy_at(&self, hosts: &Hosts) -> Result<Arc<dyn Policy>, Vec<Problem>> {
         let mut children = Vec::new();
         let mut fallbacks = Vec::new();
         let mut independent = Vec::new();
+        let mut pipelining = Vec::new();
         let mut problems = Vec::new();
         for milter in self.milters.iter().filter(|milter| milter.enabled) {
-            match child(milter) {
+            match child(milter, hosts) {
                 Ok(settings) => {
                     children.push(settings);
                     fallbacks.push(FailureKind::ALL.map(|kind| milter.fallback(kind)));
                     independent.push(milter.independent);
+                    pipelining.push(milter.pipelining);
                 }
                 Err(problem) => problems.push(problem),
             }
@@ -95,6 +118,8 @@ impl Configuration {
             children: children.into(),
             fallbacks: fallbacks.into(),
             independent: independent.into(),
+            pipelining: pipelining.into(),
+            lazy_connect: self.manager.lazy_connect,
             limits: self.manager.limits,
             fallback: self.manager.fallback_status,
             recipients: self.manager.recipients,
@@ -103,24 +128,41 @@ impl Configuration {
     }
 }
 
-fn child(milter: &Milter) -> Result<ChildSettings, Problem> {
-    let Some(spec) = &milter.connection_spec else {
+fn child(milter: &Milter, hosts: &Hosts) -> Result<ChildSettings, Problem> {
+    let name: Arc<str> = milter.name.as_str().into();
+    let route = Arc::new(route(milter, Arc::clone(&name), hosts)?);
+    Ok(ChildSettings {
+        name,
+        route,
+        fallback: milter.fallback_status,
+        evaluation_mode: milter.evaluation_mode,
+        timeouts: milter.timeouts,
+    })
+}
+
+fn route(milter: &Milter, name: Arc<str>, hosts: &Hosts) -> Result<Route, Problem> {
+    if milter.connection_specs.is_empty() {
         return Err(problem_text(
             Some(milter),
             &format!("must set connection spec: {}", milter.name),
             "set milter.connection_spec, or milter.enabled = false",
         ));
-    };
-    let endpoint = spec.resolve().map_err(|error| {
-        let message = format!("<{}>: invalid connection spec: {error}", milter.name);
-        problem_text(Some(milter), &message, "write the address in brackets, or correct the host name")
-    })?;
-    Ok(ChildSettings {
-        name: milter.name.as_str().into(),
-        route: Route::to(&milter.name, endpoint),
-        fallback: milter.fallback_status,
-        evaluation_mode: milter.evaluation_mode,
-        timeouts: milter.timeouts,
+    }
+    let endpoints = milter.connection_specs.iter().map(|spec| {
+        spec.resolve_with(|name, family| hosts.addresses(name, family)).map_err(|error| {
+            let message = format!("<{}>: invalid connection spec: {error}", milter.name);
+            problem_text(Some(milter), &message, "write the address in brackets, or correct the host name")
+        })
+    });
+    let connections = &milter.connections;
+    Ok(Route {
+        name,
+        endpoints: endpoints.collect::<Result<_, _>>()?,
+        choice: connections.endpoint_choice,
+        max_connections: connections.max_connections,
+        queue_timeout: connections.queue_timeout,
+        retry_interval: connections.retry_interval,
+        reuse: connections.reuse(),
     })
 }
 

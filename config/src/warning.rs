@@ -5,12 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use millstream_core::limits::Limits;
-use millstream_core::policy::{FailureKind, Fallback, Timeouts};
+use millstream_core::policy::{EndpointChoice, FailureKind, Fallback, Timeouts};
 
 use crate::configuration::{Configuration, Location};
 use crate::connection_spec::{ConnectionSpec, Host};
 use crate::inspect;
-use crate::milter::Milter;
+use crate::milter::{Connections, Milter};
 
 /// A remark about an enabled milter.
 ///
@@ -41,6 +41,18 @@ pub enum About {
     SameSocket {
         /// That milter.
         as_of: String,
+    },
+    /// The same socket is named twice for one milter: where one fails the other does, too.
+    SocketTwice {
+        /// That socket.
+        spec: ConnectionSpec,
+    },
+    /// A property that does nothing as the others are.
+    Useless {
+        /// The property, such as `queue_timeout`.
+        property: &'static str,
+        /// What it needs to do something.
+        needs: &'static str,
     },
     /// When it fails the mail goes on as if it were not there.
     LetsMailPass {
@@ -82,7 +94,9 @@ impl Configuration {
         let mut warnings = Vec::new();
         for (at, milter) in enabled.iter().enumerate() {
             warnings.extend(same_socket(milter, &enabled[..at]));
+            warnings.extend(socket_twice(milter));
             warnings.extend(too_long(milter, &self.manager.limits));
+            warnings.extend(useless(milter));
         }
         warnings
     }
@@ -96,15 +110,23 @@ impl Configuration {
 }
 
 fn same_socket(milter: &Milter, earlier: &[&Milter]) -> Option<Warning> {
-    let socket = socket(milter)?;
-    let same = earlier.iter().find(|other| self::socket(other).as_ref() == Some(&socket))?;
+    let sockets = sockets(milter);
+    let same =
+        earlier.iter().find(|other| self::sockets(other).iter().any(|other| sockets.contains(other)))?;
     Some(warning(milter, "connection_spec", About::SameSocket { as_of: same.name.clone() }))
 }
 
+fn socket_twice(milter: &Milter) -> Option<Warning> {
+    let sockets = sockets(milter);
+    let again = (1..sockets.len()).find(|at| sockets[..*at].contains(&sockets[*at]))?;
+    let spec = milter.connection_specs[again].clone();
+    Some(warning(milter, "connection_spec", About::SocketTwice { spec }))
+}
+
 /// Where it is connected to, without asking for the addresses of names.
-fn socket(milter: &Milter) -> Option<ConnectionSpec> {
+fn sockets(milter: &Milter) -> Vec<ConnectionSpec> {
     let local = |address: IpAddr| Some(Host::Address(address));
-    Some(match milter.connection_spec.clone()? {
+    let with_address = |spec: &ConnectionSpec| match spec.clone() {
         ConnectionSpec::Inet { host: None, port } => {
             ConnectionSpec::Inet { host: local(Ipv4Addr::LOCALHOST.into()), port }
         }
@@ -112,7 +134,34 @@ fn socket(milter: &Milter) -> Option<ConnectionSpec> {
             ConnectionSpec::Inet6 { host: local(Ipv6Addr::LOCALHOST.into()), port }
         }
         spec => spec,
-    })
+    };
+    milter.connection_specs.iter().map(with_address).collect()
+}
+
+/// What somebody set, waiting for it to help.
+fn useless(milter: &Milter) -> impl Iterator<Item = Warning> + '_ {
+    let connections = &milter.connections;
+    let default = Connections::default();
+    let unlimited = connections.max_connections == 0;
+    let closed = !connections.reuse_connections;
+    let single = milter.connection_specs.len() == 1;
+    let list =
+        "several sockets in milter.connection_spec; the addresses of a host name are tried in their order";
+    let reuse = "milter.reuse_connections = true";
+    let table = [
+        ("endpoint_choice", single && connections.endpoint_choice != EndpointChoice::Failover, list),
+        (
+            "queue_timeout",
+            unlimited && connections.queue_timeout != default.queue_timeout,
+            "milter.max_connections",
+        ),
+        ("reuse_idle_time", closed && connections.reuse_idle_time != default.reuse_idle_time, reuse),
+        ("reuse_age", closed && connections.reuse_age != default.reuse_age, reuse),
+    ];
+    table
+        .into_iter()
+        .filter(|(_, useless, _)| *useless)
+        .map(|(property, _, needs)| warning(milter, property, About::Useless { property, needs }))
 }
 
 /// A limit that nobody set is not told: that of connecting is above the budget by default, as in milter manager.
@@ -124,11 +173,13 @@ fn too_long<'m>(milter: &'m Milter, limits: &Limits) -> impl Iterator<Item = War
     let message = configured("manager.message_time_limit", limits.message_budget, MESSAGE);
     let default = Timeouts::default();
     let timeouts = &milter.timeouts;
+    let queue = (milter.connections.queue_timeout, Connections::default().queue_timeout);
     let table = [
         ("connection_timeout", timeouts.connection, default.connection, command),
         ("writing_timeout", timeouts.writing, default.writing, command),
         ("reading_timeout", timeouts.reading, default.reading, command),
         ("end_of_message_timeout", timeouts.end_of_message, default.end_of_message, message),
+        ("queue_timeout", queue.0, queue.1, command),
     ];
     table
         .into_iter()
@@ -176,6 +227,10 @@ impl fmt::Display for Warning {
             }
             About::SameSocket { as_of } => {
                 write!(f, "milter {name} has the socket of {}: it is asked twice", inspect::string(as_of))
+            }
+            About::SocketTwice { spec } => write!(f, "milter {name} has the socket {spec} twice"),
+            About::Useless { property, needs } => {
+                write!(f, "milter.{property} of {name} does nothing without {needs}")
             }
             About::LetsMailPass { at } => {
                 write!(f, "mail passes without milter {name} when it fails (fallback_status is accept")?;

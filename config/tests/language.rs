@@ -93,8 +93,7 @@ fn each_runs_a_block_for_every_element() {
         "base = \"unix:/run/\"\n%w(one two).each do |name|\n  define_milter(name) do |milter|\n    \
          milter.connection_spec = base + name\n  end\nend",
     );
-    let specs: Vec<_> =
-        configuration.milters.iter().map(|m| m.connection_spec.as_ref().unwrap().to_string()).collect();
+    let specs: Vec<_> = configuration.milters.iter().map(|m| m.connection_specs[0].to_string()).collect();
     assert_eq!(specs, ["unix:/run/one", "unix:/run/two"]);
 }
 

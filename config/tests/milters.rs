@@ -6,7 +6,8 @@ mod common;
 use std::time::Duration;
 
 use common::{good, problem, text};
-use millstream_core::policy::{FailureKind, Fallback, Timeouts};
+use millstream_config::Connections;
+use millstream_core::policy::{EndpointChoice, FailureKind, Fallback, Timeouts};
 
 fn milter(body: &str) -> millstream_config::Milter {
     good(&format!("define_milter(\"m\") do |milter|\n{body}\nend")).milters.remove(0)
@@ -23,7 +24,9 @@ fn refused(body: &str, message: &str) {
 fn an_empty_milter_has_the_defaults() {
     let milter = milter("");
     assert_eq!(milter.name, "m");
-    assert_eq!(milter.connection_spec, None);
+    assert_eq!(milter.connection_specs, []);
+    assert_eq!(milter.connections, Connections::default());
+    assert!(!milter.pipelining);
     assert!(milter.enabled && !milter.evaluation_mode);
     assert_eq!(milter.fallback_status, Fallback::Accept);
     assert_eq!(milter.timeouts, Timeouts::default());
@@ -38,7 +41,7 @@ fn every_property_can_be_set() {
          milter.user_name = \"u\"\nmilter.connection_timeout = 1\nmilter.writing_timeout = 2.5\n\
          milter.reading_timeout = 3\nmilter.end_of_message_timeout = 4.0\nmilter.writing_timeout += 1",
     );
-    assert_eq!(milter.connection_spec.unwrap().to_string(), "inet:1@[127.0.0.1]");
+    assert_eq!(milter.connection_specs[0].to_string(), "inet:1@[127.0.0.1]");
     assert_eq!(milter.description.as_deref(), Some("dm"));
     assert!(!milter.enabled && milter.evaluation_mode);
     assert_eq!(milter.fallback_status, Fallback::Reject);
@@ -69,6 +72,124 @@ fn a_milter_can_have_a_fallback_for_each_kind_of_failure() {
 fn without_fallbacks_of_its_kinds_a_failure_has_that_of_the_milter() {
     let milter = milter("milter.fallback_status = :reject");
     assert_eq!(FailureKind::ALL.map(|kind| milter.fallback(kind)), [Fallback::Reject; 4]);
+}
+
+#[test]
+fn how_connections_are_had_can_be_set() {
+    let milter = milter(
+        "milter.endpoint_choice = :least_busy\nmilter.max_connections = 5\nmilter.queue_timeout = 0.5\n\
+         milter.retry_interval = 30\nmilter.reuse_connections = true\nmilter.reuse_idle_time = 20\n\
+         milter.reuse_age = 600\nmilter.pipelining = true",
+    );
+    let expected = Connections {
+        endpoint_choice: EndpointChoice::LeastBusy,
+        max_connections: 5,
+        queue_timeout: Duration::from_millis(500),
+        retry_interval: Duration::from_secs(30),
+        reuse_connections: true,
+        reuse_idle_time: Duration::from_secs(20),
+        reuse_age: Duration::from_secs(600),
+    };
+    assert_eq!(milter.connections, expected);
+    assert!(milter.pipelining);
+}
+
+#[test]
+fn the_choice_is_a_word_in_any_spelling() {
+    let choice =
+        |written: &str| milter(&format!("milter.endpoint_choice = {written}")).connections.endpoint_choice;
+    assert_eq!(choice("\"failover\""), EndpointChoice::Failover);
+    assert_eq!(choice("\"round-robin\""), EndpointChoice::RoundRobin);
+    assert_eq!(choice(":ROUND_ROBIN"), EndpointChoice::RoundRobin);
+    for wrong in ["\"random\"", "nil", "1"] {
+        refused(
+            &format!("milter.endpoint_choice = {wrong}"),
+            &format!(
+                "milter.endpoint_choice should be one of [\"failover\", \"round-robin\", \"least-busy\"] but was {wrong}"
+            ),
+        );
+    }
+}
+
+#[test]
+fn limits_of_connections_have_their_ranges() {
+    for wrong in ["-1", "1.5", "4294967296", "\"5\""] {
+        refused(
+            &format!("milter.max_connections = {wrong}"),
+            &format!(
+                "milter.max_connections should be a whole number from 0 to 4294967295, or nil but was {wrong}"
+            ),
+        );
+    }
+    assert_eq!(
+        milter("milter.max_connections = 5\nmilter.max_connections = nil").connections.max_connections,
+        0
+    );
+    for key in ["queue_timeout", "retry_interval", "reuse_idle_time", "reuse_age"] {
+        for wrong in ["0", "-1", "31536001", "nil", "\"5\""] {
+            refused(
+                &format!("milter.{key} = {wrong}"),
+                &format!(
+                    "milter.{key} should be a number of seconds above 0 and at most 31536000 but was {wrong}"
+                ),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_milter_can_have_several_sockets() {
+    let texts = |body: &str| {
+        let milter = milter(body);
+        milter.connection_specs.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        texts("milter.connection_spec = [\"unix:/a\", \"local:/b\", \"inet:05\"]"),
+        ["unix:/a", "unix:/b", "inet:5"]
+    );
+    assert_eq!(texts("milter.connection_spec = [\"unix:/a\"]"), ["unix:/a"]);
+    assert_eq!(
+        texts("milter.connection_spec = %w(unix:/a unix:/b)\nmilter.connection_spec += [\"unix:/c\"]"),
+        ["unix:/a", "unix:/b", "unix:/c"]
+    );
+    // What was there counts no more.
+    assert_eq!(
+        texts("milter.connection_spec = [\"unix:/a\", \"unix:/b\"]\nmilter.connection_spec = \"unix:/c\""),
+        ["unix:/c"]
+    );
+    assert_eq!(
+        texts("milter.connection_spec = [\"unix:/a\", \"unix:/b\"]\nmilter.connection_spec = nil"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_list_of_sockets_that_is_none() {
+    refused(
+        "milter.connection_spec = []",
+        "milter.connection_spec should name at least one socket but was []",
+    );
+    refused(
+        "milter.connection_spec = [\"unix:/a\", nil]",
+        "milter.connection_spec should have connection specifications in strings but has nil",
+    );
+    refused(
+        "milter.connection_spec = 5",
+        "milter.connection_spec should be a connection specification in a string, an array of them, or nil but was 5",
+    );
+    refused(
+        "milter.connection_spec = [\"unix:/a\", \"tcp:1\"]",
+        "protocol must be 'unix', 'inet' or 'inet6': <tcp:1>: <tcp>",
+    );
+    let many = format!("%w({})", "unix:/a ".repeat(101));
+    refused(
+        &format!("milter.connection_spec = {many}"),
+        "milter.connection_spec should name at most 100 sockets but has 101",
+    );
+    let kept = text(
+        "define_milter(\"m\") do |m|\n  m.connection_spec = [\"unix:/a\"]\n  m.connection_spec = []\nend",
+    );
+    assert_eq!(kept.configuration.milters[0].connection_specs.len(), 1);
 }
 
 #[test]
@@ -126,7 +247,7 @@ fn defining_again_merges_everything_and_moves_to_the_end() {
     let configuration = good(
         "define_milter(\"a\") do |m|\n  m.connection_spec = \"unix:/a\"\n  m.fallback_status = :temporary_failure\n  \
          m.evaluation_mode = true\n  m.reading_timeout = 20\n  m.command = \"c\"\n  m.command_options = \"o\"\n  \
-         m.fallback_status_at_timeout = :reject\nend\n\
+         m.fallback_status_at_timeout = :reject\n  m.max_connections = 5\n  m.endpoint_choice = :round_robin\nend\n\
          define_milter(\"b\") {|m| }\ndefine_milter(\"a\") {|m| m.description = \"d\" }",
     );
     let names: Vec<_> = configuration.milters.iter().map(|milter| milter.name.as_str()).collect();
@@ -136,6 +257,9 @@ fn defining_again_merges_everything_and_moves_to_the_end() {
     assert_eq!(a.fallback(FailureKind::Timeout), Fallback::Reject);
     assert!(a.evaluation_mode);
     assert_eq!(a.timeouts.reading, Duration::from_secs(20));
+    assert_eq!(a.connections.max_connections, 5);
+    assert_eq!(a.connections.endpoint_choice, EndpointChoice::RoundRobin);
+    assert_eq!(a.connection_specs[0].to_string(), "unix:/a");
     assert_eq!((a.command.as_deref(), a.command_options.as_deref()), (Some("c"), Some("o")));
     assert_eq!(a.description.as_deref(), Some("d"));
 }

@@ -6,7 +6,9 @@ mod common;
 use std::time::Duration;
 
 use common::good;
-use millstream_core::policy::{ChildIndex, Endpoint, FailureKind, Fallback, Limits, Recipients};
+use millstream_core::policy::{
+    ChildIndex, Endpoint, EndpointChoice, FailureKind, Fallback, Limits, Recipients, Reuse, Route,
+};
 
 #[test]
 fn enabled_milters_in_order() {
@@ -48,6 +50,7 @@ fn by_default_core_decides() {
     let policy = good("").policy().unwrap();
     assert_eq!(policy.limits(), &Limits::default());
     assert_eq!((policy.recipients(), policy.unfiltered_header()), (Recipients::InOrder, None));
+    assert!(policy.lazy_connect());
 }
 
 #[test]
@@ -80,6 +83,44 @@ fn what_is_set_for_sessions_reaches_core() {
     assert_eq!(policy.limits(), &expected);
     assert_eq!(policy.recipients(), Recipients::Parallel);
     assert_eq!(policy.unfiltered_header(), Some("X-Unfiltered"));
+}
+
+#[test]
+fn how_connections_are_had_is_the_route() {
+    let source = "manager.lazy_connect = false\n\
+         define_milter(\"plain\") {|m| m.connection_spec = \"unix:/p\" }\n\
+         define_milter(\"off\") {|m| m.enabled = false; m.pipelining = true }\n\
+         define_milter(\"m\") do |m|\n  m.connection_spec = [\"unix:/a\", \"inet:5\"]\n  \
+         m.endpoint_choice = \"round-robin\"\n  m.max_connections = 5\n  m.queue_timeout = 2\n  m.retry_interval = 3\n  \
+         m.reuse_connections = true\n  m.reuse_idle_time = 4\n  m.reuse_age = 6\n  m.pipelining = true\nend";
+    let policy = good(source).policy().unwrap();
+    let [plain, m] = policy.children() else { panic!("two children") };
+    assert_eq!(plain.route, Route::to("plain", Endpoint::Unix((*b"/p").into())));
+    let expected = Route {
+        name: "m".into(),
+        endpoints: [Endpoint::Unix((*b"/a").into()), Endpoint::Tcp(["127.0.0.1:5".parse().unwrap()].into())]
+            .into(),
+        choice: EndpointChoice::RoundRobin,
+        max_connections: 5,
+        queue_timeout: Duration::from_secs(2),
+        retry_interval: Duration::from_secs(3),
+        reuse: Some(Reuse { idle: Duration::from_secs(4), age: Duration::from_secs(6) }),
+    };
+    assert_eq!(*m.route, expected);
+    assert_eq!([0, 1, 2].map(|child| policy.pipelining(ChildIndex(child))), [false, true, false]);
+    assert!(!policy.lazy_connect());
+}
+
+#[test]
+fn the_same_file_gives_the_same_routes() {
+    let source = "define_milter(\"m\") {|m| m.connection_spec = %w(inet:5@localhost unix:/a); m.reuse_connections = true }";
+    let route = |source: &str| (*good(source).policy().unwrap().children()[0].route).clone();
+    assert_eq!(route(source), route(source));
+    assert_eq!(route(source), route(&format!("{source}\ndefine_milter(\"n\") {{|m| m.enabled = false }}")));
+    assert_ne!(route(source), route(&source.replace("reuse_connections = true", "max_connections = 1")));
+    // Times of connections that are not kept change nothing.
+    let closed = source.replace("reuse_connections = true", "reuse_age = 5");
+    assert_eq!(route(&closed), route(&source.replace("; m.reuse_connections = true", "")));
 }
 
 #[test]

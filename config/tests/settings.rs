@@ -239,6 +239,24 @@ fn the_unfiltered_header_is_a_name_that_mail_does_not_come_with() {
 }
 
 #[test]
+fn connecting_to_milters() {
+    set("manager.lazy_connect", "false", "false");
+    set("manager.lazy_connect", "true", "true");
+    refused("manager.lazy_connect = nil", "manager.lazy_connect should be true or false but was nil");
+    set("manager.resolve_interval", "300", "300");
+    set("manager.resolve_interval", "0", "0");
+    set("manager.resolve_interval", "nil", "0");
+    for wrong in ["-1", "0.5", "31536001", "\"5\""] {
+        refused(
+            &format!("manager.resolve_interval = {wrong}"),
+            &format!(
+                "manager.resolve_interval should be a whole number from 0 to 31536000, or nil but was {wrong}"
+            ),
+        );
+    }
+}
+
+#[test]
 fn time_limits_of_the_manager() {
     for key in ["manager.command_time_limit", "manager.message_time_limit"] {
         set(key, "27", "27.0");

@@ -140,6 +140,10 @@ manager.max_macro_size = 262144
 manager.max_edits = 10000
 # default
 manager.max_edit_size = 67108864
+# default
+manager.lazy_connect = true
+# default
+manager.resolve_interval = 60
 
 # default
 controller.connection_spec = nil
@@ -205,6 +209,22 @@ define_milter("scanner") do |milter|
   milter.fallback_status_at_close = nil
   # default
   milter.independent = false
+  # default
+  milter.endpoint_choice = "failover"
+  # default
+  milter.max_connections = 0
+  # default
+  milter.queue_timeout = 5.0
+  # default
+  milter.retry_interval = 5.0
+  # default
+  milter.reuse_connections = false
+  # default
+  milter.reuse_idle_time = 60.0
+  # default
+  milter.reuse_age = 3600.0
+  # default
+  milter.pipelining = false
 end
 
 # LOCAL:35
@@ -245,6 +265,22 @@ define_milter("tagger") do |milter|
   milter.fallback_status_at_close = nil
   # default
   milter.independent = false
+  # default
+  milter.endpoint_choice = "failover"
+  # default
+  milter.max_connections = 0
+  # default
+  milter.queue_timeout = 5.0
+  # default
+  milter.retry_interval = 5.0
+  # default
+  milter.reuse_connections = false
+  # default
+  milter.reuse_idle_time = 60.0
+  # default
+  milter.reuse_age = 3600.0
+  # default
+  milter.pipelining = false
 end
 "##;
 
@@ -281,11 +317,21 @@ const OURS: &[&str] = &[
     "manager.max_macro_size",
     "manager.max_edits",
     "manager.max_edit_size",
+    "manager.lazy_connect",
+    "manager.resolve_interval",
     "milter.fallback_status_at_connect",
     "milter.fallback_status_at_timeout",
     "milter.fallback_status_at_protocol_error",
     "milter.fallback_status_at_close",
     "milter.independent",
+    "milter.endpoint_choice",
+    "milter.max_connections",
+    "milter.queue_timeout",
+    "milter.retry_interval",
+    "milter.reuse_connections",
+    "milter.reuse_idle_time",
+    "milter.reuse_age",
+    "milter.pipelining",
 ];
 
 #[test]
@@ -314,10 +360,12 @@ fn what_is_shown_loads_to_the_same() {
          manager.fallback_status = :discard\nmanager.event_loop_backend = \"libev\"\ndatabase.port = 5\n\
          manager.recipients = :parallel\nmanager.unfiltered_header = 'X-#{a}'\nmanager.command_time_limit = 27\n\
          manager.message_time_limit = 0.5\nmanager.max_edits = 7\n\
+         manager.lazy_connect = false\nmanager.resolve_interval = 0\n\
          define_milter(\"a \\\"b\\\" \\#{c}\") do |m|\n m.connection_spec = \"inet6:5\"\n m.reading_timeout = 0.25\n \
+         m.endpoint_choice = :least_busy\n m.max_connections = 3\n m.queue_timeout = 0.25\n m.reuse_connections = true\n \
          m.connection_timeout = 7.1\n m.command_options = [\"a b\", \"\\n\"]\n m.fallback_status = :quarantine\n \
          m.fallback_status_at_timeout = :shutdown\nend\n\
-         define_milter(\"z\") {|m| m.evaluation_mode = true }",
+         define_milter(\"z\") {|m| m.evaluation_mode = true; m.connection_spec = [\"unix:/a \\\"b\", \"inet:5@localhost\"] }",
     );
     let shown = first.show();
     let second = good(&shown);
@@ -334,7 +382,28 @@ fn what_is_shown_loads_to_the_same() {
     assert_eq!(second.milters[0].fallback_status, first.milters[0].fallback_status);
     assert_eq!(second.milters[0].fallback_status_at, first.milters[0].fallback_status_at);
     assert_eq!(second.milters[0].timeouts, first.milters[0].timeouts);
+    assert_eq!(second.milters[1].connection_specs, first.milters[1].connection_specs);
+    assert_eq!(second.milters[0].connections, first.milters[0].connections);
     assert_eq!(second.milters[0].name, "a \"b\" #{c}");
+}
+
+#[test]
+fn several_sockets_are_shown_as_a_list_however_long() {
+    let shown = |written: &str| {
+        let source = format!("\ndefine_milter(\"m\") do |m|\n  m.connection_spec = {written}\nend");
+        common::shown(&good(&source), "milter.connection_spec")
+    };
+    let place = "# test.conf:3".to_owned();
+    assert_eq!(
+        shown("%w(unix:/a local:/b)"),
+        (place.clone(), "milter.connection_spec = [\"unix:/a\", \"unix:/b\"]".to_owned())
+    );
+    assert_eq!(shown("\"unix:/a\""), (place.clone(), "milter.connection_spec = \"unix:/a\"".to_owned()));
+    assert_eq!(shown("[\"unix:/a\"]"), (place.clone(), "milter.connection_spec = \"unix:/a\"".to_owned()));
+    assert_eq!(shown("nil"), (place, "milter.connection_spec = nil".to_owned()));
+    let long: Vec<_> = (0..100).map(|n| format!("\"unix:/run/spamd-{n}\"")).collect();
+    let long = format!("[{}]", long.join(", "));
+    assert_eq!(shown(&long).1, format!("milter.connection_spec = {long}"));
 }
 
 #[test]

@@ -43,6 +43,55 @@ fn a_time_limit_above_what_the_mta_waits_for_the_end_of_a_message() {
 }
 
 #[test]
+fn waiting_for_a_connection_longer_than_the_mta_waits() {
+    told(
+        "",
+        "m.max_connections = 5; m.queue_timeout = 10",
+        &[
+            "milter.queue_timeout of \"clamav\" is 10 s, but the MTA is answered after 27 s behind Postfix and 7 s \
+           behind others",
+        ],
+    );
+    told("", "m.max_connections = 5; m.queue_timeout = 7", &[]);
+    told("manager.command_time_limit = 4", "m.max_connections = 5", &[]);
+}
+
+#[test]
+fn what_does_nothing_as_the_rest_is() {
+    let nothing = |property: &str, needs: &str| {
+        let name = property.split(' ').next().unwrap();
+        told(
+            "",
+            &format!("m.{property}"),
+            &[&format!("milter.{name} of \"clamav\" does nothing without {needs}")],
+        );
+    };
+    let list =
+        "several sockets in milter.connection_spec; the addresses of a host name are tried in their order";
+    nothing("endpoint_choice = :round_robin", list);
+    nothing("queue_timeout = 2", "milter.max_connections");
+    nothing("reuse_idle_time = 5", "milter.reuse_connections = true");
+    nothing("reuse_age = 5", "milter.reuse_connections = true");
+    told("", "m.endpoint_choice = \"failover\"; m.queue_timeout = 5; m.reuse_age = 3600", &[]);
+    told("", "m.reuse_connections = true; m.reuse_idle_time = 5; m.reuse_age = 5", &[]);
+}
+
+#[test]
+fn a_socket_that_is_named_twice() {
+    let of = |specs: &str| {
+        let source = format!(
+            "define_milter(\"a\") do |m|\n  m.connection_spec = {specs}\n  m.endpoint_choice = :least_busy\nend"
+        );
+        good(&source).warnings().iter().map(Warning::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(of("%w(unix:/a unix:/b)"), [""; 0]);
+    assert_eq!(
+        of("%w(inet:5 unix:/b inet:5@[127.0.0.1])"),
+        ["test.conf:2: milter \"a\" has the socket inet:5@[127.0.0.1] twice"]
+    );
+}
+
+#[test]
 fn a_time_limit_above_that_of_the_manager() {
     told("manager.command_time_limit = 20", "m.reading_timeout = 20", &[]);
     told(
@@ -72,8 +121,8 @@ fn a_default_is_no_warning_even_where_it_is_written_down() {
 fn two_milters_with_one_socket() {
     let pair = |first: &str, second: &str| {
         let source = format!(
-            "define_milter(\"a\") {{|m| m.connection_spec = \"{first}\" }}\n\
-             define_milter(\"b\") {{|m| m.connection_spec = \"{second}\" }}"
+            "define_milter(\"a\") {{|m| m.connection_spec = %w({first}) }}\n\
+             define_milter(\"b\") {{|m| m.connection_spec = %w({second}) }}"
         );
         good(&source).warnings().iter().map(Warning::to_string).collect::<Vec<_>>()
     };
@@ -81,6 +130,8 @@ fn two_milters_with_one_socket() {
     assert_eq!(pair("unix:/run/a", "local:/run/a"), same);
     assert_eq!(pair("inet:7357", "inet:7357@[127.0.0.1]"), same);
     assert_eq!(pair("inet6:7357@[::1]", "inet6:7357"), same);
+    assert_eq!(pair("unix:/c unix:/run/a", "unix:/run/a unix:/d"), same);
+    assert_eq!(pair("unix:/c unix:/a", "unix:/b unix:/d"), [""; 0]);
     assert_eq!(pair("inet:7357", "inet6:7357"), [""; 0]);
     assert_eq!(pair("inet:7357", "inet:7358"), [""; 0]);
 }

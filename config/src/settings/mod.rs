@@ -133,6 +133,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row(Manager, "manager.max_macro_size", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.macro_bytes)),
     row(Manager, "manager.max_edits", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.edits)),
     row(Manager, "manager.max_edit_size", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.edit_bytes)),
+    row(Manager, "manager.lazy_connect", Always, Reload, |c| Slot::Flag(&mut c.manager.lazy_connect)),
+    row(Manager, "manager.resolve_interval", Always, Reload, |c| Slot::number(&mut c.manager.resolve_interval, 0, MOST_SECONDS, 0)),
 
     row(Controller, "controller.connection_spec", UnlessNil, Never, |c| Slot::Spec(&mut c.controller.connection_spec)),
     row(Controller, "controller.unix_socket_mode", Always, Never, |c| Slot::Mode { mode: &mut c.controller.unix_socket_mode, zero: "00" }),
@@ -161,7 +163,7 @@ pub(crate) struct Property {
 /// The properties before the list of conditions, in the order of `--show-config`.
 #[rustfmt::skip]
 pub(crate) const PROPERTIES_BEFORE_CONDITIONS: &[Property] = &[
-    Property { name: "connection_spec", read: Reload, slot: |m| Slot::Spec(&mut m.connection_spec) },
+    Property { name: "connection_spec", read: Reload, slot: |m| Slot::Specs(&mut m.connection_specs) },
     Property { name: "description", read: Reload, slot: |m| Slot::Text(&mut m.description) },
     Property { name: "enabled", read: Reload, slot: |m| Slot::Flag(&mut m.enabled) },
     Property { name: "fallback_status", read: Reload, slot: |m| Slot::MilterStatus(&mut m.fallback_status) },
@@ -184,6 +186,14 @@ pub(crate) const PROPERTIES_AFTER_CONDITIONS: &[Property] = &[
     Property { name: "fallback_status_at_protocol_error", read: Reload, slot: |m| Slot::MilterStatusOrNil(&mut m.fallback_status_at.protocol_error) },
     Property { name: "fallback_status_at_close", read: Reload, slot: |m| Slot::MilterStatusOrNil(&mut m.fallback_status_at.close) },
     Property { name: "independent", read: Reload, slot: |m| Slot::Flag(&mut m.independent) },
+    Property { name: "endpoint_choice", read: Reload, slot: |m| Slot::EndpointChoice(&mut m.connections.endpoint_choice) },
+    Property { name: "max_connections", read: Reload, slot: |m| Slot::number(&mut m.connections.max_connections, 0, U32, 0) },
+    Property { name: "queue_timeout", read: Reload, slot: |m| Slot::Seconds(&mut m.connections.queue_timeout) },
+    Property { name: "retry_interval", read: Reload, slot: |m| Slot::Seconds(&mut m.connections.retry_interval) },
+    Property { name: "reuse_connections", read: Reload, slot: |m| Slot::Flag(&mut m.connections.reuse_connections) },
+    Property { name: "reuse_idle_time", read: Reload, slot: |m| Slot::Seconds(&mut m.connections.reuse_idle_time) },
+    Property { name: "reuse_age", read: Reload, slot: |m| Slot::Seconds(&mut m.connections.reuse_age) },
+    Property { name: "pipelining", read: Reload, slot: |m| Slot::Flag(&mut m.pipelining) },
 ];
 
 impl Property {
@@ -197,4 +207,5 @@ impl Property {
 }
 
 /// The longest time limit: a year.
-pub(crate) const MAX_SECONDS: Duration = Duration::from_secs(365 * 24 * 3600);
+const MOST_SECONDS: u32 = 365 * 24 * 3600;
+pub(crate) const MAX_SECONDS: Duration = Duration::from_secs(MOST_SECONDS as u64);

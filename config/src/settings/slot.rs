@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use millstream_core::limits::Limits;
-use millstream_core::policy::{Fallback, Recipients};
+use millstream_core::policy::{EndpointChoice, Fallback, Recipients};
 
 use super::MAX_SECONDS;
 use super::header;
-use super::status::{BACKENDS, FACILITIES, MILTER_STATUSES, RECIPIENTS, STATUSES, list, meaning, word};
+use super::status::{
+    BACKENDS, ENDPOINT_CHOICES, FACILITIES, MILTER_STATUSES, RECIPIENTS, STATUSES, list, meaning, word,
+};
 use crate::configuration::{EventLoopBackend, default_connection_spec};
 use crate::connection_spec::ConnectionSpec;
 use crate::inspect;
@@ -55,11 +57,14 @@ pub(crate) enum Slot<'c> {
         nil: Duration,
     },
     Spec(&'c mut Option<ConnectionSpec>),
+    /// One or several, of which one is asked; none is nil.
+    Specs(&'c mut Vec<ConnectionSpec>),
     ManagerSpec(&'c mut ConnectionSpec),
     Status(&'c mut Fallback),
     MilterStatus(&'c mut Fallback),
     MilterStatusOrNil(&'c mut Option<Fallback>),
     Recipients(&'c mut Recipients),
+    EndpointChoice(&'c mut EndpointChoice),
     HeaderName(&'c mut Option<String>),
     Backend(&'c mut EventLoopBackend),
     Level(&'c mut LogLevel),
@@ -67,6 +72,9 @@ pub(crate) enum Slot<'c> {
     CommandOptions(&'c mut Option<String>),
     ExtraOptions(&'c mut Vec<(String, String)>),
 }
+
+/// Most sockets of a milter: each host name among them is looked up while the file is loaded.
+const MAX_SPECS: usize = 100;
 
 /// The largest bound of a session: 4 GiB less a byte, the same on every system.
 const MAX_BOUND: i64 = u32::MAX as i64;
@@ -173,6 +181,12 @@ impl<'c> Slot<'c> {
 
             (Self::Spec(slot), Value::Nil) => *slot = None,
             (Self::Spec(slot), Value::Text(text)) => *slot = Some(spec(text)?),
+            (Self::Specs(slot), Value::Nil) => slot.clear(),
+            (Self::Specs(slot), Value::Text(text)) => *slot = vec![spec(text)?],
+            (Self::Specs(slot), Value::Array(texts)) => *slot = specs(target, &texts.borrow())?,
+            (Self::Specs(_), _) => {
+                return wrong("a connection specification in a string, an array of them, or nil");
+            }
             (Self::ManagerSpec(slot), Value::Nil) => *slot = default_connection_spec(),
             (Self::ManagerSpec(slot), Value::Text(text)) => *slot = spec(text)?,
             (Self::Spec(_) | Self::ManagerSpec(_), _) => {
@@ -184,6 +198,7 @@ impl<'c> Slot<'c> {
             (Self::MilterStatusOrNil(slot), Value::Nil) => *slot = None,
             (Self::MilterStatusOrNil(slot), value) => *slot = Some(one_of(&MILTER_STATUSES, target, value)?),
             (Self::Recipients(slot), value) => *slot = one_of(&RECIPIENTS, target, value)?,
+            (Self::EndpointChoice(slot), value) => *slot = one_of(&ENDPOINT_CHOICES, target, value)?,
             (Self::HeaderName(slot), Value::Nil) => *slot = None,
             (Self::HeaderName(slot), value) => *slot = Some(header::name(target, value)?),
             (Self::Backend(slot), value) => *slot = one_of(&BACKENDS, target, value)?,
@@ -249,6 +264,11 @@ impl<'c> Slot<'c> {
             Self::Seconds(slot) | Self::Span { time: slot, .. } => Value::Float(slot.as_secs_f64()),
             Self::SecondsOrNil(slot) => slot.map_or(Value::Nil, |limit| Value::Float(limit.as_secs_f64())),
             Self::Spec(slot) => slot.as_ref().map_or(Value::Nil, |spec| Value::text(&spec.to_string())),
+            Self::Specs(slot) => match &slot[..] {
+                [] => Value::Nil,
+                [only] => Value::text(&only.to_string()),
+                several => Value::array(several.iter().map(|spec| Value::text(&spec.to_string())).collect()),
+            },
             Self::ManagerSpec(slot) => Value::text(&slot.to_string()),
             Self::Status(slot) => Value::text(word(&STATUSES, *slot)),
             Self::MilterStatus(slot) => Value::text(word(&MILTER_STATUSES, *slot)),
@@ -256,6 +276,7 @@ impl<'c> Slot<'c> {
                 slot.map_or(Value::Nil, |status| Value::text(word(&MILTER_STATUSES, status)))
             }
             Self::Recipients(slot) => Value::text(word(&RECIPIENTS, *slot)),
+            Self::EndpointChoice(slot) => Value::text(word(&ENDPOINT_CHOICES, *slot)),
             Self::Backend(slot) => Value::text(word(&BACKENDS, *slot)),
             Self::Level(slot) => Value::text(&slot.to_string()),
             Self::PackageOptions(slot) => Value::hash(slot.as_deref().map(split_options).unwrap_or_default()),
@@ -278,6 +299,11 @@ impl<'c> Slot<'c> {
             | Self::HeaderName(slot) => slot.as_deref().map_or_else(|| "nil".to_owned(), inspect::string),
             Self::Spec(slot) => {
                 slot.as_ref().map_or_else(|| "nil".to_owned(), |spec| inspect::string(&spec.to_string()))
+            }
+            // All of it, where a message would cut a long list.
+            Self::Specs(slot) if slot.len() > 1 => {
+                let texts: Vec<_> = slot.iter().map(|spec| inspect::string(&spec.to_string())).collect();
+                format!("[{}]", texts.join(", "))
             }
             Self::ManagerSpec(slot) => inspect::string(&slot.to_string()),
             Self::Facility(slot) => inspect::string(slot),
@@ -320,6 +346,31 @@ fn spec(text: &str) -> Result<ConnectionSpec, Complaint> {
     })?;
     parsed.resolve().map_err(|error| Complaint::new(error.to_string()))?;
     Ok(parsed)
+}
+
+fn specs(target: &str, texts: &[Value]) -> Result<Vec<ConnectionSpec>, Complaint> {
+    if texts.is_empty() {
+        return Err(Complaint::with_hint(
+            format!("{target} should name at least one socket but was []"),
+            "write the spec of one in a string, those of several in an array; nil is a milter without a socket",
+        ));
+    }
+    if texts.len() > MAX_SPECS {
+        return Err(Complaint::with_hint(
+            format!("{target} should name at most {MAX_SPECS} sockets but has {}", texts.len()),
+            "a host name with several addresses is one socket; several milters can have some each",
+        ));
+    }
+    texts
+        .iter()
+        .map(|text| match text {
+            Value::Text(text) => spec(text),
+            other => Err(Complaint::new(format!(
+                "{target} should have connection specifications in strings but has {}",
+                other.inspect()
+            ))),
+        })
+        .collect()
 }
 
 fn one_of<T: Copy>(table: &[(&'static str, T)], target: &str, value: &Value) -> Result<T, Complaint> {

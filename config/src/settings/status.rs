@@ -1,6 +1,6 @@
-//! The words for fallbacks, the order of recipients, event loops and syslog facilities.
+//! The words for fallbacks, the order of recipients, the choice of sockets, event loops and syslog facilities.
 
-use millstream_core::policy::{Fallback, Recipients};
+use millstream_core::policy::{EndpointChoice, Fallback, Recipients};
 
 use crate::configuration::EventLoopBackend;
 
@@ -25,6 +25,13 @@ pub(super) const MILTER_STATUSES: [(&str, Fallback); 6] = [
 /// In the order of error messages.
 pub(super) const RECIPIENTS: [(&str, Recipients); 2] =
     [("in-order", Recipients::InOrder), ("parallel", Recipients::Parallel)];
+
+/// In the order of error messages.
+pub(super) const ENDPOINT_CHOICES: [(&str, EndpointChoice); 3] = [
+    ("failover", EndpointChoice::Failover),
+    ("round-robin", EndpointChoice::RoundRobin),
+    ("least-busy", EndpointChoice::LeastBusy),
+];
 
 /// In the order of error messages.
 pub(super) const BACKENDS: [(&str, EventLoopBackend); 2] =
