@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use millstream_config::{Configuration, LogLevel, Problem};
+use millstream_config::{Configuration, Hosts, LogLevel, Problem};
 use millstream_runtime_std::{Handle, Options as RuntimeOptions, Server};
 use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
+use crate::current::{Current, Watch};
 use crate::listen::{self, ListenError};
 use crate::log::{self, Logger};
 use crate::options::Options;
@@ -50,7 +51,8 @@ fn list(problems: &[Problem]) -> String {
 ///
 /// Something stands in the way of serving; nothing was accepted then.
 pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<(), DaemonError> {
-    let policy = configuration.policy().map_err(DaemonError::Policy)?;
+    let hosts = Hosts::default().of(configuration);
+    let policy = configuration.policy_at(&hosts).map_err(DaemonError::Policy)?;
     let (logger, log_guard) = log::start(&configuration.log).map_err(DaemonError::Log)?;
     raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
     remark(configuration, options, &logger);
@@ -72,9 +74,11 @@ pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<()
         configuration.manager.pid_file.as_deref().map(Path::new).map(PidFile::write).transpose()?;
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]).map_err(DaemonError::Start)?;
     let service = Arc::new(ManagerService::new(policy, logger.clone()));
+    let current = Arc::new(Current::new(configuration.clone(), hosts, Arc::clone(&service), logger.clone()));
+    let watch = Watch::start(Arc::clone(&current)).map_err(DaemonError::Start)?;
     let listeners = std::mem::take(&mut bound.listeners);
-    let server = Server::start(listeners, Arc::clone(&service), runtime_options(configuration))
-        .map_err(DaemonError::Start)?;
+    let server =
+        Server::start(listeners, service, runtime_options(configuration)).map_err(DaemonError::Start)?;
     logger.message(|| {
         let enabled = configuration.milters.iter().filter(|milter| milter.enabled).count();
         format!(
@@ -91,7 +95,8 @@ pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<()
         signals_handle.close();
         stopped
     });
-    obey(signals, &handle, &Reloading { service: &service, options, started: configuration }, &logger);
+    let reloading = Reloading { current: &current, watch: &watch, options, started: configuration };
+    obey(signals, &handle, &reloading, &logger);
     let stopped = waiter.map_err(DaemonError::Start)?.join().ok();
     if let Some((path, error)) = bound.remove_socket_file() {
         logger.warning(|| format!("[stop] cannot remove {}: {error}", path.display()));
@@ -135,7 +140,8 @@ fn warn(remarks: &[impl Display], logger: &Logger) {
 
 /// What a reload needs.
 struct Reloading<'r> {
-    service: &'r ManagerService,
+    current: &'r Current,
+    watch: &'r Watch,
     options: &'r Options,
     /// The configuration of the start, some of which holds until the end.
     started: &'r Configuration,
@@ -170,12 +176,12 @@ fn obey(mut signals: Signals, handle: &Handle, reloading: &Reloading<'_>, logger
 
 /// Loads the configuration again for new sessions. One with problems is refused and the old one stays.
 fn reload(reloading: &Reloading<'_>, logger: &Logger) {
-    let &Reloading { service, options, started } = reloading;
+    let &Reloading { current, watch, options, started } = reloading;
     let loaded = crate::load(&options.load_options(), options);
     let problems = if loaded.problems.is_empty() {
-        match loaded.configuration.policy() {
-            Ok(policy) => {
-                service.swap_policy(policy);
+        match current.replace(&loaded.configuration) {
+            Ok(()) => {
+                watch.replaced();
                 logger.configure(&loaded.configuration.log);
                 remark(&loaded.configuration, options, logger);
                 warn(&loaded.configuration.waiting_for_restart(started), logger);

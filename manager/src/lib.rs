@@ -3,11 +3,12 @@
 //! ```text
 //!   options ── configuration ──┬── --show-config
 //!                              ├── --demo ── demo
-//!                              └── daemon: listen, privileges, service on a runtime, signals, log
+//!                              └── daemon: listen, privileges, service on a runtime, signals, host names, log
 //! ```
 
 #![forbid(unsafe_code)]
 
+mod current;
 mod daemon;
 mod demo;
 mod listen;

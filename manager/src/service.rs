@@ -29,6 +29,11 @@ impl ManagerService {
     pub(crate) fn swap_policy(&self, policy: Arc<dyn Policy>) {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
     }
+
+    /// What new sessions follow.
+    pub(crate) fn policy(&self) -> Arc<dyn Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Service for ManagerService {
@@ -36,9 +41,8 @@ impl Service for ManagerService {
 
     fn accept(&self, session: SessionId, environment: Environment) -> Session {
         self.log.debug(|| format!("[{session}] [session][start]"));
-        let policy = Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner));
         let kept = Arc::<Counted>::clone(&self.kept);
-        Session::new(policy, environment).with_reserve(kept)
+        Session::new(self.policy(), environment).with_reserve(kept)
     }
 
     fn event(&self, session: SessionId, event: Event) {

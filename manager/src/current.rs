@@ -1,0 +1,325 @@
+//! The configuration that holds now, and the addresses of its host names.
+//!
+//! ```text
+//!   SIGHUP -----> replace ----+
+//!                             +--> policy for new sessions
+//!   interval ---> look again -+    (only when an address is another)
+//! ```
+//!
+//! Names are looked up in a thread of their own: a resolver may take half a minute to say that it has found nothing.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use millstream_config::{Configuration, HostChange, Hosts, LogLevel, Problem};
+
+use crate::log::Logger;
+use crate::service::ManagerService;
+
+/// The configuration that holds now.
+#[derive(Debug)]
+pub(crate) struct Current {
+    state: Mutex<State>,
+    service: Arc<ManagerService>,
+    log: Logger,
+}
+
+#[derive(Debug)]
+struct State {
+    configuration: Configuration,
+    hosts: Hosts,
+    /// How often the configuration was replaced: what was looked up for an earlier one does not count any more.
+    replaced: u64,
+}
+
+impl Current {
+    /// `service` follows `configuration` with the addresses of `hosts` already.
+    pub(crate) fn new(
+        configuration: Configuration,
+        hosts: Hosts,
+        service: Arc<ManagerService>,
+        log: Logger,
+    ) -> Self {
+        Self { state: Mutex::new(State { configuration, hosts, replaced: 0 }), service, log }
+    }
+
+    /// New sessions follow `configuration`. One with problems is not taken. Blocks while host names are looked up.
+    pub(crate) fn replace(&self, configuration: &Configuration) -> Result<(), Vec<Problem>> {
+        // Not held meanwhile.
+        let before = self.state().hosts.clone();
+        let hosts = before.of(configuration);
+        let policy = configuration.policy_at(&hosts)?;
+        let mut state = self.state();
+        *state = State { configuration: configuration.clone(), hosts, replaced: state.replaced + 1 };
+        self.service.swap_policy(policy);
+        Ok(())
+    }
+
+    /// Looks the host names up again, and lets new sessions follow what has changed. Blocks meanwhile.
+    fn look_again(&self) {
+        let (mut hosts, replaced) = {
+            let state = self.state();
+            (state.hosts.clone(), state.replaced)
+        };
+        let changes = hosts.look_again();
+        let mut state = self.state();
+        if changes.is_empty() || state.replaced != replaced {
+            return;
+        }
+        if changes.iter().any(|change| matches!(change, HostChange::Moved { .. })) {
+            match state.configuration.policy_at(&hosts) {
+                Ok(policy) => self.service.swap_policy(policy),
+                Err(problems) => {
+                    debug_assert!(false, "the names of a policy keep an address: {problems:?}");
+                    return;
+                }
+            }
+        }
+        state.hosts = hosts;
+        for change in &changes {
+            self.log.log(level(change), || format!("[resolve] {change}"));
+        }
+    }
+
+    /// How long the addresses hold; `None`: until the configuration is replaced.
+    fn interval(&self) -> Option<Duration> {
+        let state = self.state();
+        let seconds = state.configuration.manager.resolve_interval;
+        (seconds > 0 && !state.hosts.is_empty()).then(|| Duration::from_secs(seconds.into()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn level(change: &HostChange) -> LogLevel {
+    match change {
+        HostChange::Moved { .. } | HostChange::Found { .. } => LogLevel::MESSAGE,
+        HostChange::Lost { .. } => LogLevel::WARNING,
+    }
+}
+
+/// The thread that looks host names up. It ends when this is dropped, a look-up that is under way aside.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    replaced: Sender<()>,
+}
+
+impl Watch {
+    /// Begins.
+    pub(crate) fn start(current: Arc<Current>) -> io::Result<Self> {
+        let (replaced, told) = channel();
+        thread::Builder::new()
+            .name("resolve".to_owned())
+            .spawn(move || watch(&told, || current.interval(), || current.look_again()))?;
+        Ok(Self { replaced })
+    }
+
+    /// The configuration was replaced: there may be another interval.
+    pub(crate) fn replaced(&self) {
+        // Without the thread nothing is waited for.
+        let _ = self.replaced.send(());
+    }
+}
+
+fn watch(told: &Receiver<()>, interval: impl Fn() -> Option<Duration>, look_again: impl Fn()) {
+    loop {
+        let waited = match interval() {
+            None => told.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(interval) => told.recv_timeout(interval),
+        };
+        match waited {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => look_again(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs;
+    use std::net::SocketAddr;
+    use std::path::PathBuf;
+
+    use millstream_config::{LoadOptions, Log, Resolver, load_str};
+    use millstream_core::policy::{Endpoint, Policy};
+
+    use super::*;
+    use crate::log::{self, LogGuard};
+
+    /// Says what it is told to say.
+    #[derive(Debug)]
+    struct Scripted(Mutex<Vec<&'static str>>);
+
+    impl Resolver for Scripted {
+        fn addresses(&self, _host: &str) -> Result<Vec<SocketAddr>, String> {
+            let found = self.0.lock().unwrap();
+            if found.is_empty() {
+                return Err("Name or service not known".to_owned());
+            }
+            Ok(found.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect())
+        }
+    }
+
+    /// A manager without its sockets.
+    struct Bench {
+        resolver: Arc<Scripted>,
+        service: Arc<ManagerService>,
+        current: Current,
+        log_file: PathBuf,
+        log_guard: LogGuard,
+    }
+
+    fn configuration(settings: &str) -> Configuration {
+        // The name must be known to the system, too: it is asked when the line is read.
+        let source =
+            format!("define_milter(\"m\") {{|m| m.connection_spec = \"inet:5@localhost\" }}\n{settings}");
+        let loaded = load_str("test.conf", &source, &LoadOptions::default());
+        assert_eq!(loaded.problems, []);
+        loaded.configuration
+    }
+
+    impl Bench {
+        fn new(name: &str, settings: &str) -> Self {
+            let log_file =
+                std::env::temp_dir().join(format!("millstream-current-{}-{name}", std::process::id()));
+            let path = log_file.to_str().unwrap().to_owned();
+            let (log, log_guard) =
+                log::start(&Log { path: Some(path), use_syslog: false, ..Log::default() }).unwrap();
+            let resolver = Arc::new(Scripted(Mutex::new(vec!["10.0.0.1"])));
+            let configuration = configuration(settings);
+            let hosts = Hosts::new(Arc::<Scripted>::clone(&resolver)).of(&configuration);
+            let policy = configuration.policy_at(&hosts).unwrap();
+            let service = Arc::new(ManagerService::new(policy, log.clone()));
+            let current = Current::new(configuration, hosts, Arc::clone(&service), log);
+            Self { resolver, service, current, log_file, log_guard }
+        }
+
+        fn say(&self, addresses: &[&'static str]) {
+            *self.resolver.0.lock().unwrap() = addresses.to_vec();
+        }
+
+        fn policy(&self) -> Arc<dyn Policy> {
+            self.service.policy()
+        }
+
+        fn address(&self) -> String {
+            match &self.policy().children()[0].route.endpoints[0] {
+                Endpoint::Tcp(addresses) => addresses[0].to_string(),
+                Endpoint::Unix(_) => String::new(),
+            }
+        }
+
+        /// The lines of the log without their times.
+        fn log(self) -> Vec<String> {
+            drop(self.log_guard);
+            let text = fs::read_to_string(&self.log_file).unwrap();
+            let _ = fs::remove_file(&self.log_file);
+            text.lines().filter_map(|line| line.find("[resolve]").map(|at| line[at..].to_owned())).collect()
+        }
+    }
+
+    #[test]
+    fn new_sessions_go_to_a_name_s_new_address() {
+        let bench = Bench::new("moved", "");
+        bench.say(&["10.0.0.2"]);
+        bench.current.look_again();
+        bench.current.look_again();
+        assert_eq!(bench.address(), "10.0.0.2:5");
+        assert_eq!(bench.log(), ["[resolve] localhost: 10.0.0.1 -> 10.0.0.2"]);
+    }
+
+    #[test]
+    fn without_another_address_the_policy_stays_the_same_one() {
+        let bench = Bench::new("same", "");
+        let before = bench.policy();
+        bench.current.look_again();
+        bench.say(&[]);
+        bench.current.look_again();
+        bench.current.look_again();
+        bench.say(&["10.0.0.1"]);
+        bench.current.look_again();
+        assert!(Arc::ptr_eq(&before, &bench.policy()));
+        assert_eq!(
+            bench.log(),
+            [
+                "[resolve] localhost cannot be looked up, 10.0.0.1 holds on: Name or service not known",
+                "[resolve] localhost can be looked up again: 10.0.0.1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_reload_looks_names_up_and_is_refused_without_an_address() {
+        let bench = Bench::new("reload", "");
+        bench.say(&["10.0.0.3"]);
+        bench.current.replace(&configuration("manager.max_edits = 5")).unwrap();
+        assert_eq!(bench.address(), "10.0.0.3:5");
+        bench.say(&[]);
+        assert!(bench.current.replace(&configuration("manager.max_edits = 6")).is_err());
+        assert_eq!(bench.address(), "10.0.0.3:5");
+        bench.say(&["10.0.0.4"]);
+        bench.current.look_again();
+        assert_eq!(bench.address(), "10.0.0.4:5");
+        // With the settings of the last good reload.
+        assert_eq!(bench.policy().limits().edits, 5);
+        bench.log();
+    }
+
+    #[test]
+    fn the_interval_is_that_of_the_configuration_that_holds() {
+        let bench = Bench::new("interval", "");
+        assert_eq!(bench.current.interval(), Some(Duration::from_secs(60)));
+        bench.current.replace(&configuration("manager.resolve_interval = 5")).unwrap();
+        assert_eq!(bench.current.interval(), Some(Duration::from_secs(5)));
+        bench.current.replace(&configuration("manager.resolve_interval = 0")).unwrap();
+        assert_eq!(bench.current.interval(), None);
+        // Without a name there is nothing to look up.
+        bench.current.replace(&configuration("remove_milter(\"m\")")).unwrap();
+        assert_eq!(bench.current.interval(), None);
+        bench.log();
+    }
+
+    #[test]
+    fn the_thread_looks_at_each_interval_and_ends_with_its_owner() {
+        let (owner, told) = channel();
+        let owner = Cell::new(Some(owner));
+        let looked = Cell::new(0);
+        watch(
+            &told,
+            || Some(Duration::from_millis(1)),
+            || {
+                looked.set(looked.get() + 1);
+                if looked.get() == 3 {
+                    owner.take();
+                }
+            },
+        );
+        assert_eq!(looked.get(), 3);
+    }
+
+    #[test]
+    fn without_an_interval_the_thread_waits_for_a_reload() {
+        let (owner, told) = channel();
+        let intervals = Cell::new(vec![Some(Duration::from_millis(1)), None]);
+        owner.send(()).unwrap();
+        let owner = Cell::new(Some(owner));
+        watch(
+            &told,
+            || {
+                let mut left = intervals.take();
+                let next = left.pop().flatten();
+                intervals.set(left);
+                next
+            },
+            || drop(owner.take()),
+        );
+        assert!(owner.take().is_none());
+    }
+}
