@@ -205,6 +205,8 @@ pub struct ChildReport {
     pub elapsed: Duration,
     /// How many edits of it were applied.
     pub edits: usize,
+    /// It, or its fallback, had the message put into the MTA's quarantine.
+    pub quarantined: bool,
     /// Its verdicts and edits were noted and not applied.
     pub evaluation: bool,
 }

@@ -289,22 +289,21 @@ pub enum Output {
         negotiated: Box<Negotiation>,
     },
     /// The child took this connection and has not answered the offer as it should: what is remembered of it is void, and
-    /// a few of these in a row mean that it is down. [`Output::Close`] follows.
+    /// a few of these in a row mean that it is down. [`Output::Close`] follows. A connection that the child closes before
+    /// [`Output::Learned`] counts likewise and is not told.
     Unwell {
         /// Which connection.
         peer: Peer,
         /// What happened, for people.
         error: IoError,
     },
-    /// Give a connection back once what is queued for it is written. It is kept for another session or closed, as the
-    /// pool decides; the machine has no part in it any more, but for telling what is queued with [`Machine::transmit`].
+    /// Give a connection back: nothing is queued for it and nothing owed on it. It is kept for another session or closed,
+    /// as the pool decides; the machine has no part in it any more.
     Release {
         /// Which connection.
         peer: Peer,
         /// What is negotiated on it.
         negotiated: Box<Negotiation>,
-        /// Until when what is queued may be written; else the connection is closed.
-        flush_by: Instant,
     },
     /// Close a connection, or give up one that is being acquired.
     Close {

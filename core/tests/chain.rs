@@ -16,6 +16,8 @@ mod independent;
 mod lazy;
 #[path = "chain/order.rs"]
 mod order;
+#[path = "chain/pipelining.rs"]
+mod pipelining;
 #[path = "chain/runtime.rs"]
 mod runtime;
 #[path = "chain/shared_bounds.rs"]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use millstream_config::LogLevel;
-use millstream_core::event::{ChildReport, Event, MessageEnd, MessageReport, Outcome, Verdict};
+use millstream_core::event::{ChildReport, Event, LimitName, MessageEnd, MessageReport, Outcome, Verdict};
 use millstream_core::service::{Notice, PauseReason, SessionId};
 
 use crate::log::printable;
@@ -72,18 +72,44 @@ fn message(report: &MessageReport) -> String {
         let _ = write!(text, " {}", self::child(child));
     }
     let end = match &report.end {
-        MessageEnd::Answered(verdict) => self::verdict(verdict),
+        MessageEnd::Answered(verdict) => match held_by(report) {
+            Some(name) if verdict.delivers() => format!("quarantine by {name}"),
+            _ => self::verdict(verdict),
+        },
         MessageEnd::Aborted => "taken back by the MTA".to_owned(),
         MessageEnd::Disconnected => "the MTA has closed the connection".to_owned(),
-        MessageEnd::OverLimit(limit) => format!("temporary-failure: {limit}"),
+        MessageEnd::OverLimit(limit) => format!("temporary-failure: {limit} ({})", setting(*limit)),
     };
     let by = report.decided_by.as_deref().map_or(String::new(), |name| format!(" by {name}"));
     let _ = write!(text, " -> {end}{by} at {} in {}", report.stage, milliseconds(report.elapsed));
     text
 }
 
+/// The first milter that had the message put into quarantine.
+fn held_by(report: &MessageReport) -> Option<&str> {
+    report.children.iter().find(|child| child.quarantined).map(|child| &*child.name)
+}
+
+/// The setting of a limit.
+const fn setting(limit: LimitName) -> &'static str {
+    match limit {
+        LimitName::Recipients => "manager.max_recipients",
+        LimitName::EnvelopeBytes => "manager.max_envelope_size",
+        LimitName::Headers => "manager.max_headers",
+        LimitName::HeaderBytes => "manager.max_header_size",
+        LimitName::BodyBytes => "manager.max_body_memory",
+        LimitName::MacroBytes => "manager.max_macro_size",
+        LimitName::SpillBytes => "manager.max_body_file",
+        LimitName::TotalBodyBytes => "manager.max_total_body_memory",
+        LimitName::TotalSpillBytes => "manager.max_total_body_file",
+        LimitName::MessageTime => "manager.max_message_time",
+        LimitName::SpillFile => "see the line before",
+    }
+}
+
 fn child(child: &ChildReport) -> String {
     let outcome = match &child.outcome {
+        Outcome::Decided(_) if child.quarantined => "quarantine".to_owned(),
         Outcome::Decided(verdict) => verdict.name().to_owned(),
         Outcome::Failed(fallback) => format!("failed({fallback})"),
         Outcome::Stopped => "stopped".to_owned(),

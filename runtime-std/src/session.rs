@@ -213,7 +213,9 @@ impl<S: Service> Session<S> {
                     self.acquire(peer, Request::new(endpoint.unwrap_or_else(nowhere)), cx);
                 }
                 Output::Learned { .. } | Output::Unwell { .. } => {}
-                Output::Release { peer, flush_by, .. } => self.close(peer, Some(flush_by), cx),
+                Output::Release { peer, .. } => {
+                    self.close(peer, Some(cx.now + std::time::Duration::from_secs(5)), cx)
+                }
                 Output::Close { peer, flush_by } => self.close(peer, flush_by, cx),
                 Output::LookUp { query, question } => {
                     let reply = cx.mailbox.reply(self.key, query);

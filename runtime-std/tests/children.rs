@@ -306,16 +306,12 @@ fn a_released_connection_is_closed_after_what_is_queued() {
     let endpoint = unix_endpoint(&folder.socket());
     let kit = Kit::new(move |_, _| {
         let endpoint = endpoint.clone();
-        Script::new(move |base, now, input| match input {
+        Script::new(move |base, _, input| match input {
             Input::Tick => base.acquire(CHILD, endpoint.clone()),
             Input::Ready { peer, .. } => {
                 base.send(peer, vec![7; 1 << 20]);
                 let negotiated = Box::new(Negotiation::default());
-                base.push(Output::Release {
-                    peer,
-                    negotiated,
-                    flush_by: now + std::time::Duration::from_secs(5),
-                });
+                base.push(Output::Release { peer, negotiated });
             }
             Input::Closed { peer: Peer::MTA, .. } => base.finish(),
             Input::Wrote { .. } | Input::Stop => {}

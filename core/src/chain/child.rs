@@ -27,6 +27,8 @@ pub(super) struct Child {
     pub(super) independent: bool,
     /// It has finished the message, and its edits wait for those of the children before it.
     pub(super) uncommitted: Option<Uncommitted>,
+    /// It had the message put into quarantine.
+    pub(super) quarantined: bool,
     /// A bit for each stage at which the policy has something to say.
     watched: u16,
     /// The look-up that the policy waits for, and the answers so far.
@@ -38,23 +40,20 @@ pub(super) struct Child {
     pub(super) expected: Option<Box<Negotiation>>,
     /// The connection was kept from another session, and the child has said nothing on it yet.
     pub(super) unproven: bool,
-    /// What it has to be told again, or is still to be told, on the connection that it gets.
-    pub(super) history: Vec<Told>,
+    /// A bit for each stage of which it has to be told on the connection that it gets.
+    pub(super) told: u16,
+    /// The macros that were set for it alone there.
+    pub(super) extras: Vec<Extra>,
+    /// It is sent content before it has answered what was sent before.
+    pub(super) pipelining: bool,
     pub(super) timer: Option<Timer>,
     /// Since when a reply is awaited, and how long it was awaited before in this message.
     busy_since: Option<Instant>,
     elapsed: Duration,
 }
 
-/// Something before the content that a child was told.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) stage: Stage,
-    /// Macros set for this child alone.
-    pub(super) extra: Vec<(Bytes, Bytes)>,
-    /// With the command, and not only its macros.
-    pub(super) command: bool,
-}
+/// Macros that were set for one child at one stage: name without braces, value.
+pub(super) type Extra = (Stage, Vec<(Bytes, Bytes)>);
 
 /// A running timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,13 +160,16 @@ impl Child {
             evaluation: policy.children()[usize::from(index.0)].evaluation_mode,
             independent: policy.independent(index),
             uncommitted: None,
+            quarantined: false,
             watched: watched.fold(0, |bits, fact| bits | 1 << fact.stage as u16),
             asking: None,
             answers: Answers::default(),
             awaited: None,
             expected: None,
             unproven: false,
-            history: Vec::new(),
+            told: 0,
+            extras: Vec::new(),
+            pipelining: policy.pipelining(index),
             timer: None,
             busy_since: None,
             elapsed: Duration::ZERO,
@@ -233,7 +235,13 @@ impl Child {
     pub(super) fn forget_connection(&mut self) {
         self.expected = None;
         self.unproven = false;
-        self.history = Vec::new();
+        self.forget_told_from(Stage::Connect);
+    }
+
+    /// What it was told at `stage` and later need not be told again.
+    pub(super) fn forget_told_from(&mut self, stage: Stage) {
+        self.told &= (1 << stage as u16) - 1;
+        self.extras.retain(|(told, _)| *told < stage);
     }
 
     /// The fallback that is answered for it, when it failed.

@@ -203,7 +203,7 @@ impl Session {
         if wants && self.children[index].up().is_none() {
             return self.acquire(index, false);
         }
-        self.note_told(index, stage, &extra, wants);
+        self.note_told(index, stage, &extra);
         self.send_macros(index, stage.letter(), &extra);
         let Some(command) = &self.command else { return };
         let child = &mut self.children[index];
@@ -211,8 +211,7 @@ impl Session {
             cursor.stage = Some(stage);
             cursor.recipients += usize::from(stage == Stage::Rcpt);
         }
-        let waits =
-            wants && child.up_mut().is_some_and(|client| client.command(stage, &command.payload));
+        let waits = wants && child.up_mut().is_some_and(|client| client.command(stage, &command.payload));
         child.step = if waits { Step::Waiting } else { Step::Passed };
     }
 

@@ -115,7 +115,10 @@ impl Session {
         loop {
             let child = &self.children[index];
             let Some(cursor) = child.cursor().filter(|_| !child.is_coming()) else { return };
-            let busy = |client: &Client| client.awaits().is_some() || client.unwritten() > CHILD_WINDOW;
+            let pipelining = child.pipelining;
+            let busy = |client: &Client| {
+                client.awaits().is_some() && !pipelining || client.unwritten() > CHILD_WINDOW
+            };
             if child.asking.is_some() || child.up().is_some_and(busy) {
                 return;
             }
@@ -134,6 +137,9 @@ impl Session {
                 }
             }
             let Some(stage) = self.next_for(index) else { return };
+            if self.children[index].up().is_some_and(|client| !client.may_send(stage, pipelining)) {
+                return self.look_again(index, stage);
+            }
             if stage == Stage::Body && self.reads_body(index) && self.fetch(index) {
                 return;
             }

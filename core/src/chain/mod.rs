@@ -41,7 +41,6 @@ use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::client::Client;
 use crate::event::{Event, Failure, TimerName, Verdict};
 use crate::filter::Filter;
 use crate::machine::{Closure, Input, Machine, Output, Peer};
@@ -51,6 +50,7 @@ use crate::time::{Clock, Instant};
 use crate::wire::{ConnectInfo, Macros, Negotiation, Stage};
 
 use child::{Child, Link};
+use connect::Leaving;
 use mta::MtaKind;
 use transaction::Transaction;
 
@@ -65,8 +65,8 @@ pub struct Session {
     clock: Clock,
     filter: Filter,
     children: Box<[Child]>,
-    /// Connections of which leave was taken and for which something is still queued.
-    leaving: Vec<(Peer, Box<Client>)>,
+    /// Connections of which leave was taken and on which something is still to be done.
+    leaving: Vec<Leaving>,
     /// What the MTA offered.
     offered: Negotiation,
     /// What is offered to the children.
@@ -199,7 +199,9 @@ impl Session {
                 self.mta_timer = None;
             }
             Input::Received { peer, data } => {
-                if let Some(index) = self.child_of(peer) {
+                if let Some(leaving) = self.leaving(peer) {
+                    leaving.client.receive(data);
+                } else if let Some(index) = self.child_of(peer) {
                     self.child_received(index, data);
                 }
             }
@@ -208,15 +210,15 @@ impl Session {
                 self.mta_timer = None;
             }
             Input::Wrote { peer, n } => {
-                if let Some(place) = self.leaving.iter().position(|(leaving, _)| *leaving == peer) {
-                    self.leaving[place].1.wrote(n);
-                    self.leaving.retain(|(_, client)| client.unwritten() > 0);
+                if let Some(leaving) = self.leaving(peer) {
+                    leaving.client.wrote(n);
                 } else if let Some(index) = self.child_of(peer) {
                     self.children[index].wrote(n);
                 }
             }
             Input::Closed { peer: Peer::MTA, why } => self.mta_closed(why),
             Input::Closed { peer, why } => {
+                self.leaving.retain(|leaving| leaving.peer != peer);
                 if let Some(index) = self.child_of(peer) {
                     self.child_closed(index, why);
                 }
@@ -272,6 +274,7 @@ impl Session {
             }
             frames -= 1;
         }
+        self.settle_leaving();
         self.retime();
         self.end_if_closed();
     }
@@ -364,12 +367,17 @@ impl Machine for Session {
             return self.filter.transmit(slices);
         }
         let present = self.child_of(peer).and_then(|index| self.children[index].client());
-        let leaving =
-            || self.leaving.iter().find(|(leaving, _)| *leaving == peer).map(|(_, client)| &**client);
+        let leaving = || {
+            let leaving = self.leaving.iter().find(|leaving| leaving.peer == peer);
+            leaving.map(|leaving| &*leaving.client)
+        };
         present.or_else(leaving).map_or(0, |client| client.transmit(slices))
     }
 
     fn wants_input(&self, peer: Peer) -> bool {
+        if self.leaving.iter().any(|leaving| leaving.peer == peer && leaving.give_back_by.is_some()) {
+            return true;
+        }
         if self.life != Life::Running {
             return false;
         }
@@ -383,6 +391,9 @@ impl Machine for Session {
     fn read_buffer(&mut self, peer: Peer) -> Option<BytesMut> {
         if peer == Peer::MTA {
             return self.filter.lend();
+        }
+        if let Some(leaving) = self.leaving(peer) {
+            return leaving.client.lend();
         }
         let index = self.child_of(peer)?;
         self.children[index].client_mut()?.lend()

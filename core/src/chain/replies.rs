@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
@@ -45,14 +44,13 @@ impl Session {
             let child = &mut self.children[index];
             let (Link::Negotiating(client) | Link::Up(client)) = &mut child.link else { return };
             let reply = match client.poll_reply() {
+                Ok(None) if client.has_lost_count() => return self.leave_uncounted(index),
                 Ok(None) => return,
                 Ok(Some(reply)) => reply,
                 Err(fault) => return self.fail_child(index, Failure::Protocol(Box::new(fault))),
             };
             child.timer = None;
-            if core::mem::take(&mut child.unproven) {
-                child.history = Vec::new();
-            }
+            child.unproven = false;
             match reply {
                 FromMilter::Negotiated => self.child_negotiated(index),
                 FromMilter::Progress => {}
@@ -148,6 +146,7 @@ impl Session {
             }
         }
         child.part = Part::Done(Outcome::Decided(verdict), stage, 0);
+        child.quarantined = quarantined;
         self.commit_finished();
         // Postfix asks no further milter once one has quarantined a message, Sendmail does.
         if quarantined && MtaKind::of(&self.macros) == MtaKind::Postfix {

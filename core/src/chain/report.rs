@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use super::Session;
 use super::child::Part;
 use crate::event::{ChildReport, Event, MessageEnd, MessageReport, Outcome};
+use crate::policy::Fallback;
 use crate::wire::Stage;
 
 impl Session {
@@ -41,8 +42,9 @@ impl Session {
                 }
                 child.part = Part::Out;
                 child.uncommitted = None;
+                child.quarantined = false;
                 child.forget_asked();
-                child.history.retain(|told| told.stage < Stage::Mail);
+                child.forget_told_from(Stage::Mail);
             }
         }
         self.macros.forget_from(forget);
@@ -58,6 +60,8 @@ impl Session {
             Part::Done(outcome, stage, edits) => (outcome.clone(), *stage, *edits),
         };
         let elapsed = child.take_elapsed(now);
-        ChildReport { name, outcome, stage, elapsed, edits, evaluation: child.evaluation }
+        let quarantined =
+            child.quarantined || !child.evaluation && outcome == Outcome::Failed(Fallback::Quarantine);
+        ChildReport { name, outcome, stage, elapsed, edits, quarantined, evaluation: child.evaluation }
     }
 }

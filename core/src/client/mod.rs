@@ -33,6 +33,10 @@ pub enum FromMilter {
     Edit(Edit),
 }
 
+/// How many body chunks go to a milter before it has answered the first of them: what it does not want any more after a
+/// verdict or SKIP is at most so much.
+const BODY_AHEAD: usize = 4;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Owed {
     stage: Stage,
@@ -64,6 +68,8 @@ pub struct Client {
     negotiated: Negotiation,
     owed: VecDeque<Owed>,
     repeated: [Repeated; 3],
+    /// A verdict came with commands unanswered behind it.
+    lost_count: bool,
     fault: Option<Fault>,
 }
 
@@ -98,6 +104,7 @@ impl Client {
             negotiated: Negotiation::default(),
             owed: VecDeque::new(),
             repeated: [b'L', b'B', b'U'].map(Repeated::nothing),
+            lost_count: false,
             fault: None,
         }
     }
@@ -124,6 +131,29 @@ impl Client {
     #[must_use]
     pub fn awaits(&self) -> Option<Stage> {
         self.owed.front().map(|owed| owed.stage)
+    }
+
+    /// Whether the command of `stage` may be sent now: when nothing is owed, or nothing that it could not be sent behind.
+    ///
+    /// Headers and the end of headers go behind headers, body chunks behind a few of their kind. Whoever has a verdict at the
+    /// end of headers or of the message has it before anything stands behind it.
+    #[must_use]
+    pub fn may_send(&self, stage: Stage, pipelining: bool) -> bool {
+        let Some(first) = self.owed.front() else { return true };
+        let ahead = match stage {
+            Stage::Header | Stage::EndOfHeaders => usize::MAX,
+            Stage::Body => BODY_AHEAD,
+            _ => 0,
+        };
+        let behind = if stage == Stage::EndOfHeaders { Stage::Header } else { stage };
+        pipelining && !first.stale && first.stage == behind && self.owed.len() < ahead
+    }
+
+    /// Whether it is unknown how many replies are still to come: with its verdict libmilter forgets what was sent behind,
+    /// other milters answer it. The connection is of no use any more.
+    #[must_use]
+    pub const fn has_lost_count(&self) -> bool {
+        self.lost_count
     }
 
     /// Whether a reply is owed that will be told.
@@ -223,14 +253,30 @@ impl Client {
     #[must_use]
     pub fn can_begin_again(&self) -> bool {
         let version = self.negotiated.version >= letter::QUIT_NC_SINCE;
-        let clean = self.owed.is_empty() && self.decoder.is_empty() && self.fault.is_none();
-        version && clean && self.conversation == Conversation::Idle
+        version && self.owed.is_empty() && self.decoder.is_empty() && self.fault.is_none()
     }
 
-    /// Ends the conversation and keeps the connection for another.
+    /// Ends the conversation and asks the milter to take another on this connection. It has done so when the reply to
+    /// UNKNOWN is there, if one is owed, and is not a verdict.
+    ///
+    /// libmilter takes QUIT_NC only in two of its states, and ignores it in silence in all others. ABORT and UNKNOWN lead
+    /// to one of them from everywhere, and are harmless for others (`docs/children.md`). libmilter answers UNKNOWN also
+    /// for a milter that does not want it.
     pub fn quit_nc(&mut self) {
+        self.simple(letter::ABORT);
+        self.command(Stage::Unknown, b"NOOP\0");
         self.simple(letter::QUIT_NC);
         self.forget_repeated();
+    }
+
+    /// Sends a command again that the milter was sent on an earlier connection. Its reply, where one is owed, was heard
+    /// then and is swallowed.
+    pub fn repeat(&mut self, stage: Stage, payload: &[u8]) {
+        if self.command(stage, payload)
+            && let Some(owed) = self.owed.back_mut()
+        {
+            owed.stale = true;
+        }
     }
 
     /// No longer cares about what is owed.
@@ -263,7 +309,7 @@ impl Client {
         self.decoder.lend()
     }
 
-    /// The next thing that the milter sent.
+    /// The next thing that the milter sent; nothing any more once the [count](Self::has_lost_count) is lost.
     ///
     /// # Errors
     ///
@@ -281,6 +327,9 @@ impl Client {
 
     fn next_reply(&mut self) -> Result<Option<FromMilter>, Fault> {
         loop {
+            if self.lost_count {
+                return Ok(None);
+            }
             let expected = match self.owed.front() {
                 None => "nothing, since no reply is owed",
                 Some(Owed { stage: Stage::Negotiate, .. }) => "the answer to the negotiation",
@@ -310,10 +359,8 @@ impl Client {
             if matches!(event, FromMilter::Negotiated | FromMilter::Final(..)) {
                 self.owed.pop_front();
             }
-            if let FromMilter::Final(stage, reply) = &event
-                && !owed.stale
-            {
-                self.after_reply(*stage, reply);
+            if let FromMilter::Final(stage, reply) = &event {
+                self.after_reply(*stage, reply, owed.stale);
             }
             if !owed.stale {
                 return Ok(Some(event));
@@ -322,13 +369,14 @@ impl Client {
     }
 
     /// A verdict on the message ends it for this milter, which then waits for the next one.
-    fn after_reply(&mut self, stage: Stage, reply: &Final) {
+    fn after_reply(&mut self, stage: Stage, reply: &Final, stale: bool) {
         let goes_on = match (stage, reply) {
             (Stage::Unknown, _) | (_, Final::Continue | Final::Skip) => true,
             (Stage::Rcpt, reply) => !matches!(reply, Final::Accept | Final::Discard),
             _ => false,
         };
-        if !goes_on && self.in_message() {
+        self.lost_count |= !goes_on && stage.is_content() && !self.owed.is_empty();
+        if !goes_on && !stale && self.in_message() {
             self.conversation = Conversation::Idle;
         }
     }

@@ -299,6 +299,11 @@ impl World {
         self.handle(Input::Closed { peer, why: millstream_core::machine::Closure::Eof });
     }
 
+    /// What a child does from now on.
+    pub(crate) fn behave(&mut self, child: usize, behaviour: Behaviour) {
+        self.children[child].behaviour = behaviour;
+    }
+
     /// Lets time pass, stopping wherever the session wants to be woken.
     pub(crate) fn wait(&mut self, duration: Duration) {
         let until = self.now + duration;

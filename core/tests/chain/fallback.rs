@@ -169,3 +169,29 @@ fn what_we_run_out_of_ourselves_is_never_the_fallback() {
     assert_eq!(report.children[0].outcome, Outcome::Failed(Fallback::TemporaryFailure));
     assert!(matches!(report.end, MessageEnd::Answered(_)));
 }
+
+/// An administrator who finds a message in the hold queue asks the log who had it put there.
+#[test]
+fn a_quarantine_is_told_with_the_name_of_who_wanted_it() {
+    let holds = |stage: Stage, _: &[u8]| match stage {
+        Stage::EndOfMessage => {
+            Some(vec![Reply::Edit(Edit::Quarantine("virus".into())), Reply::Final(Final::Accept)])
+        }
+        _ => says(Final::Continue),
+    };
+    let quarantined = |world: &World| match world.events.last() {
+        Some(Event::Message(report)) => report.children.iter().map(|child| child.quarantined).collect(),
+        _ => Vec::new(),
+    };
+    let mut world = World::new(policy(2), &[agrees, holds]).begin("Postfix 3.7");
+    world.message();
+    world.end();
+    assert_eq!(quarantined(&world), [false, true]);
+
+    let mut policy = policy(2);
+    policy.children[0].fallback = Fallback::Quarantine;
+    let mut world = World::new(policy, &[agrees, agrees]).refusing(0).begin("Postfix 3.7");
+    world.message();
+    world.end();
+    assert_eq!(quarantined(&world), [true, false]);
+}

@@ -197,7 +197,7 @@ fn a_connection_is_given_back_when_nothing_is_owed_on_it() {
     world.message();
     world.end();
     world.raw(b'Q', b"");
-    assert_eq!((world.pool.released.clone(), world.seen(0)), (vec![0], "CHMRTLNBEK".to_owned()));
+    assert_eq!((world.pool.released.clone(), world.seen(0)), (vec![0], "CHMRTLNBEAUK".to_owned()));
 }
 
 #[test]
