@@ -1,5 +1,6 @@
 //! Fallbacks that milter manager does not have: mail is held, the client is sent away, and what passes unseen is marked.
 
+use millstream_tests::child_side::ChildSide;
 use millstream_tests::children::Plan;
 use millstream_tests::manager_log;
 use millstream_tests::message::Message;
@@ -7,9 +8,11 @@ use millstream_tests::mta::Server;
 use millstream_tests::post::{Chain, Route};
 use millstream_tests::smtp::Smtp;
 use millstream_tests::until::until_true;
+use millstream_tests::wire::Frame;
 
 behind_both_mtas!(
     quarantine_holds_what_a_child_did_not_see,
+    a_child_that_breaks_the_protocol_has_its_own_fallback,
     shutdown_closes_the_smtp_connection_at_the_sender,
     shutdown_closes_the_smtp_connection_at_the_recipient,
     shutdown_closes_the_smtp_connection_at_the_end_of_the_message,
@@ -31,6 +34,26 @@ fn quarantine_holds_what_a_child_did_not_see(server: Server) {
     assert!(chain.arrived().is_empty());
     let manager = chain.manager().expect("a managed chain has a manager");
     manager_log::expect_message(manager, &held.queue_id(), "trouble", &["failed(quarantine)"]);
+}
+
+fn a_child_that_breaks_the_protocol_has_its_own_fallback(server: Server) {
+    let trouble = Plan::absent("trouble")
+        .with("fallback_status = \"accept\"")
+        .with("fallback_status_at_protocol_error = \"reject\"");
+    let Some(chain) = Chain::start_behind(server, Route::Managed, "", [trouble]) else { return };
+    let _breaks = ChildSide::scripted(chain.child("trouble").socket(), |frame| {
+        let breaks = frame.letter == b'M' && frame.first_string().starts_with("<trouble");
+        vec![Frame::new(if breaks { b'Z' } else { b'c' }, [])]
+    });
+
+    let sent = chain.smtp().send(&Message::new(chain.domain(), "it answers"));
+    let refused = chain.smtp().send(&troubled(&chain, "it answers nonsense"));
+
+    assert_eq!(sent.last().code, 250, "{sent:?}");
+    assert_eq!(refused.last().code / 100, 5, "{refused:?}");
+    assert_eq!(chain.delivered().header("Subject"), ["it answers"]);
+    let manager = chain.manager().expect("a managed chain has a manager");
+    manager_log::expect_line(manager, &["trouble", "protocol error", "answered instead: reject"]);
 }
 
 #[test]
