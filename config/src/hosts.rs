@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use crate::configuration::Configuration;
@@ -130,10 +130,20 @@ impl Hosts {
         hosts
     }
 
-    /// Whether there is no name that could change.
+    /// Whether there is no name whose addresses could change; an address without brackets is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
+    pub fn are_fixed(&self) -> bool {
+        self.known.keys().all(|(name, _)| name.parse::<IpAddr>().is_ok())
+    }
+
+    /// What has changed since `before` about the names that were known there, too.
+    #[must_use]
+    pub fn changes_since(&self, before: &Self) -> Vec<HostChange> {
+        let change = |(key, known): (&(String, Family), &Known)| {
+            let found = known.failure.clone().map_or_else(|| Ok(known.addresses.clone()), Err);
+            before.known.get(key)?.clone().change(&key.0, found)
+        };
+        self.known.iter().filter_map(change).collect()
     }
 
     /// Looks all names up again. Blocks meanwhile.

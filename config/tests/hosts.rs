@@ -81,9 +81,33 @@ fn what_needs_no_look_up_is_not_looked_up() {
     );
     let resolver = Scripted::new(&[]);
     let hosts = hosts(&resolver, &configuration);
-    assert!(hosts.is_empty());
+    assert!(hosts.are_fixed());
     assert_eq!(resolver.asked(), 0);
     assert!(configuration.policy_at(&hosts).is_ok());
+}
+
+#[test]
+fn an_address_without_brackets_does_not_change() {
+    let configuration = good("define_milter(\"a\") {|m| m.connection_spec = \"inet:5@10.0.0.1\" }");
+    assert!(hosts(&Scripted::new(&["10.0.0.1"]), &configuration).are_fixed());
+    assert!(!hosts(&Scripted::new(&["10.0.0.1"]), &good(TWO_NAMES)).are_fixed());
+}
+
+#[test]
+fn another_load_tells_what_has_changed_since_the_one_before() {
+    let configuration = good(TWO_NAMES);
+    let resolver = Scripted::new(&["10.0.0.1"]);
+    let mut before = hosts(&resolver, &configuration);
+    assert_eq!(before.of(&configuration).changes_since(&before), []);
+    assert_eq!(before.changes_since(&before.of(&good(""))), []);
+    resolver.say(&[]);
+    assert_eq!(before.look_again().len(), 1);
+    resolver.say(&["10.0.0.1"]);
+    let after = before.of(&configuration).changes_since(&before);
+    assert_eq!(after[0].to_string(), "localhost can be looked up again: 10.0.0.1");
+    resolver.say(&["10.0.0.2"]);
+    let after = before.of(&configuration).changes_since(&before);
+    assert_eq!(after[0].to_string(), "localhost: 10.0.0.1 -> 10.0.0.2");
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Current {
         let before = self.state().hosts.clone();
         let hosts = before.of(configuration);
         let policy = configuration.policy_at(&hosts)?;
+        self.tell(&hosts.changes_since(&before));
         let mut state = self.state();
         *state = State { configuration: configuration.clone(), hosts, replaced: state.replaced + 1 };
         self.service.swap_policy(policy);
@@ -79,7 +80,11 @@ impl Current {
             }
         }
         state.hosts = hosts;
-        for change in &changes {
+        self.tell(&changes);
+    }
+
+    fn tell(&self, changes: &[HostChange]) {
+        for change in changes {
             self.log.log(level(change), || format!("[resolve] {change}"));
         }
     }
@@ -88,7 +93,7 @@ impl Current {
     fn interval(&self) -> Option<Duration> {
         let state = self.state();
         let seconds = state.configuration.manager.resolve_interval;
-        (seconds > 0 && !state.hosts.is_empty()).then(|| Duration::from_secs(seconds.into()))
+        (seconds > 0 && !state.hosts.are_fixed()).then(|| Duration::from_secs(seconds.into()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -269,7 +274,10 @@ mod tests {
         assert_eq!(bench.address(), "10.0.0.4:5");
         // With the settings of the last good reload.
         assert_eq!(bench.policy().limits().edits, 5);
-        bench.log();
+        assert_eq!(
+            bench.log(),
+            ["[resolve] localhost: 10.0.0.1 -> 10.0.0.3", "[resolve] localhost: 10.0.0.3 -> 10.0.0.4"]
+        );
     }
 
     #[test]
