@@ -45,8 +45,10 @@ fn an_mta_that_breaks_off_ends_the_session_once() {
     world.message();
     let reset = Closure::Failed(IoError { kind: IoKind::Reset, code: 104 });
     for _ in 0..2 {
-        world.handle(Input::Closed { peer: Peer::MTA, why: reset });
+        world.session.handle(Instant::ZERO, Input::Closed { peer: Peer::MTA, why: reset });
+        assert!(!world.session.wants_input(Peer::MTA), "what waits for the child is written, no more");
     }
+    world.wait(Duration::ZERO);
     let failed = |event: &&Event| matches!(event, Event::MtaFailed { failure: Failure::Closed(_), .. });
     assert_eq!(world.events.iter().filter(failed).count(), 1, "{:?}", world.events);
     assert!(world.seen(0).ends_with("AQ"), "{}", world.seen(0));
