@@ -31,7 +31,7 @@ mod peers;
 mod plan;
 #[path = "world/queue/mod.rs"]
 mod queue;
-#[path = "world/record.rs"]
+#[path = "world/record/mod.rs"]
 mod record;
 #[path = "world/rng.rs"]
 mod rng;
@@ -47,7 +47,7 @@ mod sim;
 use campaign::{Campaign, number, run};
 
 /// From so many seeds on every cell must have been visited often.
-const MANY: u64 = 100_000;
+const MANY: u64 = 1_000_000_000;
 const OFTEN: u64 = 100;
 
 #[test]

@@ -61,6 +61,8 @@ pub(crate) fn run(seed: u64, with_transcript: bool) -> Report {
     let wildness = match seed % 50 {
         0 => Wildness::Alone,
         1 => Wildness::Tame,
+        2 => Wildness::Silent,
+        3 => Wildness::Stored,
         _ => Wildness::Full,
     };
     World::run(seed, with_transcript, |rng| scenario(rng, wildness), Session::new)

@@ -1,21 +1,52 @@
 //! Content in the model: one child after another, each shown what those before it have made of the message.
 
-use super::Model;
-use super::runner::{Reach, Verdict};
-use crate::plan::{Fallback, Frame};
-use crate::queue::Message;
+use super::child::Reach;
+use super::{Model, past};
+use crate::plan::{Fallback, Frame, Verdict, plain};
+use crate::queue::{Message, differ};
+use crate::record::Exchange;
 
 impl Model<'_> {
+    pub(super) fn end_of_message(
+        &mut self,
+        number: usize,
+        exchange: &Exchange,
+        exact: bool,
+    ) -> Result<(), String> {
+        let Some(told) = exchange.reply.as_ref().and_then(|frames| frames.last()) else {
+            self.run_content(true, exact)?;
+            self.end();
+            return Ok(());
+        };
+        let body = past(self.setting.bounds.body_bytes, self.sizes[4]);
+        let body = body && self.setting.body_floods.contains(&number);
+        if self.flooded || body && told.0 == b't' {
+            let (decided, _) = self.run_content(true, false)?;
+            self.end();
+            return exchange.told(&plain(b't'), decided.as_ref());
+        }
+        let mut queued = self.message.clone();
+        let (decided, expected) = self.run_content(true, exact)?;
+        self.end();
+        exchange.told(decided.as_ref().unwrap_or(&plain(b'c')), None)?;
+        queued.apply(exchange.reply.as_deref().unwrap_or(&[]), self.setting.lead, u32::MAX);
+        match decided.is_none() && queued.delivered() != expected.delivered() {
+            true => Err(differ(&queued, &expected)),
+            false => Ok(()),
+        }
+    }
+
     /// Runs the content through the chain; says who refused, and the message as it became.
-    pub(crate) fn content(&mut self, ends: bool, exact: bool) -> Result<(Option<Frame>, Message), String> {
+    pub(super) fn run_content(
+        &mut self,
+        ends: bool,
+        exact: bool,
+    ) -> Result<(Option<Frame>, Message), String> {
         let mut view = self.message.clone();
-        let mut decided = None;
         // What an unfinished writer before may still change.
-        let mut unsettled = 0;
-        let mut unfinished = false;
+        let (mut decided, mut unsettled, mut unfinished) = (None, 0, false);
         // Postfix asks nobody behind a child that has quarantined.
-        let postfix = self.is_postfix();
-        let mut held = false;
+        let (postfix, mut held) = (self.is_postfix(), false);
         for i in 0..self.runners.len() {
             if self.runners[i].out || self.runners[i].done {
                 self.runners[i].missed &= !held;
@@ -25,45 +56,40 @@ impl Model<'_> {
                 self.runners[i].done = true;
                 continue;
             }
-            let evaluation = self.runners[i].child.plan.evaluation;
-            let may_end = ends && (evaluation || (decided.is_none() && !unfinished && !held));
-            let waits_for = if self.runners[i].wants(b'L') { 0x11 } else { 0 }
-                | if self.runners[i].wants(b'B') { 0x02 } else { 0 };
-            let blocked = unsettled & waits_for;
+            let runner = &mut self.runners[i];
+            let (evaluation, independent) = (runner.child.plan.evaluation, runner.child.plan.independent);
+            let waits = !evaluation && !independent;
+            let blocked = |letter, rights| !independent && runner.wants(letter) && unsettled & rights != 0;
+            let (no_headers, no_body) = (blocked(b'L', 0x11), blocked(b'B', 0x02));
             let exact = exact && decided.is_none() && !held;
-            let before = self.runners[i].mark();
-            let verdict = if blocked & 0x11 != 0 && !exact && self.runners[i].failed.is_none() {
-                Verdict::Cut
-            } else {
-                let headers_ended = self.headers_ended;
-                let reach =
-                    Reach { headers_ended, body: blocked & 2 == 0, end: may_end && blocked == 0, exact };
-                self.runners[i].feed(&view, &self.macros, &reach)?
-            };
-            if verdict == Verdict::Cut && !self.runners[i].was_cut_off() {
-                self.runners[i].back_to(before);
+            let may_end = ends && !(waits && (decided.is_some() || unfinished || held));
+            let (headers, body) = (!no_headers || exact || runner.failed.is_some(), !no_body);
+            let end = may_end && !no_headers && body;
+            let reach = Reach { headers, headers_ended: self.headers_ended, body, end, exact };
+            let before = runner.tape.clone();
+            let shown = if independent { &self.message } else { &view };
+            let verdict =
+                runner.feed(shown, &self.macros, &reach).map_err(|what| format!("child {i} {what}"))?;
+            if verdict == Verdict::Cut && !runner.tape.ends_here() {
+                runner.tape = before;
             }
             if held {
-                self.runners[i].missed = false;
+                runner.missed = false;
                 continue;
             }
-            let Some(joined) = self.runners[i].child.joined.as_ref().filter(|_| !evaluation) else {
-                if let (Verdict::Refuse(frame), false) = (verdict, evaluation) {
-                    decided = decided.or(Some(frame));
-                }
-                continue;
-            };
+            let rights = runner.child.joined.as_ref().map_or(0, |joined| joined.actions);
             match verdict {
+                _ if evaluation => {}
                 Verdict::Stopped => {}
                 Verdict::Refuse(frame) => decided = decided.or(Some(frame)),
-                Verdict::Cut => {
-                    unfinished = true;
-                    unsettled |= joined.actions & 0x13;
-                }
+                Verdict::Cut => (unfinished, unsettled) = (true, unsettled | rights & 0x13),
                 _ => {
-                    let edits = std::mem::take(&mut self.runners[i].edits);
-                    held = postfix && joined.actions & 0x20 != 0 && edits.iter().any(|edit| edit.0 == b'q');
-                    view.apply(&edits, joined.protocol & 0x10_0000 != 0, joined.actions);
+                    let edits = std::mem::take(&mut runner.edits);
+                    held = postfix && rights & 0x20 != 0 && edits.iter().any(|edit| edit.0 == b'q');
+                    match independent {
+                        true => view.apply_beside(&self.message, &edits, runner.leads(), rights),
+                        false => view.apply(&edits, runner.leads(), rights),
+                    }
                 }
             }
         }
@@ -74,13 +100,12 @@ impl Model<'_> {
     /// What goes on without a child is marked, and held when the child's fallback says so.
     fn mark_unseen(&self, view: &mut Message) {
         let missed = || self.runners.iter().filter(|runner| runner.missed && !runner.child.plan.evaluation);
-        let names: Vec<_> = missed().map(|runner| format!("c{}", runner.number)).collect();
-        let names = names.join(", ");
+        let names = missed().map(|runner| format!("c{}", runner.number)).collect::<Vec<_>>().join(", ");
         if let Some(mark) = &self.setting.mark {
-            let copies = view.headers.iter().filter(|known| !known.0 && known.1.eq_ignore_ascii_case(mark));
+            let is_copy = |name: &[u8]| name.eq_ignore_ascii_case(mark);
+            let copies = view.headers.iter().filter(|known| known.is_shown() && is_copy(&known.name)).count();
             let delete = |number: usize| [&(number as u32).to_be_bytes()[..], mark, b"\0\0"].concat();
-            let mut edits: Vec<Frame> =
-                (1..=copies.count()).rev().map(|number| (b'm', delete(number))).collect();
+            let mut edits: Vec<Frame> = (1..=copies).rev().map(|number| (b'm', delete(number))).collect();
             if !names.is_empty() {
                 edits.push((b'h', [mark, &b"\0"[..], names.as_bytes(), b"\0"].concat()));
             }

@@ -1,118 +1,102 @@
-//! The naive reference: the children one after another, in memory, as if each stood alone behind Postfix.
+//! The naive reference: the children one after another, in memory, as if each stood alone behind the MTA.
 //!
 //! It shares no code with core, not even wire types. Its input is what the MTA said and was told, and each child's script
 //! and tape (what the child saw). The tape is checked against what the child must see. It decides only what timing
 //! decides: how far a child got with a message that ended without it (aborted, or refused by a child before it).
 
-mod bounds;
+mod child;
 mod content;
-mod lost;
-mod recipients;
-mod runner;
 
-use crate::plan::{Bounds, Fallback, Frame, Text};
-use crate::queue::{Message, differ, strings};
-use crate::record::{Child, Exchange};
-use crate::show::show;
-use bounds::{Sizes, past};
-use runner::{Macros, Runner, SHUTDOWN, Verdict, fallback_frame};
-
-/// What the policy and the MTA's offer say.
-pub(crate) struct Setting {
-    pub(crate) fallback: Fallback,
-    /// The header that marks mail which a child did not see.
-    pub(crate) mark: Option<Text>,
-    /// All children are shown a recipient at once.
-    pub(crate) parallel: bool,
-    /// Header values come with their leading space.
-    pub(crate) lead: bool,
-    pub(crate) actions: u32,
-    /// The MTA shows recipients that it has refused itself.
-    pub(crate) rejected: bool,
-    /// The ends of messages at which too much body was held; when that is so is a matter of timing.
-    pub(crate) body_floods: Vec<usize>,
-    pub(crate) bounds: Bounds,
-}
+use crate::plan::{Frame, Macros, Verdict, plain};
+use crate::queue::{Message, strings};
+use crate::record::{Child, Exchange, Setting};
+use child::Runner;
 
 pub(crate) struct Model<'a> {
-    pub(crate) runners: Vec<Runner<'a>>,
-    pub(crate) setting: Setting,
-    pub(crate) macros: Macros,
-    pub(crate) message: Message,
-    pub(crate) open: bool,
-    pub(crate) headers_ended: bool,
+    setting: &'a Setting,
+    runners: Vec<Runner<'a>>,
+    macros: Macros,
+    message: Message,
+    /// A message has begun; so has its content; the end of its headers came.
+    open: bool,
+    content: bool,
+    headers_ended: bool,
     /// The verdict on the whole connection, on the whole message.
-    pub(crate) gone: Option<Frame>,
-    pub(crate) over: Option<Frame>,
+    gone: Option<Frame>,
+    over: Option<Frame>,
     /// Past a limit in the content: how far the children came is a matter of timing.
-    pub(crate) flooded: bool,
-    pub(crate) sizes: Sizes,
+    flooded: bool,
+    /// Recipients, bytes of envelope, headers, bytes of headers, bytes of body.
+    sizes: [usize; 5],
 }
-
-const LISTED: &[u8] = b"CHMRTNE";
 
 impl<'a> Model<'a> {
     /// Compares a whole session with what it should have been; the error says what differs first.
-    pub(crate) fn check(children: &'a [Child], setting: Setting, session: &[Exchange]) -> Result<(), String> {
+    pub(crate) fn check(
+        children: &'a [Child],
+        setting: &'a Setting,
+        session: &[Exchange],
+    ) -> Result<(), String> {
+        let runners = children.iter().enumerate().map(|(number, child)| Runner::new(number, child, setting));
+        let (runners, macros, message) = (runners.collect(), Macros::default(), Message::default());
+        let (open, content, headers_ended, flooded) = (false, false, false, false);
+        let (gone, over, sizes) = (None, None, [0; 5]);
         let mut model = Self {
-            runners: children.iter().enumerate().map(|(number, child)| Runner::new(number, child)).collect(),
             setting,
-            macros: Macros::new(),
-            message: Message::default(),
-            open: false,
-            headers_ended: false,
-            gone: None,
-            over: None,
-            flooded: false,
-            sizes: Sizes::default(),
+            runners,
+            macros,
+            message,
+            open,
+            content,
+            headers_ended,
+            gone,
+            over,
+            flooded,
+            sizes,
         };
         // Behind the last answer timing decides how much of what was sent came through.
         let certain = session.iter().rposition(|exchange| exchange.reply.is_some());
         for (number, exchange) in session.iter().enumerate() {
-            let letter = char::from(exchange.letter);
+            let at = |what| format!("MTA command {number} '{}': {what}", char::from(exchange.letter));
             for runner in &mut model.runners {
-                runner.exchange = number as u64;
-                if runner.is_lost() && runner.failed.is_none() {
-                    let absent = runner.out || (runner.done && b"RT".contains(&exchange.letter));
-                    if absent && runner.lost_by() == Some(1) {
-                        return Err(format!(
-                            "child {} has no part in this, and is given up with it",
-                            runner.number
-                        ));
-                    }
-                    drop(runner.lost(exchange.letter, false));
-                }
+                runner.exchange = number;
             }
-            model
-                .step(number, exchange, certain.is_some_and(|last| number <= last))
-                .map_err(|what| format!("MTA command {number} '{letter}': {what}"))?;
+            model.give_up_lost(exchange.letter, true).map_err(at)?;
+            model.step(number, exchange, certain.is_some_and(|last| number <= last)).map_err(at)?;
         }
         model.abort().map_err(|what| format!("at the end: {what}"))?;
-        for (i, runner) in model.runners.iter_mut().enumerate() {
-            if let Some(seen) =
-                runner.child.tape[runner.at..].iter().find(|seen| !b"AQK!".contains(&seen.letter))
-            {
-                let letter = char::from(seen.letter);
-                return Err(format!(
-                    "child {i} saw a '{letter}' more than it should: {}",
-                    show(&seen.payload)
-                ));
+        model
+            .runners
+            .iter()
+            .try_for_each(|it| it.tape.end().map_err(|what| format!("child {} {what}", it.number)))
+    }
+
+    /// Whom the session gave up by now has failed. One that has no part in what is asked costs the MTA no time.
+    fn give_up_lost(&mut self, letter: u8, before: bool) -> Result<(), String> {
+        for runner in self.runners.iter_mut().filter(|runner| runner.failed.is_none()) {
+            let lost = if before {
+                runner.tape.lost(runner.exchange)
+            } else {
+                runner.tape.lost_with(runner.exchange)
+            };
+            let Some(lost) = lost else { continue };
+            if before && lost.budget && (runner.out || runner.done && b"RT".contains(&letter)) {
+                return Err(format!("child {} has no part in this, and is given up with it", runner.number));
             }
+            runner.lost(letter, false)?;
         }
         Ok(())
     }
 
     fn step(&mut self, number: usize, exchange: &Exchange, exact: bool) -> Result<(), String> {
-        let Exchange { letter, payload, suppressed, reply, .. } = exchange;
+        let (letter, payload) = (exchange.letter, &exchange.payload);
         match letter {
+            b'D' if self.open && past(self.setting.bounds.macro_bytes, payload.len()) => {
+                self.limit_hit();
+                return Ok(());
+            }
             b'D' => {
-                let texts = if payload.len() > 1 { strings(&payload[1..]) } else { Vec::new() };
-                let pairs = texts.chunks(2).map(|pair| (bare(pair[0]), pair[1].to_vec())).collect();
-                if self.open && past(self.setting.bounds.macro_bytes, payload.len()) {
-                    self.limit_hit();
-                } else {
-                    self.macros.insert(payload[0], pairs);
-                }
+                self.macros.set(payload);
                 return Ok(());
             }
             b'M' => {
@@ -124,22 +108,18 @@ impl<'a> Model<'a> {
             b'A' | b'H' | b'K' | b'Q' | b'C' => self.abort()?,
             _ => {}
         }
-        if let Some(from) = LISTED.iter().position(|known| known == letter).filter(|at| *at < 4) {
-            LISTED[from + 1..].iter().for_each(|later| drop(self.macros.remove(later)));
-        }
+        self.macros.came(letter);
         match letter {
             b'A' | b'Q' => return Ok(()),
             b'K' => {
                 self.gone = None;
-                for runner in &mut self.runners {
-                    runner.next_connection();
-                }
+                self.runners.iter_mut().for_each(Runner::next_connection);
                 return Ok(());
             }
             b'M' => {
                 self.message = Message::of(strings(payload).join(&0), self.is_postfix());
-                (self.open, self.headers_ended, self.flooded) = (true, false, false);
-                self.sizes = Sizes { envelope: payload.len(), ..Sizes::default() };
+                (self.open, self.content, self.headers_ended, self.flooded) = (true, false, false, false);
+                self.sizes = [0, payload.len(), 0, 0, 0];
                 for runner in &mut self.runners {
                     (runner.done, runner.missed, runner.shown) = (false, runner.failed.is_some(), 0);
                     runner.sender = strings(payload)[0].to_vec();
@@ -148,112 +128,83 @@ impl<'a> Model<'a> {
             b'L' => {
                 let texts = strings(payload);
                 let space = if self.setting.lead { "" } else { " " };
-                let raw = [space.as_bytes(), texts[1]].concat();
-                self.message.receive(texts[0], raw);
+                self.message.receive(texts[0], [space.as_bytes(), texts[1]].concat());
             }
             b'N' => self.headers_ended = true,
-            b'B' => self.message.body.push(payload.clone()),
-            b'E' if !payload.is_empty() => self.message.body.push(payload.clone()),
+            b'B' | b'E' if !payload.is_empty() => self.message.body.push(payload.clone()),
             _ => {}
         }
-        if *suppressed {
-            let wanted = (0..self.runners.len())
-                .find(|i| self.runners[*i].failed.is_none() && self.runners[*i].wants(*letter));
-            if *letter == b'L' && self.setting.mark.is_some() {
-                return Err("the session asked for no headers, and cannot remove the mark".into());
-            }
-            return wanted.map_or(Ok(()), |i| {
-                Err(format!("the session asked the MTA not to send it; child {i} wants it"))
-            });
+        self.content |= b"LNB".contains(&letter);
+        if exchange.suppressed {
+            let wanted = |runner: &&Runner<'_>| runner.failed.is_none() && runner.wants(letter);
+            return match self.runners.iter().find(wanted) {
+                _ if letter == b'L' && self.setting.mark.is_some() => {
+                    Err("the session asked for no headers, and cannot remove the mark".into())
+                }
+                Some(runner) => {
+                    Err(format!("the MTA was asked not to send it; child {} wants it", runner.number))
+                }
+                None => Ok(()),
+            };
         }
-        self.count(*letter, payload);
-        if let b'L' | b'N' | b'B' = letter {
-            let standing = self.gone.clone().or_else(|| self.over.clone());
-            return tell(
-                exchange,
-                &[(b'c', Vec::new())],
-                standing.as_ref().or(self.standing_fallback().as_ref()),
-            );
+        self.count(letter, payload.len());
+        let over = self.over.clone().filter(|_| b"RTLNBE".contains(&letter));
+        // With no children at all everything is answered with the policy's fallback.
+        let alone = || self.runners.is_empty().then(|| self.setting.fallback.frame()).flatten();
+        let fixed = self.gone.clone().or(over).or_else(alone);
+        if b"LNB".contains(&letter) {
+            return exchange.told(&plain(b'c'), fixed.as_ref());
         }
-        let fixed = self.gone.clone().or_else(|| self.over.clone().filter(|_| b"RTE".contains(letter)));
-        let fixed = fixed.or_else(|| self.standing_fallback());
         if let Some(verdict) = fixed {
-            if *letter == b'E' {
+            if letter == b'E' {
                 self.end();
             }
-            let lenient = (b"CHU".contains(letter) && verdict.0 == b'd')
-                || (b"EU".contains(letter) && verdict.0 == b'a');
-            return tell(exchange, &[verdict], lenient.then_some(&(b'c', Vec::new())));
+            let lenient =
+                b"CHU".contains(&letter) && verdict.0 == b'd' || b"EU".contains(&letter) && verdict.0 == b'a';
+            return exchange.told(&verdict, lenient.then(|| plain(b'c')).as_ref());
         }
         match letter {
             b'R' => self.rcpt(exchange, exact),
-            b'E' => {
-                let told = reply.as_ref().and_then(|frames| frames.last());
-                let body = past(self.setting.bounds.body_bytes, self.sizes.body);
-                let body = body && self.setting.body_floods.contains(&number);
-                if self.flooded || (body && told.is_some_and(|frame| frame.0 == b't')) {
-                    let (decided, _) = self.content(false, false)?;
-                    self.end();
-                    return tell(exchange, &[(b't', Vec::new())], decided.as_ref());
-                }
-                let mut queued = self.message.clone();
-                let (decided, expected) = self.content(true, exact)?;
-                self.end();
-                let Some(frames) = reply else { return Ok(()) };
-                tell(exchange, &[decided.clone().unwrap_or((b'c', Vec::new()))], None)?;
-                queued.apply(frames, self.setting.lead, u32::MAX);
-                if decided.is_none() && queued.delivered() != expected.delivered() {
-                    return Err(differ(&queued, &expected));
-                }
-                Ok(())
-            }
+            b'E' => self.end_of_message(number, exchange, exact),
             _ => self.joint(exchange, exact),
         }
-    }
-
-    /// With no children at all everything is answered with the policy's fallback.
-    pub(crate) fn standing_fallback(&self) -> Option<Frame> {
-        self.runners.is_empty().then(|| fallback_frame(self.setting.fallback)).flatten()
     }
 
     /// CONNECT, HELO, MAIL, DATA, UNKNOWN: everybody sees it, the first in the chain decides.
     fn joint(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
         let letter = exchange.letter;
-        let mut decided = None;
+        let (mut decided, mut doomed) = (None, None);
         for i in 0..self.runners.len() {
             let runner = &self.runners[i];
-            if runner.out || (letter == b'T' && runner.done && runner.failed.is_none()) {
+            if runner.out || letter == b'T' && runner.done && runner.failed.is_none() {
                 continue;
             }
-            // Once it is certain, the others may be spared.
-            let exact = exact && decided.is_none();
             if letter == b'T' && self.is_unconcerned(i) {
                 self.runners[i].done = true;
                 continue;
             }
-            let before = self.runners[i].mark();
-            let verdict = self.runners[i].ask(letter, &exchange.payload, &self.macros, exact)?;
-            if decided.is_some() && letter == b'T' && verdict == Verdict::Go && !self.runners[i].was_cut_off()
-            {
-                self.runners[i].back_to(before);
+            let runner = &mut self.runners[i];
+            let before = runner.tape.clone();
+            // Once it is certain, the others may be spared, also those behind one that fails after its answer.
+            let exact = exact && decided.is_none() && doomed.is_none();
+            let verdict = runner.ask(letter, &exchange.payload, &self.macros, exact)?;
+            doomed = doomed.or(runner.lost_since());
+            if decided.is_some() && letter == b'T' && verdict == Verdict::Go && !runner.tape.ends_here() {
+                runner.tape = before;
             }
-            let evaluation = self.runners[i].child.plan.evaluation;
             let leaves = match verdict {
                 Verdict::Refuse(frame) if b"CHU".contains(&letter) && frame.0 == b'd' => false,
-                Verdict::Refuse(frame) if !evaluation => {
+                Verdict::Refuse(frame) if !runner.child.plan.evaluation => {
                     decided = decided.or(Some(frame));
                     false
                 }
                 Verdict::Refuse(_) | Verdict::Accept | Verdict::Stopped => true,
                 _ => false,
             };
-            match letter {
-                b'C' | b'H' => self.runners[i].out |= leaves,
-                b'M' | b'T' => self.runners[i].done |= leaves,
-                _ => {}
-            }
+            runner.out |= leaves && b"CH".contains(&letter);
+            runner.done |= leaves && b"MT".contains(&letter);
         }
-        let Some(frame) = decided else { return self.tell_joint(exchange) };
+        let Some(frame) = either(decided, doomed, exchange) else { return self.told_joint(exchange) };
         match letter {
             b'C' | b'H' => {
                 self.gone = Some(frame.clone());
@@ -262,24 +213,81 @@ impl<'a> Model<'a> {
             b'M' | b'T' => self.refuse_message(&frame),
             _ => {}
         }
-        tell(exchange, &[frame], None)
+        exchange.told(&frame, None)
+    }
+
+    /// In order up to the first refusal, or all at once.
+    fn rcpt(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
+        let error = (b"rcpt_mailer".to_vec(), b"error".to_vec());
+        let rejected = self.setting.rejected && self.macros.get(b'R').contains(&error);
+        let (mut objection, mut doomed, mut spared, mut cut, mut shown) =
+            (None, None, false, false, Vec::new());
+        for (i, runner) in self.runners.iter_mut().enumerate() {
+            let hidden = rejected && !runner.wants_rejected();
+            if runner.out || runner.failed.is_none() && (runner.done || hidden) {
+                continue;
+            }
+            // Where one before has failed and refuses the message, the others may be spared; with any objection those
+            // for whom something is looked up first.
+            let exact = exact && !spared && (objection.is_none() || !runner.looks_up(b'R'));
+            shown.push(i);
+            let verdict = runner.ask(b'R', &exchange.payload, &self.macros, exact)?;
+            doomed = doomed.or(runner.lost_since());
+            spared |= doomed.is_some();
+            match verdict {
+                Verdict::Refuse(frame) if !runner.child.plan.evaluation => {
+                    runner.done |= frame.0 == b'd';
+                    spared |= runner.failed.is_some();
+                    objection = objection.or(Some(frame));
+                    if !self.setting.parallel {
+                        break;
+                    }
+                }
+                Verdict::Stopped => drop(shown.pop()),
+                Verdict::Refuse((b'd', _)) | Verdict::Accept => runner.done = true,
+                Verdict::Cut if !self.setting.parallel => return Ok(()),
+                Verdict::Cut => cut = true,
+                _ => {}
+            }
+        }
+        let objection = either(objection, doomed, exchange);
+        if cut && objection.is_none() {
+            return Ok(());
+        }
+        // Also those that another child refuses.
+        shown.into_iter().for_each(|i| self.runners[i].shown += 1);
+        if let Some(frame) = objection {
+            if frame.0 == b'd' {
+                self.refuse_message(&frame);
+            }
+            return exchange.told(&frame, None);
+        }
+        if !rejected {
+            self.message.recipients.push(strings(&exchange.payload).join(&0));
+        }
+        self.told_joint(exchange)
     }
 
     /// Nobody objected: accept when nobody is left, else continue.
-    pub(crate) fn tell_joint(&self, exchange: &Exchange) -> Result<(), String> {
+    fn told_joint(&mut self, exchange: &Exchange) -> Result<(), String> {
+        self.give_up_lost(exchange.letter, false)?;
         let in_message = b"MRT".contains(&exchange.letter);
-        let gone = |runner: &Runner<'_>| {
-            if runner.failed.is_some() { runner.mild() } else { runner.out || (in_message && runner.done) }
+        let gone = |runner: &Runner<'_>| match runner.failed {
+            Some(_) => runner.is_mild(),
+            None => runner.out || in_message && runner.done,
         };
-        let marks = self.setting.mark.is_some();
-        let (accept, go) = ((b'a', Vec::new()), (b'c', Vec::new()));
-        match !marks && self.runners.iter().all(gone) {
-            true => tell(exchange, &[accept], (exchange.letter == b'U').then_some(&go)),
-            false => tell(exchange, &[go], None),
-        }
+        let nobody = self.setting.mark.is_none() && self.runners.iter().all(gone);
+        let go = (nobody && exchange.letter == b'U').then(|| plain(b'c'));
+        exchange.told(&plain(if nobody { b'a' } else { b'c' }), go.as_ref())
     }
 
-    pub(crate) fn refuse_message(&mut self, frame: &Frame) {
+    /// A child that was shown no recipient of a message that has some has nothing to do with the message.
+    fn is_unconcerned(&self, i: usize) -> bool {
+        let runner = &self.runners[i];
+        runner.failed.is_none() && runner.shown == 0 && !self.message.recipients.is_empty()
+    }
+
+    fn refuse_message(&mut self, frame: &Frame) {
         self.over = Some(frame.clone());
         self.runners.iter_mut().for_each(|runner| runner.done = true);
     }
@@ -287,50 +295,77 @@ impl<'a> Model<'a> {
     /// The message ends without end of message.
     fn abort(&mut self) -> Result<(), String> {
         if self.open {
-            self.content(false, false)?;
+            self.run_content(false, false)?;
         }
         self.end();
         Ok(())
     }
 
     fn end(&mut self) {
-        self.open = false;
-        self.over = None;
+        (self.open, self.over) = (false, None);
         for runner in &mut self.runners {
             runner.done = true;
-            runner.next_seen();
+            runner.tape.settle();
         }
-        b"MRTLNBEU".iter().for_each(|letter| drop(self.macros.remove(letter)));
+        self.macros.forget(b"MRTLNBEU");
     }
 
-    pub(crate) fn is_postfix(&self) -> bool {
-        let mut macros = self.macros.get(&b'C').into_iter().flatten();
-        macros.any(|(name, value)| name == b"v" && value.starts_with(b"Postfix"))
+    fn is_postfix(&self) -> bool {
+        self.macros.get(b'C').iter().any(|(name, value)| name == b"v" && value.starts_with(b"Postfix"))
+    }
+
+    /// Counts what came; past a limit the message is a temporary failure, whatever the children say.
+    fn count(&mut self, letter: u8, size: usize) {
+        let more = match letter {
+            b'R' => [1, size, 0, 0, 0],
+            b'L' => [0, 0, 1, size - 2, 0],
+            b'B' | b'E' => [0, 0, 0, 0, size],
+            _ => return,
+        };
+        if self.over.is_some() || self.flooded {
+            return;
+        }
+        let bounds = &self.setting.bounds;
+        let most = [bounds.recipients, bounds.envelope_bytes, bounds.headers, bounds.header_bytes, None];
+        let mut hit = false;
+        for ((size, more), most) in self.sizes.iter_mut().zip(more).zip(most) {
+            *size += more;
+            hit |= more > 0 && past(most, *size);
+        }
+        if hit {
+            self.limit_hit();
+        }
+    }
+
+    fn limit_hit(&mut self) {
+        // The fallback of a child that has failed has decided already, when nobody before it can still object.
+        let first = self.runners.iter().find(|runner| match runner.failed {
+            Some(fallback) => fallback.frame().is_some() && !runner.child.plan.evaluation,
+            None => !runner.done,
+        });
+        let failed = first.is_some_and(|runner| runner.failed.is_some());
+        let alone = self.runners.is_empty() && self.setting.fallback.frame().is_some();
+        if failed || self.gone.is_some() || self.over.is_some() || alone {
+            return;
+        }
+        match self.content {
+            true => self.flooded = true,
+            false => self.refuse_message(&plain(b't')),
+        }
     }
 }
 
-/// Compares the final reply that the MTA got.
-pub(crate) fn tell(exchange: &Exchange, expected: &[Frame], also: Option<&Frame>) -> Result<(), String> {
-    let Some((letter, payload)) = exchange.reply.as_ref().and_then(|frames| frames.last()) else {
-        return Ok(());
-    };
-    let text = payload.strip_suffix(b"\0").unwrap_or(payload);
-    let is = |known: &Frame| {
-        known.0 == *letter && (known.1 == text || known.1 == SHUTDOWN && text.starts_with(SHUTDOWN))
-    };
-    if expected.iter().chain(also).any(is) {
-        return Ok(());
+/// Where one was given up after it had passed a command: nobody objects, or its fallback does, or who did before that.
+fn either(decided: Option<Frame>, doomed: Option<Frame>, exchange: &Exchange) -> Option<Frame> {
+    let told = exchange.reply.as_ref().and_then(|frames| frames.last()).map_or(0, |frame| frame.0);
+    match doomed {
+        Some(_) if b"ca".contains(&told) => None,
+        Some(fallback) if decided.is_none() && fallback.0 == told => Some(fallback),
+        Some(fallback) if exchange.told(&fallback, None).is_ok() => Some(fallback),
+        _ => decided,
     }
-    let expected: Vec<_> =
-        expected.iter().map(|frame| format!("'{}' {}", char::from(frame.0), show(&frame.1))).collect();
-    Err(format!(
-        "the MTA was told '{}' {}, must be {}",
-        char::from(*letter),
-        show(payload),
-        expected.join(" or ")
-    ))
 }
 
-fn bare(name: &[u8]) -> Text {
-    name.strip_prefix(b"{").and_then(|inner| inner.strip_suffix(b"}")).unwrap_or(name).to_vec()
+fn past(bound: Option<u64>, size: usize) -> bool {
+    bound.is_some_and(|bound| size as u64 > bound)
 }

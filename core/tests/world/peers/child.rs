@@ -3,15 +3,13 @@
 //! Like libmilter it does one command after another. What is legal toward it is checked where the session's bytes leave
 //! the session ([`Watch`]); what it saw is kept for the model.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::frames::{cut, encode, encode_lists, number, plain_connect};
 use crate::peers::mta::MS;
-use crate::plan::{End, JoinFault, Joined, Plan, Progress, Text, no_reply_bit};
-use crate::queue::strings;
-use crate::record::Seen;
+use crate::plan::{End, JoinFault, Joined, Macros, Plan, Progress, Text, no_reply_bit};
+use crate::record::{DEAD, Seen};
 
 /// Something that the child does at a time (milliseconds are added to when it became idle).
 enum Emit {
@@ -27,12 +25,15 @@ pub(crate) struct ChildEnd {
     pub(crate) joined: Option<Joined>,
     inbox: Text,
     progress: Progress,
-    macros: BTreeMap<u8, Rc<[(Text, Text)]>>,
+    macros: Macros,
     pub(crate) tape: Vec<Seen>,
     todo: VecDeque<(u64, Emit)>,
     /// It will never do anything again.
     pub(crate) dead: bool,
     negotiated: bool,
+    /// When it closes whatever it does, and that it has.
+    dies_at: Option<u64>,
+    pub(crate) died: bool,
     pub(crate) offer: Option<(u32, u32, u32)>,
 }
 
@@ -49,13 +50,25 @@ impl ChildEnd {
             joined: None,
             inbox: Vec::new(),
             progress,
-            macros: BTreeMap::new(),
+            macros: Macros::default(),
             tape: Vec::new(),
             todo: VecDeque::new(),
             dead: false,
             negotiated: false,
+            dies_at: None,
+            died: false,
             offer: None,
         }
+    }
+
+    /// Not all that was meant for it reached it.
+    pub(crate) fn missed_the_rest(&mut self) {
+        self.tape.push(Seen::note(DEAD, None));
+    }
+
+    /// The time between two reads.
+    pub(crate) fn pace(&self) -> u64 {
+        self.plan.pace * MS
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -64,6 +77,7 @@ impl ChildEnd {
 
     /// The connection is there.
     pub(crate) fn connected(&mut self, now: u64) {
+        self.dies_at = self.plan.dies.map(|ms| now + ms * MS);
         if self.plan.fault == Some(JoinFault::CloseAtOnce) {
             self.todo.push_back((now, Emit::Close));
         }
@@ -89,10 +103,17 @@ impl ChildEnd {
 
     /// When it does something next.
     pub(crate) fn due(&self) -> Option<u64> {
-        self.todo.front().filter(|_| !self.dead).map(|(at, _)| *at)
+        let next = self.todo.front().map(|(at, _)| *at);
+        next.into_iter().chain(self.dies_at).min().filter(|_| !self.dead)
     }
 
     pub(crate) fn act(&mut self, now: u64) -> Option<Out> {
+        if self.dies_at.is_some_and(|at| at <= now) {
+            self.todo.clear();
+            (self.dead, self.died) = (true, true);
+            self.tape.push(Seen::note(DEAD, None));
+            return Some(Out::Close);
+        }
         let (_, emit) = self.todo.pop_front()?;
         let out = match emit {
             Emit::Bytes(bytes) => Some(Out::Bytes { bytes, last: false }),
@@ -116,15 +137,7 @@ impl ChildEnd {
             let Some((letter, payload)) = cut(&mut self.inbox) else { return };
             match letter {
                 b'O' => self.negotiate(&payload, now),
-                b'D' => {
-                    let texts = if payload.len() > 1 { strings(&payload[1..]) } else { Vec::new() };
-                    let bare =
-                        |name: &[u8]| name.iter().copied().filter(|byte| !b"{}".contains(byte)).collect();
-                    let mut pairs: Vec<(Text, Text)> =
-                        texts.chunks(2).map(|pair| (bare(pair[0]), pair[1].to_vec())).collect();
-                    pairs.sort();
-                    self.macros.insert(payload[0], pairs.into());
-                }
+                b'D' => self.macros.set(&payload),
                 _ => self.command(letter, payload, now),
             }
         }
@@ -180,16 +193,8 @@ impl ChildEnd {
     fn command(&mut self, letter: u8, payload: Text, now: u64) {
         let place = self.progress.see(letter, payload.len());
         let payload = if letter == b'C' { plain_connect(&payload) } else { payload };
-        self.tape.push(Seen {
-            letter,
-            payload,
-            macros: self.macros.get(&letter).cloned().unwrap_or_default(),
-        });
-        // libmilter forgets the macros of later stages when one of these comes.
-        const ORDER: &[u8] = b"CHMRTNE";
-        if let Some(at) = ORDER.iter().position(|known| *known == letter).filter(|at| *at < 4) {
-            ORDER[at + 1..].iter().for_each(|later| drop(self.macros.remove(later)));
-        }
+        self.tape.push(Seen { letter, payload, macros: self.macros.get(letter), lost: None });
+        self.macros.came(letter);
         if b"AKQ".contains(&letter) {
             return;
         }

@@ -1,6 +1,6 @@
 //! What a child does: how it joins, what it answers to which command, which conditions hold for it.
 
-use super::{Frame, Place, Text};
+use super::{Bounds, Frame, Place, Text};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fallback {
@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Timeout,
     Protocol,
     Closed,
+    /// Something of our own was short: a temporary failure, whatever the fallback is.
+    Ours,
 }
 
 /// How a child's answer to one command ends.
@@ -62,6 +64,8 @@ pub(crate) struct Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JoinFault {
     Refused,
+    /// We have no descriptor left.
+    Exhausted,
     /// Connecting takes forever.
     Hang,
     CloseAtOnce,
@@ -75,10 +79,20 @@ pub(crate) enum JoinFault {
     HalfFrame,
 }
 
+impl Act {
+    /// Whether it is past the limits for one child's edits by itself.
+    pub(crate) fn is_past(&self, bounds: &Bounds) -> bool {
+        let counted = self.edits.iter().filter(|edit| !b"bp".contains(&edit.0)).count() as u64;
+        let bytes = self.edits.iter().map(|(_, payload)| payload.len() as u64).sum::<u64>();
+        bounds.edits.is_some_and(|most| counted > most) || bounds.edit_bytes.is_some_and(|most| bytes > most)
+    }
+}
+
 impl JoinFault {
     pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Refused | Self::Hang => Kind::Connect,
+            Self::Exhausted => Kind::Ours,
             Self::CloseAtOnce => Kind::Closed,
             Self::Stall | Self::HalfFrame => Kind::Timeout,
             Self::Garbage | Self::TooHigh | Self::TooMuch | Self::OtherReply => Kind::Protocol,
@@ -129,7 +143,15 @@ pub(crate) struct Plan {
     /// By kind of failure: connect, timeout, protocol, closed.
     pub(crate) fallbacks: [Fallback; 4],
     pub(crate) evaluation: bool,
+    /// It runs beside the others.
+    pub(crate) independent: bool,
+    /// It closes its connection so many milliseconds after it began, whatever it is doing.
+    pub(crate) dies: Option<u64>,
+    /// Milliseconds between two reads.
+    pub(crate) pace: u64,
     pub(crate) fault: Option<JoinFault>,
+    /// From which of its connections on; 0 is the first.
+    pub(crate) fault_from: usize,
     pub(crate) version: u32,
     pub(crate) actions: u32,
     pub(crate) protocol: u32,

@@ -1,10 +1,14 @@
 //! What the MTA and the children of one world do: plain data, made from a seed by `script`.
 
 mod child;
+mod macros;
 mod progress;
+mod verdict;
 
 pub(crate) use child::{Act, Condition, Effect, End, Fallback, JoinFault, Kind, Plan, Rule, Said};
+pub(crate) use macros::Macros;
 pub(crate) use progress::{Place, Progress};
+pub(crate) use verdict::{SHUTDOWN, Verdict, plain};
 
 use std::sync::Arc;
 
@@ -70,7 +74,9 @@ pub(crate) struct Bounds {
     /// Bodies past the memory limit may go through a file.
     pub(crate) no_files: bool,
     pub(crate) edits: Option<u64>,
+    pub(crate) edit_bytes: Option<u64>,
     pub(crate) macro_bytes: Option<u64>,
+    pub(crate) spill_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +96,8 @@ pub(crate) struct MtaPlan {
     pub(crate) polite: bool,
     /// Sends macros also for commands that it does not send.
     pub(crate) postfix: bool,
+    /// Its macros say that it is Postfix.
+    pub(crate) tells: bool,
 }
 
 /// Everything about one world but the order of things.
@@ -106,6 +114,11 @@ pub(crate) struct Scenario {
     pub(crate) bounds: Bounds,
     /// The whole machine is paused now and then, for minutes.
     pub(crate) pauses: bool,
+    /// Files of bodies are slow; each thing that they are asked for breaks them with so many percent.
+    pub(crate) files_slow: bool,
+    pub(crate) files_break: u64,
+    /// The configuration is read anew while the session runs.
+    pub(crate) reloads: bool,
     /// The process is told to stop, and nobody hurries.
     pub(crate) stops: bool,
 }

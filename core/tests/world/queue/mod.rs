@@ -5,8 +5,31 @@ use crate::plan::{Frame, Text};
 use crate::sendmail::SendmailHeader;
 use crate::show::show;
 
-/// One header: whether the MTA made it, its name, and everything behind the colon.
-pub(crate) type Header = (bool, Text, Text);
+/// One header.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Header {
+    pub(crate) name: Text,
+    /// Everything behind the colon.
+    pub(crate) raw: Text,
+    /// Which of those that came it is, whatever became of it: [`OWN`] for the MTA's, `None` for one that a child added.
+    origin: Option<usize>,
+    /// How often it was changed.
+    changes: usize,
+}
+
+/// The header that the MTA adds itself, which it shows to nobody.
+const OWN: Option<usize> = Some(0);
+
+impl Header {
+    fn new(origin: Option<usize>, name: &[u8], raw: Text) -> Self {
+        Self { name: name.to_vec(), raw, origin, changes: 0 }
+    }
+
+    /// Whether children are shown it.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.origin != OWN
+    }
+}
 
 /// A message as it lies in the MTA's queue.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,7 +52,7 @@ pub(crate) fn strings(payload: &[u8]) -> Vec<&[u8]> {
 impl Message {
     /// A message in an empty queue.
     pub(crate) fn of(sender: Text, postfix: bool) -> Self {
-        let headers = vec![(true, b"Received".to_vec(), b" by the MTA itself".to_vec())];
+        let headers = vec![Header::new(OWN, b"Received", b" by the MTA itself".to_vec())];
         let sendmail = (!postfix).then(SendmailHeader::new);
         Self { sender, headers, sendmail, ..Self::default() }
     }
@@ -39,7 +62,7 @@ impl Message {
         if let Some(header) = &mut self.sendmail {
             header.receive(name, &raw);
         }
-        self.headers.push((false, name.to_vec(), raw));
+        self.headers.push(Header::new(Some(self.headers.len()), name, raw));
     }
 
     /// Applies a child's edits with the MTA's rules. `lead`: values come with their leading space.
@@ -76,24 +99,31 @@ impl Message {
                     b'i' => header.insert(signed, &text(0), raw),
                     _ => header.change(signed, &text(0), (!text(1).is_empty()).then_some(raw)),
                 }
-                let shown = header.visible().into_iter().map(|(name, raw)| (false, name, raw));
+                let shown = header.visible().into_iter().map(|(name, raw)| Header::new(None, &name, raw));
                 self.headers.truncate(1);
                 self.headers.extend(shown);
                 continue;
             }
             match letter {
-                b'h' => self.headers.push((false, text(0), raw)),
-                b'i' => self.headers.insert(index.min(self.headers.len()), (false, text(0), raw)),
+                b'h' => self.headers.push(Header::new(None, &text(0), raw)),
+                b'i' => {
+                    let header = Header::new(None, &text(0), raw);
+                    self.headers.insert(index.min(self.headers.len()), header);
+                }
                 b'm' => {
-                    let named =
-                        |(_, header): &(usize, &Header)| !header.0 && header.1.eq_ignore_ascii_case(&text(0));
+                    let named = |(_, header): &(usize, &Header)| {
+                        header.is_shown() && header.name.eq_ignore_ascii_case(&text(0))
+                    };
                     let found =
                         self.headers.iter().enumerate().filter(named).nth(index.max(1) - 1).map(|(at, _)| at);
                     match (found, text(1).is_empty()) {
                         (Some(at), true) => drop(self.headers.remove(at)),
-                        (Some(at), false) => self.headers[at] = (false, text(0), raw),
+                        (Some(at), false) => {
+                            let header = &mut self.headers[at];
+                            (header.name, header.raw, header.changes) = (text(0), raw, header.changes + 1);
+                        }
                         (None, true) => {}
-                        (None, false) => self.headers.push((false, text(0), raw)),
+                        (None, false) => self.headers.push(Header::new(None, &text(0), raw)),
                     }
                 }
                 b'b' => {
@@ -111,14 +141,46 @@ impl Message {
         }
     }
 
+    /// Applies the edits of a child that was shown the message as it was `received`, whatever others have made of it since:
+    /// each finds its header by what it is, not by where it stands. New ones go behind what they stood behind.
+    pub(crate) fn apply_beside(&mut self, received: &Self, edits: &[Frame], lead: bool, actions: u32) {
+        let is_header = |edit: &&Frame| b"him".contains(&edit.0);
+        let mut edited = received.clone();
+        edited.apply(&edits.iter().filter(is_header).cloned().collect::<Vec<_>>(), lead, actions);
+        self.apply(&edits.iter().filter(|edit| !is_header(edit)).cloned().collect::<Vec<_>>(), lead, actions);
+        let same = |header: &Header, other: &Header| header.origin.is_some() && header.origin == other.origin;
+        self.headers.retain_mut(|header| {
+            let Some(version) = edited.headers.iter().find(|version| same(version, header)) else {
+                return header.origin.is_none();
+            };
+            if version.changes > 0 {
+                header.clone_from(version);
+            }
+            true
+        });
+        let last = edited.headers.iter().rposition(|header| header.origin.is_some()).unwrap_or(0);
+        let mut behind = 0;
+        for (place, header) in edited.headers.into_iter().enumerate() {
+            if header.origin.is_some() {
+                let at = self.headers.iter().position(|known| same(known, &header));
+                behind = at.map_or(behind, |at| at + 1);
+            } else if place > last {
+                self.headers.push(header);
+            } else {
+                self.headers.insert(behind, header);
+                behind += 1;
+            }
+        }
+    }
+
     /// What matters of a delivered message, to be compared.
-    pub(crate) fn delivered(&self) -> (Vec<Header>, Text, Text, Vec<Text>, Option<Text>) {
+    pub(crate) fn delivered(&self) -> (Vec<(Text, Text)>, Text, Text, Vec<Text>, Option<Text>) {
         let mut recipients = self.recipients.clone();
         recipients.sort();
         recipients.dedup();
         let headers = match &self.sendmail {
-            Some(header) => header.delivered().into_iter().map(|(name, raw)| (false, name, raw)).collect(),
-            None => self.headers.clone(),
+            Some(header) => header.delivered(),
+            None => self.headers.iter().map(|header| (header.name.clone(), header.raw.clone())).collect(),
         };
         (headers, self.body.concat(), self.sender.clone(), recipients, self.quarantine.clone())
     }
@@ -126,8 +188,8 @@ impl Message {
 
 pub(crate) fn differ(got: &Message, expected: &Message) -> String {
     let (got, expected) = (got.delivered(), expected.delivered());
-    let list = |headers: &[Header]| -> String {
-        headers.iter().map(|(_, name, raw)| format!("\n      {}:{}", show(name), show(raw))).collect()
+    let list = |headers: &[(Text, Text)]| -> String {
+        headers.iter().map(|(name, raw)| format!("\n      {}:{}", show(name), show(raw))).collect()
     };
     if got.0 != expected.0 {
         return format!("delivered headers:{}\n    must be:{}", list(&got.0), list(&expected.0));
@@ -135,7 +197,7 @@ pub(crate) fn differ(got: &Message, expected: &Message) -> String {
     if got.1 != expected.1 {
         return format!("delivered body {}, must be {}", show(&got.1), show(&expected.1));
     }
-    let envelope = |it: &(Vec<Header>, Text, Text, Vec<Text>, Option<Text>)| {
+    let envelope = |it: &(Vec<(Text, Text)>, Text, Text, Vec<Text>, Option<Text>)| {
         let recipients: Vec<_> = it.3.iter().map(|text| show(text)).collect();
         format!(
             "{} -> {} quarantine {:?}",

@@ -7,7 +7,7 @@ mod sessions;
 
 use std::sync::Arc;
 
-use crate::plan::{Bounds, Fallback, Scenario, Step, Text};
+use crate::plan::{Bounds, End, Fallback, JoinFault, Scenario, Step, Text};
 use crate::rng::Rng;
 
 /// How wild a scenario is.
@@ -17,6 +17,10 @@ pub(crate) enum Wildness {
     Tame,
     /// No children at all.
     Alone,
+    /// Children that answer nothing before end of message, behind an MTA that waits for nothing and begins anew.
+    Silent,
+    /// Bodies that have to be put away, and are often taken back.
+    Stored,
     Full,
 }
 
@@ -54,9 +58,11 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
     let count = match wildness {
         Wildness::Tame => 1,
         Wildness::Alone => 0,
+        Wildness::Silent => rng.between(1, 2),
+        Wildness::Stored => rng.between(2, 3),
         Wildness::Full => *rng.pick(&[0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4]),
     };
-    let children = (0..count).map(|_| Arc::new(child::child(rng, wildness, mta_version))).collect();
+    let mut children: Vec<_> = (0..count).map(|_| child::child(rng, wildness, mta_version)).collect();
     let fallback = *rng.pick(&FALLBACKS[..4]);
     let mark = (wildness == Wildness::Full && rng.chance(20)).then(|| text(*rng.pick(&["X-A", "X-Unseen"])));
     let parallel = rng.chance(30);
@@ -72,19 +78,58 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
         read_ahead: *rng.pick(&[Some(1), Some(4096), None]),
         ..Bounds::default()
     };
-    let bounds = if full && rng.chance(14) { tight(rng, bounds) } else { bounds };
+    let mut bounds = if full && rng.chance(14) { tight(rng, bounds) } else { bounds };
     let pauses = full && rng.chance(10);
     let stops = full && rng.chance(12);
     let mut mta = mta::mta(rng, wildness, mta_version);
     if bounds.macro_bytes.is_some() {
         swell(rng, &mut mta.steps);
     }
-    Scenario { mta, children, fallback, mark, parallel, bounds, pauses, stops }
+    if wildness == Wildness::Silent {
+        for child in &mut children {
+            (child.protocol, child.joins_after) = (NO_REPLY, rng.between(20, 400));
+            child.rules.retain(|rule| matches!(rule.act.end, End::Final(_)));
+            if child.fault.is_none() && rng.chance(40) {
+                (child.fault, child.fault_from) = (Some(JoinFault::Refused), 1);
+            }
+        }
+    }
+    if wildness == Wildness::Stored {
+        children[0].actions = 0x1ff;
+        bounds = Bounds { body_bytes: Some(rng.between(60, 90)), read_ahead: None, ..Bounds::default() };
+    }
+    let trial = children.iter().position(|child| child.evaluation).unwrap_or(children.len());
+    for child in &mut children[trial..] {
+        // One that stands behind a child in evaluation mode shows it its edits: not in order yet.
+        child.independent = false;
+    }
+    for child in children.iter_mut().filter(|child| child.independent && !mta.tells) {
+        // What Sendmail makes of headers that two have written beside each other, the model does not know.
+        child.actions &= !0x11;
+    }
+    let children = children.into_iter().map(Arc::new).collect();
+    let stored = wildness == Wildness::Stored;
+    let files_slow = stored || rng.chance(50);
+    let files_break = if (full || stored) && rng.chance(30) { 20 } else { 0 };
+    let reloads = rng.chance(20);
+    Scenario {
+        mta,
+        children,
+        fallback,
+        mark,
+        parallel,
+        bounds,
+        pauses,
+        files_slow,
+        files_break,
+        reloads,
+        stops,
+    }
 }
 
 /// One of the limits that a message can hit, low.
 fn tight(rng: &mut Rng, mut bounds: Bounds) -> Bounds {
-    match rng.below(14) {
+    match rng.below(17) {
         0 => bounds.recipients = Some(rng.between(1, 3)),
         1 => bounds.envelope_bytes = Some(rng.between(20, 90)),
         2 => bounds.headers = Some(rng.between(1, 5)),
@@ -92,6 +137,10 @@ fn tight(rng: &mut Rng, mut bounds: Bounds) -> Bounds {
         4 | 5 => (bounds.body_bytes, bounds.no_files) = (Some(rng.between(20, 200)), rng.chance(40)),
         6 | 7 => bounds.edits = Some(rng.between(1, 3)),
         8 => bounds.macro_bytes = Some(2000),
+        14 | 15 => bounds.edit_bytes = Some(rng.between(200, 2000)),
+        16 => {
+            (bounds.body_bytes, bounds.spill_bytes) = (Some(rng.between(60, 90)), Some(rng.between(50, 200)))
+        }
         // Small enough for a file, large enough for no chunk to be past it alone.
         _ => (bounds.body_bytes, bounds.read_ahead) = (Some(rng.between(60, 90)), None),
     }

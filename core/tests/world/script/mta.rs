@@ -35,7 +35,7 @@ pub(super) fn mta(rng: &mut Rng, wildness: Wildness, version: u32) -> MtaPlan {
     if full && rng.chance(25) {
         actions = *rng.pick(&[0x3f, 0xff, 0x0f, 0x17f, 0x1ee]);
     }
-    let (mut steps, postfix) = Writer::write(rng, full);
+    let (mut steps, postfix, tells) = Writer::write(rng, wildness);
     if full && rng.chance(2) {
         steps.truncate(rng.below(steps.len() as u64) as usize);
         steps.push(Step::Silence);
@@ -75,5 +75,6 @@ pub(super) fn mta(rng: &mut Rng, wildness: Wildness, version: u32) -> MtaPlan {
         lax: full && rng.chance(25),
         polite: rng.chance(60),
         postfix,
+        tells,
     }
 }

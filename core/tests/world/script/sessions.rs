@@ -1,12 +1,13 @@
 //! What the MTA says: connections, messages, bodies.
 
-use super::{NAMES, macro_names, repeated, string, text};
+use super::{NAMES, Wildness, macro_names, repeated, string, text};
 use crate::plan::{Step, Text};
 use crate::rng::Rng;
 
 pub(super) struct Writer<'a> {
     rng: &'a mut Rng,
     steps: Vec<Step>,
+    wildness: Wildness,
     full: bool,
     postfix: bool,
     says_postfix: bool,
@@ -16,14 +17,24 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// All that the MTA says, and whether it behaves as Postfix does.
-    pub(super) fn write(rng: &'a mut Rng, full: bool) -> (Vec<Step>, bool) {
+    /// All that the MTA says, whether it behaves as Postfix does, and whether it tells so.
+    pub(super) fn write(rng: &'a mut Rng, wildness: Wildness) -> (Vec<Step>, bool, bool) {
+        let full = wildness != Wildness::Tame && wildness != Wildness::Alone;
         let letters = Vec::new();
-        let mut writer =
-            Self { rng, steps: Vec::new(), full, postfix: false, says_postfix: false, letters, serial: 0 };
+        let mut writer = Self {
+            rng,
+            steps: Vec::new(),
+            wildness,
+            full,
+            postfix: false,
+            says_postfix: false,
+            letters,
+            serial: 0,
+        };
         writer.style();
         writer.sessions();
-        (writer.steps, writer.postfix)
+        let tells = writer.says_postfix && writer.letters.contains(&b'C');
+        (writer.steps, writer.postfix, tells)
     }
 
     fn style(&mut self) {
@@ -52,7 +63,8 @@ impl<'a> Writer<'a> {
     fn sessions(&mut self) {
         loop {
             self.session();
-            let last = !(self.full && self.rng.chance(5));
+            let last =
+                !(self.full && self.rng.chance(if self.wildness == Wildness::Silent { 60 } else { 5 }));
             if last {
                 break;
             }
@@ -178,7 +190,7 @@ impl<'a> Writer<'a> {
         self.send(b'E', data);
         let end = self.steps.len();
         // Some messages end in the middle.
-        if self.full && self.rng.chance(15) {
+        if self.full && self.rng.chance(if self.wildness == Wildness::Stored { 60 } else { 15 }) {
             let keep = self.rng.between(1, (end - start) as u64 - 1) as usize;
             self.steps.truncate(start + keep);
             let is_content =

@@ -3,10 +3,11 @@
 use millstream_core::event::TimerName;
 use millstream_core::machine::{Machine, Peer};
 
-use super::line::name;
+use super::line::{Line, name};
 use super::{SECOND, World};
 use crate::peers::mta::MS;
-use crate::plan::Bounds;
+use crate::plan::{Bounds, Kind};
+use crate::record::Lost;
 
 impl<M: Machine> World<M> {
     /// The whole machine stands still for a while, its peers do not.
@@ -81,6 +82,24 @@ impl<M: Machine> World<M> {
         }
     }
 
+    /// The session gives up a child that has closed its connection unasked, or for lack of room: with which command, only
+    /// the session knows.
+    pub(super) fn given_up(&mut self, child: usize, kind: Kind) {
+        let latest = self.mta_at.map_or(0, |at| 2 * at + 1);
+        let mut whens: Vec<usize> = self.unanswered.iter().map(|(_, number)| 2 * number).collect();
+        whens.push(latest);
+        whens.dedup();
+        let Some(line) = self.line_of(child) else { return };
+        let owed = line.watch.owes() || kind == Kind::Ours;
+        let each = whens.into_iter().flat_map(|when| [(when, false), (when, true)]);
+        line.lost = each.map(|(when, passed)| Lost { when, passed, owed, budget: false, kind }).collect();
+    }
+
+    fn line_of(&mut self, child: usize) -> Option<&mut Line> {
+        let is_it = |line: &&mut Line| line.peer.child_index().is_some_and(|it| usize::from(it.0) == child);
+        self.lines.iter_mut().rfind(is_it)
+    }
+
     /// The session says that a child's time is over: it must be, and the model is told with which command.
     pub(super) fn timed_out(&mut self, child: usize, timer: TimerName) {
         let Some(line) = self
@@ -100,9 +119,12 @@ impl<M: Machine> World<M> {
         };
         let offer = (SECOND, 0);
         let first = self.unanswered.iter().map(ends).min().unwrap_or(ends(&offer));
-        let number = match self.unanswered.iter().find(|command| ends(command) == self.now) {
-            Some((_, number)) if timer == TimerName::Budget => *number,
-            _ => self.unanswered.first().map(|(_, number)| *number).or(self.mta_at).unwrap_or(0),
+        let when = match self.unanswered.iter().find(|command| ends(command) == self.now) {
+            Some((_, number)) if timer == TimerName::Budget => 2 * number,
+            _ => self
+                .unanswered
+                .first()
+                .map_or(self.mta_at.map_or(0, |at| 2 * at + 1), |(_, number)| 2 * number),
         };
         let (legal, since) = match timer {
             TimerName::Connection => (true, 0),
@@ -111,12 +133,14 @@ impl<M: Machine> World<M> {
             TimerName::EndOfMessage => (line.watch.owes(), since + end * SECOND),
             _ => (true, first),
         };
-        let by = match timer {
-            TimerName::Budget => 1,
-            TimerName::Connection => 2,
-            _ => 0,
-        };
-        line.lost = Some((number, line.watch.owes(), by));
+        let kind = if timer == TimerName::Connection { Kind::Connect } else { Kind::Timeout };
+        line.lost = vec![Lost {
+            when,
+            passed: false,
+            owed: line.watch.owes(),
+            budget: timer == TimerName::Budget,
+            kind,
+        }];
         if self.now < self.grace {
             self.fail(format!("c{child} is given up within a second after a pause"));
         }

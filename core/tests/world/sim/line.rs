@@ -5,6 +5,7 @@ use millstream_core::machine::{Closure, IoKind, Peer};
 use crate::peers::child::ChildEnd;
 use crate::peers::child_watch::Watch;
 use crate::plan::Text;
+use crate::record::Lost;
 
 pub(super) struct Line {
     pub(super) peer: Peer,
@@ -29,9 +30,8 @@ pub(super) struct Line {
     pub(super) acquiring: Option<(u64, Option<IoKind>)>,
     /// When a byte last left the session for this peer, and when a whole frame of it last came.
     pub(super) quiet: [u64; 2],
-    /// The session gave it up because of time: with which command of the MTA, whether it owed a reply, and which
-    /// time it was.
-    pub(super) lost: Option<(usize, bool, u8)>,
+    /// The session gave it up: with which command of the MTA that may have been.
+    pub(super) lost: Vec<Lost>,
     pub(super) child: Option<ChildEnd>,
     pub(super) watch: Watch,
 }
@@ -55,7 +55,7 @@ impl Line {
             over: false,
             acquiring: None,
             quiet: [0; 2],
-            lost: None,
+            lost: Vec::new(),
             child,
             watch: Watch::new(),
         }

@@ -11,7 +11,7 @@ mod stray;
 mod transcript;
 mod wires;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use millstream_core::machine::{Answer, Closure, Input, IoError, IoKind, Machine, Peer, QueryId, Refusal};
@@ -66,7 +66,11 @@ pub(crate) struct World<M> {
     finished: bool,
     progress: Vec<Progress>,
     spills: HashMap<u32, Vec<u8>>,
-    spilled: Vec<Input>,
+    /// What the files of messages have done, with the time at which that is told.
+    spilled: VecDeque<(u64, Input)>,
+    broken_files: Vec<u32>,
+    /// The file of the message in hand has broken.
+    file_broke: bool,
     /// Look-ups under way, with the time of their answer.
     questions: Vec<(u64, QueryId, Answer)>,
     /// The number of the MTA's command that came last, and whether the MTA has named itself Postfix.
@@ -86,6 +90,7 @@ pub(crate) struct World<M> {
     /// With which commands of the MTA a message was over for its body.
     floods: Vec<usize>,
     coverage: Coverage,
+    policy: Option<Arc<dyn Policy>>,
     log: Option<Vec<Entry>>,
     error: Option<String>,
     ticks_at: (u64, u32),
@@ -100,7 +105,10 @@ impl<M: Machine> World<M> {
     ) -> Report {
         let mut rng = Rng::new(seed);
         let scenario = make_scenario(&mut rng);
-        let machine = make(Scripted::of(&scenario), Environment::default());
+        let policy = Scripted::of(&scenario);
+        // What is configured now, which a reload replaces; the session keeps what it began with.
+        let used = Arc::downgrade(&policy);
+        let machine = make(Arc::clone(&policy), Environment::default());
         let children = scenario.children.len();
         let mut world = Self {
             mta: MtaEnd::new(scenario.mta.clone()),
@@ -114,7 +122,9 @@ impl<M: Machine> World<M> {
             finished: false,
             progress: vec![Progress::default(); children],
             spills: HashMap::new(),
-            spilled: Vec::new(),
+            spilled: VecDeque::new(),
+            broken_files: Vec::new(),
+            file_broke: false,
             questions: Vec::new(),
             mta_at: None,
             postfix: false,
@@ -126,6 +136,7 @@ impl<M: Machine> World<M> {
             unread: None,
             floods: Vec::new(),
             coverage: Coverage::default(),
+            policy: Some(policy),
             log: with_transcript.then(Vec::new),
             error: None,
             ticks_at: (0, 0),
@@ -139,8 +150,14 @@ impl<M: Machine> World<M> {
         if world.error.is_none() {
             world.error = world.compare().err();
         }
+        world.policy = None;
         let transcript = world.transcript();
-        Report { error: world.error, coverage: world.coverage, transcript }
+        let (mut error, coverage) = (world.error, world.coverage);
+        drop(world.machine);
+        if error.is_none() && used.upgrade().is_some() {
+            error = Some("the policy is kept beyond the session".into());
+        }
+        Report { error, coverage, transcript }
     }
 
     fn play(&mut self) {
@@ -159,7 +176,11 @@ impl<M: Machine> World<M> {
             self.error = Some("no end in sight".into());
         }
         for at in 0..self.lines.len() {
+            let unwritten = self.pending(self.lines[at].peer) > 0;
             self.hang_up(at);
+            if let Some(child) = self.lines[at].child.as_mut().filter(|_| unwritten) {
+                child.missed_the_rest();
+            }
         }
     }
 
@@ -205,8 +226,8 @@ impl<M: Machine> World<M> {
         if let Some(due) = self.mta.due().filter(|_| !self.lines[0].over) {
             offer(due, Do::Mta, self.now);
         }
-        if !self.spilled.is_empty() {
-            offer(self.now, Do::Spill, self.now);
+        if let Some((due, _)) = self.spilled.front() {
+            offer(*due, Do::Spill, self.now);
         }
         for (at, (due, ..)) in self.questions.iter().enumerate() {
             offer(*due, Do::Answer(at), self.now);
@@ -232,6 +253,10 @@ impl<M: Machine> World<M> {
                 1 if self.scenario.stops => self.perform(Do::Stop),
                 _ => {}
             }
+        }
+        if self.scenario.reloads && self.policy.is_some() && self.rng.chance(2) {
+            self.note(b"", || "the configuration is read anew".into());
+            self.policy = None;
         }
         if self.rng.chance(3) && self.error.is_none() && !self.finished {
             self.stray();
@@ -268,6 +293,7 @@ impl<M: Machine> World<M> {
                     self.lines[at].over = true;
                     let error = IoError { kind, code: 111 };
                     let why = match self.rng.below(4) {
+                        _ if kind == IoKind::Exhausted => Refusal::Failed(error),
                         0 => Refusal::Down { error, since: Instant::from_nanos(self.now) },
                         1 => Refusal::Full,
                         _ => Refusal::Failed(error),
@@ -289,7 +315,11 @@ impl<M: Machine> World<M> {
                 self.lines[0].inward.extend_from_slice(&bytes);
             }
             Do::Spill => {
-                let input = self.spilled.remove(0);
+                let (_, input) = self.spilled.pop_front().unwrap();
+                if let Input::SpillFailed { file, .. } = &input {
+                    self.file_broke |= self.spills.contains_key(&file.0);
+                    self.note(b"", || "the file fails".into());
+                }
                 self.handle(input);
             }
             Do::Answer(at) => {

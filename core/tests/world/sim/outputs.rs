@@ -1,16 +1,24 @@
 //! What the session asks for, done as a runtime and a pool would do it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use millstream_core::event::{Event, Failure as EventFailure, LimitName, MessageEnd};
-use millstream_core::machine::{Answer, Input, IoKind, Machine, Output, Peer, QueryId, Question};
+use millstream_core::event::{Event, Failure, LimitName, MessageEnd};
+use millstream_core::machine::{
+    Answer, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, SpillId,
+};
 use millstream_core::policy::Endpoint;
 use millstream_core::time::Instant;
+use millstream_core::wire::Fault;
 
 use super::line::{Line, name};
 use super::{SECOND, World};
 use crate::peers::child::ChildEnd;
 use crate::peers::mta::MS;
-use crate::plan::{Effect, JoinFault, Reads, Said};
+use crate::plan::{Effect, JoinFault, Kind, Plan, Reads, Rule, Said};
+
+/// The most that keeping one edit costs besides its bytes.
+const EDIT: u64 = 256;
 
 impl<M: Machine> World<M> {
     /// The only door into the session; then everything that it asks for is done.
@@ -64,34 +72,85 @@ impl<M: Machine> World<M> {
                 let stored = self.spills.entry(file.0).or_default();
                 data.iter().for_each(|bytes| stored.extend_from_slice(bytes));
                 let length = stored.len() as u64;
-                self.spilled.push(Input::SpillAppended { file, length });
+                self.file_does(file, Input::SpillAppended { file, length });
             }
             Output::SpillRead { file, offset, length } => {
                 let stored = &self.spills[&file.0];
                 let data = Bytes::copy_from_slice(&stored[offset as usize..offset as usize + length]);
-                self.spilled.push(Input::SpillRead { file, offset, data });
+                self.file_does(file, Input::SpillRead { file, offset, data });
             }
             Output::SpillDrop { file } => drop(self.spills.remove(&file.0)),
             Output::Event(event) => match event {
                 Event::Message(report) => {
                     self.note(b"", || format!("S: message {:?}", report.end));
-                    let body = [LimitName::BodyBytes, LimitName::SpillBytes].map(MessageEnd::OverLimit);
-                    if body.contains(&report.end) {
-                        self.floods.extend(self.mta_at);
-                    }
+                    self.message_ended(&report.end);
                 }
                 Event::Negotiated { .. } => {}
                 event => {
                     self.note(b"", || format!("S: {event:?}"));
-                    if let Event::ChildFailed {
-                        child, failure: EventFailure::Timeout { timer, .. }, ..
-                    } = event
-                    {
-                        self.timed_out(usize::from(child.0), timer);
+                    if let Event::ChildFailed { child, failure, .. } = event {
+                        self.failed(usize::from(child.0), &failure);
                     }
                 }
             },
-            Output::Finished | Output::Wait(_) => {}
+            // Nothing is kept or remembered beyond a session here.
+            _ => {}
+        }
+    }
+
+    /// The session says how a message ended.
+    fn message_ended(&mut self, end: &MessageEnd) {
+        let body = [LimitName::BodyBytes, LimitName::SpillBytes, LimitName::SpillFile];
+        if body.map(MessageEnd::OverLimit).contains(end) {
+            self.floods.extend(self.mta_at);
+        }
+        let broken = std::mem::take(&mut self.file_broke);
+        if *end == MessageEnd::OverLimit(LimitName::SpillFile) && !broken {
+            self.fail("no file has failed".into());
+        }
+        if broken && matches!(end, MessageEnd::Answered(verdict) if verdict.delivers()) {
+            self.fail("delivered although its file has failed".into());
+        }
+    }
+
+    /// A file is asked for something. Files are slow, and may break; a broken one does nothing any more.
+    fn file_does(&mut self, file: SpillId, done: Input) {
+        let broken = self.broken_files.contains(&file.0) || self.rng.chance(self.scenario.files_break);
+        if broken {
+            self.broken_files.push(file.0);
+        }
+        let error = IoError { kind: IoKind::NoSpace, code: 28 };
+        let input = if broken { Input::SpillFailed { file, error } } else { done };
+        let slow = if self.scenario.files_slow && self.rng.chance(50) { self.rng.below(800) * MS } else { 0 };
+        let after = self.spilled.back().map_or(0, |(due, _)| *due);
+        self.spilled.push_back((after.max(self.now + slow), input));
+    }
+
+    /// The session says that a child has failed: where only timing knows whether and when, that is noted for the model.
+    fn failed(&mut self, child: usize, failure: &Failure) {
+        match failure {
+            Failure::Timeout { timer, .. } => self.timed_out(child, *timer),
+            Failure::Closed(_) => {
+                let own = |line: &&Line| line.peer.child_index().is_some_and(|it| usize::from(it.0) == child);
+                let line = self.lines.iter().rfind(own);
+                if line.and_then(|line| line.child.as_ref()).is_some_and(|child| child.died) {
+                    self.given_up(child, Kind::Closed);
+                }
+            }
+            Failure::Protocol(fault) if matches!(**fault, Fault::TooMuch { .. }) => {
+                let Some(most) = self.scenario.bounds.edit_bytes else { return };
+                let sizes = |plan: &Arc<Plan>| {
+                    let size = |rule: &Rule| {
+                        rule.act.edits.iter().map(|(_, payload)| payload.len() as u64 + EDIT).sum::<u64>()
+                    };
+                    plan.rules.iter().map(size).max().unwrap_or(0)
+                };
+                if self.scenario.children.iter().map(sizes).sum::<u64>() <= most {
+                    self.fail(format!("c{child} is given up for edits that are within the limits"));
+                }
+                self.given_up(child, Kind::Ours);
+            }
+            _ => {}
         }
     }
 
@@ -145,15 +204,25 @@ impl<M: Machine> World<M> {
             let [actions, protocol] = [offer.actions.0, offer.protocol.0];
             format!("S: acquire {} offering {} {actions:#x} {protocol:#x}", name(peer), offer.version)
         });
-        let plan = self.scenario.children[index].clone();
-        let failure = (plan.fault == Some(JoinFault::Refused)).then(|| {
-            *self.rng.pick(&[
-                IoKind::Refused,
-                IoKind::NotFound,
-                IoKind::Denied,
-                IoKind::Unreachable,
-                IoKind::TimedOut,
-            ])
+        let mut plan = self.scenario.children[index].clone();
+        if usize::from(peer.generation) < plan.fault_from {
+            plan = Arc::new(Plan { fault: None, ..Plan::clone(&plan) });
+        }
+        let refused = plan.fault == Some(JoinFault::Refused);
+        let exhausted = (plan.fault == Some(JoinFault::Exhausted)).then_some(IoKind::Exhausted);
+        let failure = exhausted.or_else(|| {
+            refused.then(|| {
+                *self.rng.pick(&[
+                    IoKind::Busy,
+                    IoKind::NameNotFound,
+                    IoKind::Other,
+                    IoKind::Refused,
+                    IoKind::NotFound,
+                    IoKind::Denied,
+                    IoKind::Unreachable,
+                    IoKind::TimedOut,
+                ])
+            })
         });
         let when = match plan.fault {
             Some(JoinFault::Hang) => u64::MAX,

@@ -56,6 +56,10 @@ impl Policy for Scripted {
         in_core(self.fallback)
     }
 
+    fn independent(&self, child: ChildIndex) -> bool {
+        self.plans[usize::from(child.0)].independent
+    }
+
     fn recipients(&self) -> Recipients {
         if self.parallel { Recipients::Parallel } else { Recipients::InOrder }
     }
@@ -124,8 +128,9 @@ fn limits(bounds: &Bounds) -> Limits {
         headers: size(bounds.headers, usual.headers),
         header_bytes: size(bounds.header_bytes, usual.header_bytes),
         body_bytes: size(bounds.body_bytes, usual.body_bytes),
-        spill_bytes: if bounds.no_files { 0 } else { usual.spill_bytes },
+        spill_bytes: if bounds.no_files { 0 } else { bounds.spill_bytes.unwrap_or(usual.spill_bytes) },
         edits: size(bounds.edits, usual.edits),
+        edit_bytes: size(bounds.edit_bytes, usual.edit_bytes),
         macro_bytes: size(bounds.macro_bytes, usual.macro_bytes),
         ..usual
     }

@@ -5,6 +5,7 @@ use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine};
 use super::World;
 use super::line::name;
 use crate::frames::cut;
+use crate::peers::child::ChildEnd;
 use crate::peers::mta::MS;
 use crate::plan::{Reads, Text};
 
@@ -196,6 +197,9 @@ impl<M: Machine> World<M> {
         let bytes: Text = self.lines[at].outward.drain(..n).collect();
         let pace = match self.scenario.mta.reads {
             Reads::Slow(ms) if at == 0 => ms * MS,
+            _ if self.lines[at].child.as_ref().is_some_and(|child| child.pace() > 0) => {
+                self.lines[at].child.as_ref().map_or(0, ChildEnd::pace)
+            }
             _ => self.latency(),
         };
         self.lines[at].ready[2] = self.now + pace;

@@ -1,0 +1,103 @@
+//! What happened in a world, as the model takes it: what the MTA said and was told, and what each child saw.
+
+mod tape;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::plan::{Bounds, Fallback, Frame, Joined, Kind, Plan, SHUTDOWN, Text};
+use crate::show::show;
+pub(crate) use tape::Tape;
+
+/// A command of the MTA and what it was told.
+pub(crate) struct Exchange {
+    pub(crate) letter: u8,
+    pub(crate) payload: Text,
+    /// Not sent, because the session asked the MTA not to.
+    pub(crate) suppressed: bool,
+    pub(crate) owed: bool,
+    /// Edits, then the final reply; `None` when the connection ended before.
+    pub(crate) reply: Option<Vec<Frame>>,
+}
+
+/// What the policy and the MTA's offer say.
+pub(crate) struct Setting {
+    pub(crate) fallback: Fallback,
+    /// The header that marks mail which a child did not see.
+    pub(crate) mark: Option<Text>,
+    /// All children are shown a recipient at once.
+    pub(crate) parallel: bool,
+    /// Header values come with their leading space.
+    pub(crate) lead: bool,
+    /// What the MTA can do: edits, and hold a message.
+    pub(crate) actions: u32,
+    /// The MTA shows recipients that it has refused itself.
+    pub(crate) rejected: bool,
+    /// The ends of messages at which the session says that too much body was held, or its file failed. When that is so is a
+    /// matter of timing; that it can be so is checked by the world.
+    pub(crate) body_floods: Vec<usize>,
+    pub(crate) bounds: Bounds,
+}
+
+/// A child as the model knows it.
+pub(crate) struct Child {
+    pub(crate) plan: Arc<Plan>,
+    /// What it negotiated; `None` when it never came that far.
+    pub(crate) joined: Option<Joined>,
+    pub(crate) tape: Vec<Seen>,
+}
+
+/// A command that a child saw, with the macros that it knew for that command then, sorted.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    pub(crate) letter: u8,
+    pub(crate) payload: Text,
+    pub(crate) macros: Rc<[(Text, Text)]>,
+    /// With the letter [`LOST`].
+    pub(crate) lost: Option<Lost>,
+}
+
+/// The session gave a child up for a reason that only timing knows; the world checks that it had this reason.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lost {
+    /// With which command of the MTA, times two; one more when that was answered already.
+    pub(crate) when: usize,
+    /// It had passed that command before, while others had not.
+    pub(crate) passed: bool,
+    /// The child owed a reply.
+    pub(crate) owed: bool,
+    /// It was the time for the answer that was over, not the child's own.
+    pub(crate) budget: bool,
+    pub(crate) kind: Kind,
+}
+
+/// The world's own notes on a tape: the session gave this connection up; from here on the child read nothing any more.
+pub(crate) const LOST: u8 = b'!';
+pub(crate) const DEAD: u8 = b'~';
+
+impl Seen {
+    /// A note of the world's.
+    pub(crate) fn note(letter: u8, lost: Option<Lost>) -> Self {
+        Self { letter, payload: Text::new(), macros: Rc::default(), lost }
+    }
+}
+
+impl Exchange {
+    /// Compares the final reply that the MTA got.
+    pub(crate) fn told(&self, expected: &Frame, also: Option<&Frame>) -> Result<(), String> {
+        let Some((letter, payload)) = self.reply.as_ref().and_then(|frames| frames.last()) else {
+            return Ok(());
+        };
+        let text = payload.strip_suffix(b"\0").unwrap_or(payload);
+        let is = |known: &Frame| {
+            known.0 == *letter && (known.1 == text || known.1 == SHUTDOWN && text.starts_with(SHUTDOWN))
+        };
+        if is(expected) || also.is_some_and(is) {
+            return Ok(());
+        }
+        let frame = |(letter, text): &Frame| format!("'{}' {}", char::from(*letter), show(text));
+        let also = also.map_or(String::new(), |also| format!(" or {}", frame(also)));
+        let told = frame(&(*letter, payload.clone()));
+        Err(format!("the MTA was told {told}, must be {}{also}", frame(expected)))
+    }
+}
