@@ -339,6 +339,14 @@ pub enum Event {
         /// The recipient in question, at RCPT.
         recipient: Option<Arc<[u8]>>,
     },
+    /// An independent child has changed headers that another before it in the chain has changed, too. Its own changes
+    /// hold.
+    EditsOverlap {
+        /// Whose changes hold.
+        name: Arc<str>,
+        /// How many headers.
+        headers: usize,
+    },
     /// An edit was not applied.
     EditIgnored {
         /// Whose.

@@ -17,7 +17,7 @@ pub(crate) fn level(event: &Event) -> LogLevel {
         Event::Answered { .. } => LogLevel::INFO,
         Event::EditIgnored { .. } => LogLevel::WARNING,
         Event::ChildFailed { .. } | Event::MtaFailed { .. } | Event::SpillFailed { .. } => LogLevel::ERROR,
-        Event::Message(_) => LogLevel::MESSAGE,
+        Event::Message(_) | Event::EditsOverlap { .. } => LogLevel::MESSAGE,
     }
 }
 
@@ -46,6 +46,11 @@ pub(crate) fn event(session: SessionId, event: &Event) -> String {
                 recipient.as_deref().map_or(String::new(), |text| format!(" {}", printable(text)));
             format!("[session][{stage}]{recipient} {}{by}", self::verdict(verdict))
         }
+        Event::EditsOverlap { name, headers } => format!(
+            "[milter][overlap] {name}: has changed {} that an independent milter before it has changed, too; those of \
+             {name} hold",
+            crate::count(*headers, "header")
+        ),
         Event::EditIgnored { name, edit, reason } => format!("[milter][ignored] {name}: {edit}: {reason}"),
         Event::SpillFailed { error } => {
             format!(

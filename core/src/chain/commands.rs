@@ -77,6 +77,14 @@ impl Session {
     }
 
     fn macros_came(&mut self, letter: u8, pairs: &[u8]) {
+        let mut own = None;
+        if self.asks_version && letter == Stage::Helo.letter() {
+            // The children did not ask for it, and would not be sent it by the MTA itself.
+            let (version, theirs) = crate::wire::take_macro(pairs, b"v");
+            self.told_kind = version.map(MtaKind::of_version);
+            own = Some(theirs);
+        }
+        let pairs = own.as_deref().unwrap_or(pairs);
         if self.macros.bytes() + pairs.len() <= self.policy.limits().macro_bytes {
             self.macros.set(letter, pairs);
         } else {
@@ -87,7 +95,7 @@ impl Session {
     fn begin_transaction(&mut self, payload: &[u8]) {
         let sender = Bytes::copy_from_slice(first_string(payload));
         let leading_space = self.answer.protocol.has(Protocol::HEADER_LEADING_SPACE);
-        let rules = MtaKind::of(&self.macros).header_rules();
+        let rules = self.mta_kind().header_rules();
         let content = Content::new(leading_space).with_rules(rules);
         let mut transaction = Box::new(Transaction::new(sender, self.now(), content));
         transaction.envelope_bytes = payload.len();

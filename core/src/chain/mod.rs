@@ -74,6 +74,9 @@ pub struct Session {
     /// What the MTA was answered.
     answer: Negotiation,
     macros: Macros,
+    /// The MTA was asked for its version for our own sake, and what it said.
+    asks_version: bool,
+    told_kind: Option<MtaKind>,
     client: Option<Box<ConnectInfo>>,
     /// The payloads of CONNECT and HELO.
     connect: Option<Bytes>,
@@ -141,6 +144,8 @@ impl Session {
             offer: Negotiation::default(),
             answer: Negotiation::default(),
             macros: Macros::default(),
+            asks_version: false,
+            told_kind: None,
             client: None,
             connect: None,
             helo: None,
@@ -172,9 +177,14 @@ impl Session {
         self.clock.now()
     }
 
+    /// Which MTA this is, as far as it has said.
+    fn mta_kind(&self) -> MtaKind {
+        self.told_kind.unwrap_or_else(|| MtaKind::of(&self.macros))
+    }
+
     /// The MTA begins to wait for the answer to the command of `stage`.
     fn begin_budget(&mut self, stage: Stage) {
-        let limit = MtaKind::of(&self.macros).budget(stage, self.policy.limits());
+        let limit = self.mta_kind().budget(stage, self.policy.limits());
         self.budget = Some((self.now() + limit, limit));
     }
 

@@ -20,7 +20,11 @@ pub(super) enum MtaKind {
 
 impl MtaKind {
     pub(super) fn of(macros: &Macros) -> Self {
-        let version = macros.value(b"v").unwrap_or_default();
+        Self::of_version(macros.value(b"v").unwrap_or_default())
+    }
+
+    /// The MTA that says this of itself.
+    pub(super) fn of_version(version: &[u8]) -> Self {
         let names_postfix = version.windows(7).any(|word| word.eq_ignore_ascii_case(b"postfix"));
         if names_postfix { Self::Postfix } else { Self::Other }
     }

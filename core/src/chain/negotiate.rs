@@ -55,6 +55,7 @@ impl Session {
             return;
         }
         self.budget = None;
+        self.asks_version = self.offered.actions.has(Actions::MACRO_LISTS) && self.wants_version();
         self.answer = self.joint_answer();
         if self.filter.negotiate(&self.answer).is_err() {
             return self.finish();
@@ -137,19 +138,26 @@ impl Session {
         }
     }
 
+    /// Whether the MTA has to be asked which one it is: `v` tells, and its time limits and rules for headers with it.
+    /// Sendmail sends that only when asked, Postfix with CONNECT unless the administrator has other macros there. Asked
+    /// with HELO: hardly anybody has macros of his own there, which a list would replace.
+    fn wants_version(&self) -> bool {
+        let terms = || self.children.iter().filter_map(Child::terms);
+        let lists = |stage| terms().filter_map(move |terms| terms.macro_list(stage));
+        // What is listed for CONNECT is asked for together with `v`.
+        lists(Stage::Connect).next().is_none() && !lists(Stage::Helo).flat_map(names).any(|name| name == b"v")
+    }
+
     /// For each stage that a child has listed: the names that any child listed, and the MTA's defaults.
     fn joint_macro_lists(&self) -> Vec<(Stage, Bytes)> {
         let mut lists = Vec::new();
         for fact in STAGES.iter().filter(|fact| fact.macro_list.is_some()) {
             let stage = fact.stage;
             let asked = || self.children.iter().filter_map(|child| child.terms()?.macro_list(stage));
-            // Which MTA it is, its time limits and its rules for headers say `v`, which Sendmail sends only when asked.
-            // Asked with HELO: hardly anybody has macros of his own there, which a list would replace.
-            let version = match (stage, &lists[..]) {
-                (Stage::Helo, []) => Some(&b"v"[..]),
-                _ if asked().next().is_none() => continue,
-                _ => None,
-            };
+            let version = (stage == Stage::Helo && self.asks_version).then_some(&b"v"[..]);
+            if version.is_none() && asked().next().is_none() {
+                continue;
+            }
             let listed = DEFAULT_MACROS.iter().filter(|(listed, _)| *listed == stage);
             let defaults = listed.map(|(_, list)| *list).chain(version);
             let mut joint: Vec<u8> = Vec::new();

@@ -149,7 +149,7 @@ impl Session {
         child.quarantined = quarantined;
         self.commit_finished();
         // Postfix asks no further milter once one has quarantined a message, Sendmail does.
-        if quarantined && MtaKind::of(&self.macros) == MtaKind::Postfix {
+        if quarantined && self.mta_kind() == MtaKind::Postfix {
             self.overrule_behind(index);
         }
         if self.children[index].decisive().is_some() {
@@ -161,7 +161,10 @@ impl Session {
     pub(super) fn commit_finished(&mut self) {
         for index in 0..self.children.len() {
             let child = &mut self.children[index];
-            if matches!(child.part, Part::In(_)) && !child.evaluation {
+            // One on trial that has not begun is shown what those before it have made of the message, and no more.
+            if let Part::In(cursor) = &child.part
+                && (!child.evaluation || cursor.view.is_none())
+            {
                 return;
             }
             let Some(finished) = child.uncommitted.take() else { continue };
@@ -177,14 +180,13 @@ impl Session {
                 *edits = committed.applied;
             }
             let name = self.name(index);
-            let edit = "change to the message";
             if committed.applied < asked {
+                let edit = "change to the message";
                 let reason = "the milter has not negotiated the right to it";
                 self.event(Event::EditIgnored { name: name.clone(), edit, reason });
             }
             if committed.overlaps > 0 {
-                let reason = "a milter before it has changed the same header; the later one holds";
-                self.event(Event::EditIgnored { name, edit: "independence", reason });
+                self.event(Event::EditsOverlap { name, headers: committed.overlaps });
             }
         }
     }

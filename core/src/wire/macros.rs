@@ -88,6 +88,24 @@ pub fn pairs(mut set: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// The value of the macro `name` in a set, and the set without it.
+#[must_use]
+pub fn take_macro<'a>(set: &'a [u8], name: &[u8]) -> (Option<&'a [u8]>, Vec<u8>) {
+    let mut taken = None;
+    let mut rest = Vec::with_capacity(set.len());
+    for (known, value) in pairs(set) {
+        if bare(known) == name {
+            taken = Some(value);
+        } else {
+            for text in [known, value] {
+                rest.extend_from_slice(text);
+                rest.push(0);
+            }
+        }
+    }
+    (taken, rest)
+}
+
 /// A macro name without its braces.
 #[must_use]
 pub fn bare(name: &[u8]) -> &[u8] {

@@ -23,6 +23,6 @@ pub use decoder::Decoder;
 pub use error::{Culprit, Fault, Letter, WireError};
 pub use facts::{Actions, CHUNK_SIZE, HEAD, Protocol, Stage, VERSION_MAX, VERSION_MIN};
 pub use frame::Frame;
-pub use macros::{Macros, bare, encode_macros, pairs};
+pub use macros::{Macros, bare, encode_macros, pairs, take_macro};
 pub use negotiation::{Negotiation, names};
 pub use reply::{Edit, Final, Reply};

@@ -128,8 +128,8 @@ struct Child {
     behaviour: Behaviour,
     decoder: Decoder,
     seen: Vec<(char, Bytes)>,
-    /// The macros that came with MAIL.
-    macros: Vec<(String, String)>,
+    /// The macros that came, with the letter of their command.
+    macros: Vec<(u8, String, String)>,
 }
 
 /// What a pool knows, and what it was asked.
@@ -332,7 +332,13 @@ impl World {
 
     /// The macros that a child was sent for MAIL.
     pub(crate) fn macros(&self, child: usize) -> Vec<(String, String)> {
-        self.children[child].macros.clone()
+        self.macros_for(child, b'M')
+    }
+
+    /// The macros that a child was sent for a command.
+    pub(crate) fn macros_for(&self, child: usize, letter: u8) -> Vec<(String, String)> {
+        let sent = self.children[child].macros.iter().filter(|(of, ..)| *of == letter);
+        sent.map(|(_, name, value)| (name.clone(), value.clone())).collect()
     }
 
     /// What the MTA was told since this was last asked, as letters.
@@ -478,10 +484,10 @@ impl Child {
                 Reply::Negotiate(answer).encode(&mut out);
                 continue;
             }
-            if letter == b'D' && payload.first() == Some(&b'M') {
+            if letter == b'D' {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                 let pairs = millstream_core::wire::pairs(&payload[1..]);
-                self.macros.extend(pairs.map(|(name, value)| (text(name), text(value))));
+                self.macros.extend(pairs.map(|(name, value)| (payload[0], text(name), text(value))));
             }
             if letter != b'D' {
                 self.seen.push((char::from(letter), payload.clone()));

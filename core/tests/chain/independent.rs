@@ -137,8 +137,9 @@ fn of_two_independent_writers_of_one_header_the_later_in_the_chain_has_its_way_a
             matches!(&told[..], [Edit::ChangeHeader(1, _, value)] if value.ends_with(b"of the last")),
             "{told:?}"
         );
-        let ignored = world.events.iter().filter(|event| matches!(event, Event::EditIgnored { .. })).count();
-        assert_eq!(ignored, 1, "{:?}", world.events);
+        let overlap =
+            |event: &&Event| matches!(event, Event::EditsOverlap { headers: 1, name } if &**name == "child2");
+        assert_eq!(world.events.iter().filter(overlap).count(), 1, "{:?}", world.events);
     }
 }
 
@@ -150,4 +151,22 @@ fn the_first_objection_in_chain_order_is_the_answer_whoever_is_first() {
     world.reply(0, &Reply::Final(Final::Continue));
     world.reply(1, &Reply::Final(Final::Reject));
     assert_eq!(world.told_letters(), "r");
+}
+
+/// It stands before the independent one, and is shown what those before it have made of the message.
+#[test]
+fn a_child_on_trial_is_not_shown_the_edits_of_an_independent_one_behind_it() {
+    let mut policy = policy(3);
+    policy.independent = vec![2];
+    policy.children[1].evaluation_mode = true;
+    let mut world = World::new(policy, &[silent_at_end; 3].map(|child| child as crate::driver::Behaviour));
+    world = world.begin("Postfix 3.7");
+    world.message();
+    world.end();
+    finish(&mut world, 2, &[Edit::ReplaceBody(Bytes::from_static(b"of the last"))]);
+    finish(&mut world, 0, &[]);
+    assert_eq!(world.body_seen(1), b"body\r\n");
+    world.told.clear();
+    finish(&mut world, 1, &[]);
+    assert_eq!(world.told_letters(), "bc");
 }

@@ -163,8 +163,10 @@ fn a_version_that_comes_with_helo_counts() {
         let mut world = World::new(policy, &[silent_at_mail]);
         world.send(&Command::Negotiate(offer(Actions::ALL)));
         world.raw(b'C', b"client.test\0U");
-        world.raw(b'D', format!("Hv\0{version}\0").as_bytes());
+        world.raw(b'D', format!("H{{tls_version}}\0TLSv1.3\0v\0{version}\0").as_bytes());
         world.raw(b'H', b"client.test\0");
+        let theirs = [("{tls_version}".to_owned(), "TLSv1.3".to_owned())];
+        assert_eq!(world.macros_for(0, b'H'), theirs, "no child asked for the version");
         world.mail();
         world.told.clear();
         world.wait(Duration::from_secs(limit) - Duration::from_millis(1));

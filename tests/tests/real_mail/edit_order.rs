@@ -166,9 +166,9 @@ fn x_a_in(line: &str) -> Vec<&str> {
 /// The children whose change of a header was put in the place of another's.
 fn conflicts(log: &str) -> Vec<&str> {
     log.lines()
-        .filter(|line| line.contains("has changed the same header; the later one holds"))
+        .filter(|line| line.contains("that an independent milter before it has changed, too"))
         .map(|line| {
-            let (_, rest) = line.split_once("[milter][ignored] ").expect("it is told of a milter");
+            let (_, rest) = line.split_once("[milter][overlap] ").expect("it is told of a milter");
             rest.split(':').next().unwrap_or_default()
         })
         .collect()
