@@ -1,5 +1,6 @@
 //! What a configuration may say and hardly means: told at each load, with its place.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -90,11 +91,18 @@ impl Configuration {
     /// What will hardly do what is meant, milter by milter in their order.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
-        let enabled: Vec<_> = self.milters.iter().filter(|milter| milter.enabled).collect();
         let mut warnings = Vec::new();
-        for (at, milter) in enabled.iter().enumerate() {
-            warnings.extend(same_socket(milter, &enabled[..at]));
-            warnings.extend(socket_twice(milter));
+        let mut taken: HashMap<ConnectionSpec, usize> = HashMap::new();
+        for (at, milter) in self.milters.iter().enumerate().filter(|(_, milter)| milter.enabled) {
+            let sockets = sockets(milter);
+            if let Some(earlier) = sockets.iter().filter_map(|socket| taken.get(socket)).min() {
+                let as_of = self.milters[*earlier].name.clone();
+                warnings.push(warning(milter, "connection_spec", About::SameSocket { as_of }));
+            }
+            warnings.extend(socket_twice(milter, &sockets));
+            for socket in sockets {
+                taken.entry(socket).or_insert(at);
+            }
             warnings.extend(too_long(milter, &self.manager.limits));
             warnings.extend(useless(milter));
         }
@@ -109,15 +117,7 @@ impl Configuration {
     }
 }
 
-fn same_socket(milter: &Milter, earlier: &[&Milter]) -> Option<Warning> {
-    let sockets = sockets(milter);
-    let same =
-        earlier.iter().find(|other| self::sockets(other).iter().any(|other| sockets.contains(other)))?;
-    Some(warning(milter, "connection_spec", About::SameSocket { as_of: same.name.clone() }))
-}
-
-fn socket_twice(milter: &Milter) -> Option<Warning> {
-    let sockets = sockets(milter);
+fn socket_twice(milter: &Milter, sockets: &[ConnectionSpec]) -> Option<Warning> {
     let again = (1..sockets.len()).find(|at| sockets[..*at].contains(&sockets[*at]))?;
     let spec = milter.connection_specs[again].clone();
     Some(warning(milter, "connection_spec", About::SocketTwice { spec }))

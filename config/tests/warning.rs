@@ -4,7 +4,7 @@
 mod common;
 
 use common::good;
-use millstream_config::Warning;
+use millstream_config::{About, Warning};
 
 /// The warnings about a milter with these properties, its name and place left out of each: all are in line 3.
 #[track_caller]
@@ -132,6 +132,10 @@ fn two_milters_with_one_socket() {
     assert_eq!(pair("inet6:7357@[::1]", "inet6:7357"), same);
     assert_eq!(pair("unix:/c unix:/run/a", "unix:/run/a unix:/d"), same);
     assert_eq!(pair("unix:/c unix:/a", "unix:/b unix:/d"), [""; 0]);
+    // Once for each milter, with the first that has one of its sockets.
+    let three = "%w(a b c).each {|n| define_milter(n) {|m| m.connection_spec = %w(unix:/x unix:/y) } }";
+    let told: Vec<_> = good(three).warnings().iter().map(|warning| warning.about.clone()).collect();
+    assert_eq!(told, vec![About::SameSocket { as_of: "a".to_owned() }; 2]);
     assert_eq!(pair("inet:7357", "inet6:7357"), [""; 0]);
     assert_eq!(pair("inet:7357", "inet:7358"), [""; 0]);
 }
