@@ -173,13 +173,16 @@ fn too_long<'m>(milter: &'m Milter, limits: &Limits) -> impl Iterator<Item = War
     let message = configured("manager.message_time_limit", limits.message_budget, MESSAGE);
     let default = Timeouts::default();
     let timeouts = &milter.timeouts;
-    let queue = (milter.connections.queue_timeout, Connections::default().queue_timeout);
+    let waiting = Connections::default().queue_timeout;
+    // Without a limit nobody waits, which is told by itself.
+    let queue =
+        if milter.connections.max_connections > 0 { milter.connections.queue_timeout } else { waiting };
     let table = [
         ("connection_timeout", timeouts.connection, default.connection, command),
         ("writing_timeout", timeouts.writing, default.writing, command),
         ("reading_timeout", timeouts.reading, default.reading, command),
         ("end_of_message_timeout", timeouts.end_of_message, default.end_of_message, message),
-        ("queue_timeout", queue.0, queue.1, command),
+        ("queue_timeout", queue, waiting, command),
     ];
     table
         .into_iter()

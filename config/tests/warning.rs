@@ -70,6 +70,7 @@ fn what_does_nothing_as_the_rest_is() {
         "several sockets in milter.connection_spec; the addresses of a host name are tried in their order";
     nothing("endpoint_choice = :round_robin", list);
     nothing("queue_timeout = 2", "milter.max_connections");
+    nothing("queue_timeout = 60", "milter.max_connections");
     nothing("reuse_idle_time = 5", "milter.reuse_connections = true");
     nothing("reuse_age = 5", "milter.reuse_connections = true");
     told("", "m.endpoint_choice = \"failover\"; m.queue_timeout = 5; m.reuse_age = 3600", &[]);
