@@ -23,7 +23,7 @@ pub(crate) struct Campaign {
 impl Campaign {
     pub(crate) fn run(from: u64, seeds: u64) -> Self {
         let next = AtomicU64::new(from);
-        let cores = thread::available_parallelism().map_or(1, |count| count.get());
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut whole = thread::scope(|scope| {
             let workers: Vec<_> =
                 (0..cores).map(|_| scope.spawn(|| Self::work(&next, from + seeds))).collect();
@@ -61,8 +61,8 @@ pub(crate) fn run(seed: u64, with_transcript: bool) -> Report {
     let wildness = match seed % 50 {
         0 => Wildness::Alone,
         1 => Wildness::Tame,
-        2 => Wildness::Silent,
-        3 => Wildness::Stored,
+        2..=6 => Wildness::Silent,
+        7..=12 => Wildness::Stored,
         _ => Wildness::Full,
     };
     World::run(seed, with_transcript, |rng| scenario(rng, wildness), Session::new)

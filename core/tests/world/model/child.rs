@@ -167,14 +167,14 @@ impl<'a> Runner<'a> {
             }
         }
         if !reach.headers || !reach.headers_ended && !reach.end {
-            return Ok(Verdict::Cut);
+            return self.lost(b'E', false);
         }
         match self.ask(b'N', b"", macros, reach.exact)? {
             Verdict::Go | Verdict::Skip => {}
             decided => return Ok(decided),
         }
         if !reach.body {
-            return Ok(Verdict::Cut);
+            return self.lost(b'E', false);
         }
         let (whole, mut at) = (view.body.concat(), 0);
         let mut chunks = view.body.iter().map(Vec::len);
@@ -190,7 +190,7 @@ impl<'a> Runner<'a> {
                 decided => return Ok(decided),
             }
         }
-        if reach.end { self.ask(b'E', b"", macros, reach.exact) } else { Ok(Verdict::Cut) }
+        if reach.end { self.ask(b'E', b"", macros, reach.exact) } else { self.lost(b'E', false) }
     }
 
     /// Shows one command to the child and reads its answer from its script.

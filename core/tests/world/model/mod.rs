@@ -245,7 +245,7 @@ impl<'a> Model<'a> {
                 }
                 Verdict::Stopped => drop(shown.pop()),
                 Verdict::Refuse((b'd', _)) | Verdict::Accept => runner.done = true,
-                Verdict::Cut if !self.setting.parallel => return Ok(()),
+                Verdict::Cut if !self.setting.parallel && !runner.child.plan.evaluation => return Ok(()),
                 Verdict::Cut => cut = true,
                 _ => {}
             }

@@ -44,12 +44,12 @@ pub(crate) enum Out {
 }
 
 impl ChildEnd {
-    pub(crate) fn new(plan: Arc<Plan>, progress: Progress) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
         Self {
             plan,
             joined: None,
             inbox: Vec::new(),
-            progress,
+            progress: Progress::default(),
             macros: Macros::default(),
             tape: Vec::new(),
             todo: VecDeque::new(),
@@ -69,10 +69,6 @@ impl ChildEnd {
     /// The time between two reads.
     pub(crate) fn pace(&self) -> u64 {
         self.plan.pace * MS
-    }
-
-    pub(crate) fn progress(&self) -> Progress {
-        self.progress.clone()
     }
 
     /// The connection is there.

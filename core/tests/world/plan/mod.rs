@@ -117,6 +117,8 @@ pub(crate) struct Scenario {
     /// Files of bodies are slow; each thing that they are asked for breaks them with so many percent.
     pub(crate) files_slow: bool,
     pub(crate) files_break: u64,
+    /// What the MTA says comes in bursts.
+    pub(crate) bursts: bool,
     /// The configuration is read anew while the session runs.
     pub(crate) reloads: bool,
     /// The process is told to stop, and nobody hurries.

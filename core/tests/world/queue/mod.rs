@@ -45,6 +45,9 @@ pub(crate) struct Message {
     pub(crate) quarantine: Option<Text>,
 }
 
+/// Headers, body, sender, recipients, why it is held.
+pub(crate) type Delivered = (Vec<(Text, Text)>, Text, Text, Vec<Text>, Option<Text>);
+
 pub(crate) fn strings(payload: &[u8]) -> Vec<&[u8]> {
     payload.strip_suffix(b"\0").unwrap_or(payload).split(|byte| *byte == 0).collect()
 }
@@ -174,7 +177,7 @@ impl Message {
     }
 
     /// What matters of a delivered message, to be compared.
-    pub(crate) fn delivered(&self) -> (Vec<(Text, Text)>, Text, Text, Vec<Text>, Option<Text>) {
+    pub(crate) fn delivered(&self) -> Delivered {
         let mut recipients = self.recipients.clone();
         recipients.sort();
         recipients.dedup();
@@ -197,7 +200,7 @@ pub(crate) fn differ(got: &Message, expected: &Message) -> String {
     if got.1 != expected.1 {
         return format!("delivered body {}, must be {}", show(&got.1), show(&expected.1));
     }
-    let envelope = |it: &(Vec<(Text, Text)>, Text, Text, Vec<Text>, Option<Text>)| {
+    let envelope = |it: &Delivered| {
         let recipients: Vec<_> = it.3.iter().map(|text| show(text)).collect();
         format!(
             "{} -> {} quarantine {:?}",

@@ -36,7 +36,7 @@ impl<'a> Tape<'a> {
         while begun(self) < connection && self.rest().first().is_some_and(over) {
             self.at += 1;
         }
-        self.progress.see(b'K', 0);
+        self.progress = Progress::default();
     }
 
     /// Why the session gave the child up, when that is what comes next, before it passed command number `exchange`.

@@ -44,8 +44,10 @@ pub(super) fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan
         fallbacks: [(); 4].map(|()| if mixed { *rng.pick(&FALLBACKS) } else { usual }),
         evaluation: full && rng.chance(15),
         independent: full && rng.chance(10),
-        dies: (full && fault.is_none() && rng.chance(4))
-            .then(|| rng.below(*rng.clone().pick(&[150, 600, 3000]))),
+        dies: (full && fault.is_none() && rng.chance(4)).then(|| {
+            let within = *rng.pick(&[150, 600, 3000]);
+            rng.below(within)
+        }),
         pace: if full && rng.chance(3) { *rng.pick(&[20, 200, 2000]) } else { 0 },
         fault,
         fault_from: 0,

@@ -87,7 +87,10 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
     }
     if wildness == Wildness::Silent {
         for child in &mut children {
-            (child.protocol, child.joins_after) = (NO_REPLY, rng.between(20, 400));
+            (child.protocol, child.joins_after) = (
+                NO_REPLY & !*rng.pick(&[0, 0, 0x8000, 0x8000, 0x1_0000, 0x1_0000, 0x4000]),
+                rng.between(20, 400),
+            );
             child.rules.retain(|rule| matches!(rule.act.end, End::Final(_)));
             if child.fault.is_none() && rng.chance(40) {
                 (child.fault, child.fault_from) = (Some(JoinFault::Refused), 1);
@@ -103,6 +106,11 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
         // One that stands behind a child in evaluation mode shows it its edits: not in order yet.
         child.independent = false;
     }
+    let last = children.iter().rposition(|child| child.independent).unwrap_or(0);
+    for child in &mut children[..last] {
+        // One that quarantines and stands before an independent one does not overrule its edits: not in order yet.
+        child.rules.iter_mut().for_each(|rule| rule.act.edits.retain(|edit| edit.0 != b'q'));
+    }
     for child in children.iter_mut().filter(|child| child.independent && !mta.tells) {
         // What Sendmail makes of headers that two have written beside each other, the model does not know.
         child.actions &= !0x11;
@@ -111,6 +119,7 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
     let stored = wildness == Wildness::Stored;
     let files_slow = stored || rng.chance(50);
     let files_break = if (full || stored) && rng.chance(30) { 20 } else { 0 };
+    let bursts = wildness == Wildness::Silent || rng.chance(5);
     let reloads = rng.chance(20);
     Scenario {
         mta,
@@ -122,6 +131,7 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
         pauses,
         files_slow,
         files_break,
+        bursts,
         reloads,
         stops,
     }
@@ -139,7 +149,7 @@ fn tight(rng: &mut Rng, mut bounds: Bounds) -> Bounds {
         8 => bounds.macro_bytes = Some(2000),
         14 | 15 => bounds.edit_bytes = Some(rng.between(200, 2000)),
         16 => {
-            (bounds.body_bytes, bounds.spill_bytes) = (Some(rng.between(60, 90)), Some(rng.between(50, 200)))
+            (bounds.body_bytes, bounds.spill_bytes) = (Some(rng.between(60, 90)), Some(rng.between(50, 200)));
         }
         // Small enough for a file, large enough for no chunk to be past it alone.
         _ => (bounds.body_bytes, bounds.read_ahead) = (Some(rng.between(60, 90)), None),

@@ -231,7 +231,8 @@ impl<'a> Writer<'a> {
             let line = format!("body {id}.{n}\r\n");
             repeated(line.as_bytes(), size as usize)
         };
-        let count = [0, 1, 1, 1, 2, 2, 3, 4][id as usize % 8];
+        let stored = if self.wildness == Wildness::Stored { 4 } else { 0 };
+        let count = stored + [0, 1, 1, 1, 2, 2, 3, 4][id as usize % 8];
         (0..count).map(&mut chunk).collect()
     }
 }

@@ -134,13 +134,13 @@ impl<M: Machine> World<M> {
             _ => (true, first),
         };
         let kind = if timer == TimerName::Connection { Kind::Connect } else { Kind::Timeout };
-        line.lost = vec![Lost {
-            when,
-            passed: false,
-            owed: line.watch.owes(),
-            budget: timer == TimerName::Budget,
-            kind,
-        }];
+        // The most likely first; where several commands of the MTA wait in silence, only the session knows.
+        let others = self.unanswered.iter().map(|(_, number)| 2 * number).filter(|other| *other != when);
+        let whens: Vec<usize> = std::iter::once(when).chain(others).collect();
+        let Some(line) = self.line_of(child) else { return };
+        let (owed, budget) = (line.watch.owes(), timer == TimerName::Budget);
+        let lost = |when| Lost { when, passed: false, owed, budget, kind };
+        line.lost = whens.into_iter().map(lost).collect();
         if self.now < self.grace {
             self.fail(format!("c{child} is given up within a second after a pause"));
         }

@@ -22,7 +22,7 @@ use crate::coverage::Coverage;
 use crate::peers::child::{ChildEnd, Out};
 use crate::peers::mta::{MS, MtaEnd};
 use crate::peers::mta_watch::MtaWatch;
-use crate::plan::{Progress, Reads, Scenario, Text};
+use crate::plan::{Reads, Scenario, Text};
 use crate::rng::Rng;
 use line::{Line, name};
 use policy::Scripted;
@@ -64,7 +64,6 @@ pub(crate) struct World<M> {
     mta: MtaEnd,
     mta_watch: MtaWatch,
     finished: bool,
-    progress: Vec<Progress>,
     spills: HashMap<u32, Vec<u8>>,
     /// What the files of messages have done, with the time at which that is told.
     spilled: VecDeque<(u64, Input)>,
@@ -109,7 +108,6 @@ impl<M: Machine> World<M> {
         // What is configured now, which a reload replaces; the session keeps what it began with.
         let used = Arc::downgrade(&policy);
         let machine = make(Arc::clone(&policy), Environment::default());
-        let children = scenario.children.len();
         let mut world = Self {
             mta: MtaEnd::new(scenario.mta.clone()),
             rng,
@@ -120,7 +118,6 @@ impl<M: Machine> World<M> {
             lines: Vec::new(),
             mta_watch: MtaWatch::new(),
             finished: false,
-            progress: vec![Progress::default(); children],
             spills: HashMap::new(),
             spilled: VecDeque::new(),
             broken_files: Vec::new(),

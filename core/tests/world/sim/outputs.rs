@@ -30,7 +30,16 @@ impl<M: Machine> World<M> {
             return;
         }
         let state = self.state();
-        self.coverage.note(state, &input);
+        let gone = match &input {
+            Input::SpillAppended { file, .. }
+            | Input::SpillRead { file, .. }
+            | Input::SpillFailed { file, .. } => !self.spills.contains_key(&file.0),
+            _ => false,
+        };
+        match gone {
+            true => self.coverage.note_late(state),
+            false => self.coverage.note(state, &input),
+        }
         self.machine.handle(Instant::from_nanos(self.now), input);
         for round in 0.. {
             if round > 100_000 {
@@ -63,7 +72,7 @@ impl<M: Machine> World<M> {
     pub(super) fn output(&mut self, output: Output) {
         match output {
             Output::Acquire { peer, route, offer, fresh: _ } => {
-                self.acquire(peer, &route.endpoints[0], &offer)
+                self.acquire(peer, &route.endpoints[0], &offer);
             }
             Output::Release { peer, .. } => self.close(peer, Some(self.now + SECOND)),
             Output::Close { peer, flush_by } => self.close(peer, flush_by.map(Instant::as_nanos)),
@@ -121,7 +130,14 @@ impl<M: Machine> World<M> {
         }
         let error = IoError { kind: IoKind::NoSpace, code: 28 };
         let input = if broken { Input::SpillFailed { file, error } } else { done };
-        let slow = if self.scenario.files_slow && self.rng.chance(50) { self.rng.below(800) * MS } else { 0 };
+        let slow = if self.scenario.files_slow && self.rng.chance(50) {
+            {
+                let within = *self.rng.pick(&[20, 100, 1500]);
+                self.rng.below(within) * MS
+            }
+        } else {
+            0
+        };
         let after = self.spilled.back().map_or(0, |(due, _)| *due);
         self.spilled.push_back((after.max(self.now + slow), input));
     }
@@ -195,9 +211,6 @@ impl<M: Machine> World<M> {
                     return self.fail(format!("{} acquired while another connection is open", name(peer)));
                 }
                 self.hang_up(at);
-                let child = self.lines[at].child.as_ref().unwrap();
-                self.progress[index] = child.progress();
-                self.progress[index].see(b'K', 0);
             }
         }
         self.note(b"", || {
@@ -229,7 +242,7 @@ impl<M: Machine> World<M> {
             _ => self.now + plan.joins_after * MS,
         };
         let capacity = self.capacity();
-        let mut line = Line::new(peer, Some(ChildEnd::new(plan, self.progress[index].clone())), capacity);
+        let mut line = Line::new(peer, Some(ChildEnd::new(plan)), capacity);
         line.acquiring = Some((when, failure));
         self.lines.push(line);
     }
@@ -271,7 +284,7 @@ impl<M: Machine> World<M> {
             () if self.scenario.mta.reads == Reads::Never => {
                 bounds.mta_writing.unwrap_or(300).min(bounds.mta_idle.unwrap_or(7210))
             }
-            () if self.scenario.mta.reads != Reads::Usual => {
+            () if self.scenario.mta.reads != Reads::Usual || self.scenario.pauses => {
                 bounds.mta_writing.unwrap_or(300).min(bounds.mta_idle.unwrap_or(7210))
             }
             () => bounds.mta_idle.unwrap_or(7210),

@@ -53,7 +53,9 @@ impl<M: Machine> World<M> {
         if at == 0 {
             self.mta_moved = self.now;
         }
-        self.lines[at].ready[0] = self.now + self.latency();
+        let bursts = at == 0 && self.scenario.bursts;
+        let pace = if bursts { self.rng.below(100 * MS) } else { self.latency() };
+        self.lines[at].ready[0] = self.now + pace;
         self.came(at, &bytes);
         self.handle(Input::Received { peer, data });
     }
