@@ -111,7 +111,7 @@ impl Milter {
             name: name.to_owned(),
             connection_specs: Vec::new(),
             connections: Connections::default(),
-            pipelining: false,
+            pipelining: true,
             description: None,
             enabled: true,
             fallback_status: Fallback::Accept,

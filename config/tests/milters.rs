@@ -26,7 +26,7 @@ fn an_empty_milter_has_the_defaults() {
     assert_eq!(milter.name, "m");
     assert_eq!(milter.connection_specs, []);
     assert_eq!(milter.connections, Connections::default());
-    assert!(!milter.pipelining);
+    assert!(milter.pipelining);
     assert!(milter.enabled && !milter.evaluation_mode);
     assert_eq!(milter.fallback_status, Fallback::Accept);
     assert_eq!(milter.timeouts, Timeouts::default());
@@ -79,7 +79,7 @@ fn how_connections_are_had_can_be_set() {
     let milter = milter(
         "milter.endpoint_choice = :least_busy\nmilter.max_connections = 5\nmilter.queue_timeout = 0.5\n\
          milter.retry_interval = 30\nmilter.reuse_connections = true\nmilter.reuse_idle_time = 20\n\
-         milter.reuse_age = 600\nmilter.pipelining = true",
+         milter.reuse_age = 600\nmilter.pipelining = false",
     );
     let expected = Connections {
         endpoint_choice: EndpointChoice::LeastBusy,
@@ -91,7 +91,7 @@ fn how_connections_are_had_can_be_set() {
         reuse_age: Duration::from_secs(600),
     };
     assert_eq!(milter.connections, expected);
-    assert!(milter.pipelining);
+    assert!(!milter.pipelining);
 }
 
 #[test]

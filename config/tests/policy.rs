@@ -92,7 +92,7 @@ fn how_connections_are_had_is_the_route() {
          define_milter(\"off\") {|m| m.enabled = false; m.pipelining = true }\n\
          define_milter(\"m\") do |m|\n  m.connection_spec = [\"unix:/a\", \"inet:5\"]\n  \
          m.endpoint_choice = \"round-robin\"\n  m.max_connections = 5\n  m.queue_timeout = 2\n  m.retry_interval = 3\n  \
-         m.reuse_connections = true\n  m.reuse_idle_time = 4\n  m.reuse_age = 6\n  m.pipelining = true\nend";
+         m.reuse_connections = true\n  m.reuse_idle_time = 4\n  m.reuse_age = 6\n  m.pipelining = false\nend";
     let policy = good(source).policy().unwrap();
     let [plain, m] = policy.children() else { panic!("two children") };
     assert_eq!(plain.route, Route::to("plain", Endpoint::Unix((*b"/p").into())));
@@ -107,7 +107,7 @@ fn how_connections_are_had_is_the_route() {
         reuse: Some(Reuse { idle: Duration::from_secs(4), age: Duration::from_secs(6) }),
     };
     assert_eq!(*m.route, expected);
-    assert_eq!([0, 1, 2].map(|child| policy.pipelining(ChildIndex(child))), [false, true, false]);
+    assert_eq!([0, 1, 2].map(|child| policy.pipelining(ChildIndex(child))), [true, false, false]);
     assert!(!policy.lazy_connect());
 }
 

@@ -224,7 +224,7 @@ define_milter("scanner") do |milter|
   # default
   milter.reuse_age = 3600.0
   # default
-  milter.pipelining = false
+  milter.pipelining = true
 end
 
 # LOCAL:35
@@ -280,7 +280,7 @@ define_milter("tagger") do |milter|
   # default
   milter.reuse_age = 3600.0
   # default
-  milter.pipelining = false
+  milter.pipelining = true
 end
 "##;
 

@@ -141,6 +141,9 @@ impl Session {
             };
             if missing {
                 self.fail_child(index, Failure::Timeout { timer: TimerName::Budget, limit });
+            } else if matches!(child.step, Step::Todo | Step::Waiting) {
+                // Nobody is to be asked any more: the answer has to be given now.
+                self.children[index].step = Step::Passed;
             }
         }
     }

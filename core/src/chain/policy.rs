@@ -114,8 +114,9 @@ impl Session {
         if let Some(client) = child.up_mut() {
             client.abort();
         }
-        if child.step == Step::Waiting {
-            // Its reply to the command in hand will be swallowed with all others.
+        // It has no part in the command in hand any more; a reply to that will be swallowed with all others.
+        child.forget_asked();
+        if matches!(child.step, Step::Todo | Step::Waiting) {
             child.step = Step::Passed;
         }
         child.part = Part::Done(outcome, stage, 0);

@@ -147,11 +147,11 @@ impl Session {
         }
         child.part = Part::Done(Outcome::Decided(verdict), stage, 0);
         child.quarantined = quarantined;
-        self.commit_finished();
         // Postfix asks no further milter once one has quarantined a message, Sendmail does.
         if quarantined && self.mta_kind() == MtaKind::Postfix {
             self.overrule_behind(index);
         }
+        self.commit_finished();
         if self.children[index].decisive().is_some() {
             self.abort_behind(index);
         }
@@ -195,6 +195,8 @@ impl Session {
     fn overrule_behind(&mut self, index: usize) {
         self.abort_behind(index);
         for child in &mut self.children[index + 1..] {
+            child.uncommitted = None;
+            child.quarantined = false;
             if let Part::Done(outcome, ..) = &mut child.part {
                 *outcome = Outcome::Aborted;
             }

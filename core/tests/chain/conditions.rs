@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millstream_core::machine::{Answer, Question};
-use millstream_core::policy::{ChildIndex, ChildState, Decision, Effects, Facts, Why};
+use millstream_core::policy::{ChildIndex, ChildState, Decision, Effects, Facts, Fallback, Why};
 use millstream_core::wire::{
     Actions, ClientAddress, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX,
 };
@@ -237,4 +237,26 @@ fn an_address_of_a_client_that_does_not_parse_is_known_as_it_came() {
     world.raw(b'C', b"client.test\x004\x00\x19somewhere\0");
     world.raw(b'H', b"client.test\0");
     assert_eq!(world.seen(0), "CQ");
+}
+
+/// Nobody is left whose answer could come: the MTA is answered at once, and not when its time is over.
+#[test]
+fn a_look_up_for_a_child_that_is_out_of_the_message_keeps_nobody_waiting() {
+    let mut policy = policy(3);
+    policy.children[1].fallback = Fallback::Discard;
+    policy.watched = vec![Stage::Mail];
+    policy.decide = |child, _, _, _| match child.0 {
+        2 => Decision::Need(Question::Addresses("never.test".into())),
+        _ => run(),
+    };
+    let mut world = World::new(policy, &[agrees, agrees, agrees]).begin("Postfix 3.7");
+    world.mail();
+    world.told.clear();
+    world.close(1);
+    assert_eq!(world.told_letters(), "c", "the first child may still refuse the message");
+    world.rcpt("<c@d.test>");
+    world.raw(b'T', b"");
+    world.header("Subject", "test");
+    world.end();
+    assert!(world.told_letters().ends_with('d'));
 }

@@ -170,3 +170,21 @@ fn a_child_on_trial_is_not_shown_the_edits_of_an_independent_one_behind_it() {
     finish(&mut world, 1, &[]);
     assert_eq!(world.told_letters(), "bc");
 }
+
+/// Postfix asks nobody behind a milter that has the message held.
+#[test]
+fn behind_postfix_a_quarantine_undoes_what_an_independent_child_behind_it_wanted() {
+    for (mta, edits) in [("Postfix 3.7", 1), ("8.17.1", 2)] {
+        let mut policy = policy(2);
+        policy.independent = vec![1];
+        let mut world =
+            World::new(policy, &[silent_at_end; 2].map(|child| child as crate::driver::Behaviour));
+        world = world.begin(mta);
+        world.message();
+        world.end();
+        world.told.clear();
+        finish(&mut world, 1, &[add("X-Unseen", "of the last")]);
+        finish(&mut world, 0, &[Edit::Quarantine(Bytes::from_static(b"virus"))]);
+        assert_eq!(world.told_edits().len(), edits, "{mta}");
+    }
+}
