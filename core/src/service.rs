@@ -1,12 +1,14 @@
 //! What a program gives to a runtime: machines for new connections, and an ear for what happens.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
 use crate::event::Event;
 use crate::machine::{Answer, IoError, Machine, Question};
 use crate::policy::Environment;
+use crate::pool::Address;
 
 /// Numbers the sessions of a process, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +40,26 @@ pub enum Notice {
         sessions: u32,
         /// How long they were given.
         after: Duration,
+    },
+    /// A child milter is not to be reached at one of its addresses. Told once, whatever number of sessions find out.
+    ChildDown {
+        /// The child's name.
+        child: Arc<str>,
+        /// Which address.
+        address: Address,
+        /// What happened.
+        error: IoError,
+        /// After how long it is tried again.
+        next_try: Duration,
+    },
+    /// A child milter that was down answers again.
+    ChildUp {
+        /// The child's name.
+        child: Arc<str>,
+        /// Which address.
+        address: Address,
+        /// How long it was down.
+        down_for: Duration,
     },
     /// An event loop cannot go on.
     LoopFailed(IoError),

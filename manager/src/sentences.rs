@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use millstream_config::LogLevel;
 use millstream_core::event::{ChildReport, Event, LimitName, MessageEnd, MessageReport, Outcome, Verdict};
+use millstream_core::machine::{IoError, IoKind};
 use millstream_core::service::{Notice, PauseReason, SessionId};
 
 use crate::log::printable;
@@ -134,6 +135,27 @@ fn verdict(verdict: &Verdict) -> String {
     }
 }
 
+/// An error without a number is one that no system call gave.
+fn io_error(error: IoError) -> String {
+    match error {
+        IoError { kind: IoKind::Reset, code: 0 } => {
+            "it takes connections and closes them without an answer".to_owned()
+        }
+        IoError { kind, code: 0 } => kind.to_string(),
+        error => error.to_string(),
+    }
+}
+
+/// Seconds, with a fraction where that matters.
+fn seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 10.0 && seconds.fract() > 0.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{seconds:.0} s")
+    }
+}
+
 fn milliseconds(duration: Duration) -> String {
     format!("{:.1}ms", duration.as_secs_f64() * 1000.0)
 }
@@ -168,6 +190,19 @@ pub(crate) fn notice(notice: &Notice) -> (LogLevel, String) {
                 "[stop] {sessions} sessions were still running after {} s and were closed",
                 after.as_secs()
             ),
+        ),
+        Notice::ChildDown { child, address, error, next_try } => (
+            LogLevel::ERROR,
+            format!(
+                "[milter][down] {child} at {address}: {}; not asked there for now, tried again every {} \
+                 (milter.retry_interval)",
+                io_error(*error),
+                seconds(*next_try)
+            ),
+        ),
+        Notice::ChildUp { child, address, down_for } => (
+            LogLevel::MESSAGE,
+            format!("[milter][up] {child} at {address}: answers again after {}", seconds(*down_for)),
         ),
         Notice::LoopFailed(error) => (LogLevel::CRITICAL, format!("[loop][failed] {error}")),
     }

@@ -19,12 +19,12 @@ use std::time::Duration;
 use millstream_core::machine::{IoError, IoKind};
 use millstream_core::service::{Notice, PauseReason};
 use millstream_core::time::Instant;
+use millstream_shared::Admission;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use crate::admission::Admission;
 use crate::error::classify;
 use crate::server::Listener;
 use crate::socket::Socket;

@@ -1,101 +1,156 @@
-//! Connections to children: from `Acquire` to `Ready` or `Refused`.
+//! Connections to children: from `Acquire` to `Ready` or `Refused`, and back with `Release`.
 
-use millstream_core::machine::{IoError, Peer};
-use millstream_core::pool::{Request, Step};
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream_core::machine::{IoError, Machine, Peer, TRANSMIT_SLICES};
+use millstream_core::policy::Route;
+use millstream_core::pool::{Action, Ticket};
 use millstream_core::service::Service;
+use millstream_core::wire::Negotiation;
 
 use crate::context::Context;
 use crate::error::classify;
+use crate::kept;
 use crate::link::{Link, Phase, Wire};
+use crate::routes::Owner;
 use crate::session::Session;
 use crate::socket::{Progress, Socket};
 
+/// How long a connection that was given back with something still to write may take for it. Machines do not do that.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 impl<S: Service> Session<S> {
-    /// Begins to connect.
-    pub(crate) fn acquire(&mut self, peer: Peer, request: Request, cx: &mut Context<S>) {
-        let (phase, wire) = begin(self.key.index, peer, Box::new(request), None, cx);
-        self.links.push(Link { peer, phase, wire });
+    /// Asks the pool for a connection.
+    pub(crate) fn acquire(
+        &mut self,
+        peer: Peer,
+        route: Arc<Route>,
+        offer: Negotiation,
+        fresh: bool,
+        cx: &mut Context<S>,
+    ) {
+        self.links.push(Link { peer, phase: Phase::Asked, wire: None });
+        cx.pool.acquire(cx.now, self.ticket(peer), route, offer, fresh);
+        self.obey_pool(cx);
     }
 
-    /// Looks at a link that is being connected. Says whether there is something to tell the machine.
-    pub(crate) fn advance_connect(&mut self, at: usize, cx: &mut Context<S>) -> bool {
-        let index = self.key.index;
-        let link = &mut self.links[at];
-        let peer = link.peer;
-        match std::mem::replace(&mut link.phase, Phase::Connected) {
-            Phase::Waiting(request, time) => {
-                if time > cx.now {
-                    link.phase = Phase::Waiting(request, time);
-                    return false;
+    /// How the pool calls a connection.
+    pub(crate) const fn ticket(&self, peer: Peer) -> Ticket {
+        Ticket { session: self.key.index, peer }
+    }
+
+    /// Does what the pool says about this session. What it says about others is left to the loop.
+    pub(crate) fn obey_pool(&mut self, cx: &mut Context<S>) {
+        while let Some(action) = cx.pool.poll() {
+            match action {
+                Action::Connect { ticket, .. }
+                | Action::Ready { ticket, .. }
+                | Action::Refused { ticket, .. }
+                    if ticket.session == self.key.index =>
+                {
+                    self.obey(action, cx);
                 }
-                (link.phase, link.wire) = begin(index, peer, request, None, cx);
+                other => cx.later.push_back(other),
             }
-            Phase::Connecting(request) => {
-                let Some(wire) = link.wire.as_mut().filter(|wire| wire.writable) else {
-                    link.phase = Phase::Connecting(request);
-                    return false;
-                };
-                match wire.socket.progress() {
-                    Progress::Connected => {}
-                    Progress::Pending => {
-                        wire.writable = false;
-                        link.phase = Phase::Connecting(request);
-                    }
-                    Progress::Failed(error) => {
-                        if let Some(wire) = link.wire.take() {
-                            wire.close(cx);
+        }
+    }
+
+    /// Does one thing that the pool says about this session. The machine is told in its next turn.
+    pub(crate) fn obey(&mut self, action: Action, cx: &mut Context<S>) {
+        match action {
+            Action::Connect { ticket, address } => {
+                let Some(link) = self.asking(ticket.peer) else { return };
+                link.phase = Phase::Connecting;
+                match Socket::connect(&address).and_then(|socket| watch(socket, ticket, cx)) {
+                    Ok((wire, connected)) => {
+                        link.wire = Some(wire);
+                        if connected {
+                            cx.pool.connected(cx.now, ticket);
                         }
-                        (link.phase, link.wire) = begin(index, peer, request, Some(error), cx);
+                    }
+                    Err(error) => {
+                        link.phase = Phase::Asked;
+                        cx.pool.failed(cx.now, ticket, error);
                     }
                 }
             }
-            other => link.phase = other,
+            Action::Ready { ticket, kept: Some(id), negotiated } => {
+                let Some(link) = self.asking(ticket.peer) else { return kept::close(id, cx) };
+                if let Some(wire) = cx.kept.take(id) {
+                    wire.give(Owner::Session(ticket.session, ticket.peer), &mut cx.routes);
+                    link.wire = Some(wire);
+                    link.phase = Phase::Connected(negotiated);
+                }
+            }
+            Action::Ready { ticket, kept: None, negotiated } => {
+                if let Some(link) = self.asking(ticket.peer) {
+                    link.phase = Phase::Connected(negotiated);
+                }
+            }
+            Action::Refused { ticket, why } => {
+                if let Some(link) = self.asking(ticket.peer) {
+                    link.phase = Phase::Refused(why);
+                }
+            }
+            Action::Close { .. } | Action::Wake { .. } | Action::Notice(_) => {}
         }
-        matches!(link.phase, Phase::Connected | Phase::Refused(_))
     }
-}
 
-/// Does what the pool says until the kernel is at work, the pool wants to wait, or the outcome is known. `error` is how
-/// the last attempt failed; `None` for the first one and for a retry.
-fn begin<S: Service>(
-    session: u32,
-    peer: Peer,
-    mut request: Box<Request>,
-    mut error: Option<IoError>,
-    cx: &mut Context<S>,
-) -> (Phase, Option<Wire>) {
-    loop {
-        let step = match error.take() {
-            None => request.retry(),
-            Some(error) => request.failed(cx.now, error),
-        };
-        let attempt = match step {
-            Step::Connect(address) => Socket::connect(address),
-            Step::Later(at) => return (Phase::Waiting(request, at), None),
-            Step::Refused(why) => return (Phase::Refused(why), None),
-        };
-        match attempt.and_then(|socket| watch(socket, session, peer, cx)) {
-            Ok((wire, true)) => return (Phase::Connected, Some(wire)),
-            Ok((wire, false)) => return (Phase::Connecting(request), Some(wire)),
-            Err(failure) => error = Some(failure),
+    fn asking(&mut self, peer: Peer) -> Option<&mut Link> {
+        let asks =
+            |link: &&mut Link| link.peer == peer && matches!(link.phase, Phase::Asked | Phase::Connecting);
+        self.links.iter_mut().find(asks)
+    }
+
+    /// Looks at a link that the kernel connects.
+    pub(crate) fn advance_connect(&mut self, at: usize, cx: &mut Context<S>) {
+        let link = &mut self.links[at];
+        let ticket = Ticket { session: self.key.index, peer: link.peer };
+        let Some(wire) = link.wire.as_mut().filter(|wire| wire.writable) else { return };
+        match wire.socket.progress() {
+            Progress::Connected => cx.pool.connected(cx.now, ticket),
+            Progress::Pending => wire.writable = false,
+            Progress::Failed(error) => {
+                if let Some(wire) = link.wire.take() {
+                    wire.close(cx);
+                }
+                link.phase = Phase::Asked;
+                cx.pool.failed(cx.now, ticket, error);
+            }
         }
+        self.obey_pool(cx);
+    }
+
+    /// The machine gives a connection back.
+    pub(crate) fn release(&mut self, peer: Peer, negotiated: Box<Negotiation>, cx: &mut Context<S>) {
+        let Some(at) = self.find_open(peer) else { return self.close(peer, None, cx) };
+        let mut slices: [&[u8]; TRANSMIT_SLICES] = [&[]; TRANSMIT_SLICES];
+        let clean = self.machine.transmit(peer, &mut slices) == 0;
+        let wire = self.links[at].wire.as_mut();
+        if !wire.is_some_and(|wire| clean && wire.is_quiet() && wire.rest_writing(&cx.registry).is_ok()) {
+            return self.close(peer, Some(cx.now + LAST_WORDS), cx);
+        }
+        if let Some(id) = cx.pool.released(cx.now, self.ticket(peer), negotiated)
+            && let Some(wire) = self.links[at].wire.take()
+        {
+            wire.give(Owner::Kept(id), &mut cx.routes);
+            cx.kept.insert(id, wire);
+        }
+        self.remove(at, cx);
     }
 }
 
 /// Registers a socket whose connect was begun. Says whether it is connected already, as unix sockets always are and
 /// TCP on the same machine mostly.
-fn watch<S: Service>(
-    socket: Socket,
-    session: u32,
-    peer: Peer,
-    cx: &mut Context<S>,
-) -> Result<(Wire, bool), IoError> {
+fn watch<S: Service>(socket: Socket, ticket: Ticket, cx: &mut Context<S>) -> Result<(Wire, bool), IoError> {
     let connected = match socket.progress() {
         Progress::Connected => true,
         Progress::Pending => false,
         Progress::Failed(error) => return Err(error),
     };
-    match Wire::new(socket, session, peer, connected, cx) {
+    let owner = Owner::Session(ticket.session, ticket.peer);
+    match Wire::new(socket, owner, connected, cx) {
         Ok(wire) => Ok((wire, connected)),
         Err(error) => Err(classify(&error)),
     }

@@ -1,13 +1,16 @@
 //! The parts of a loop that its sessions use.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use millstream_core::pool::{Action, Pool};
 use millstream_core::service::Service;
 use millstream_core::time::Instant;
 use mio::Registry;
 
 use crate::clock::Clock;
+use crate::kept::KeptWires;
 use crate::mailbox::Mailbox;
 use crate::routes::Routes;
 use crate::spill::Spill;
@@ -20,6 +23,11 @@ pub(crate) struct Context<S: Service> {
     pub(crate) service: Arc<S>,
     pub(crate) registry: Registry,
     pub(crate) routes: Routes,
+    /// Who says which connections to children are made and kept.
+    pub(crate) pool: Pool,
+    pub(crate) kept: KeptWires,
+    /// What the pool has said about others than the session whose turn it is.
+    pub(crate) later: VecDeque<Action>,
     /// Where bytes are read to when the machine lends no buffer of its own.
     pub(crate) buffer: BytesMut,
     /// The loop's own mailbox, for answers that come later.

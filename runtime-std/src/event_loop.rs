@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use millstream_core::machine::{Input, IoError, IoKind};
 use millstream_core::policy::Environment;
+use millstream_core::pool::Action;
 use millstream_core::service::{Notice, Service, SessionId};
 use millstream_core::time::Instant;
 use mio::{Events, Poll, Token};
@@ -16,8 +17,10 @@ use crate::caught::catch;
 use crate::clock::unix_seconds;
 use crate::context::Context;
 use crate::error::classify;
+use crate::kept;
 use crate::mailbox::{Key, Message};
 use crate::read::READ_SIZE;
+use crate::routes::Owner;
 use crate::server::{Shared, StopLevel};
 use crate::session::{Session, Turn};
 use crate::socket::Socket;
@@ -44,6 +47,8 @@ pub(crate) struct EventLoop<S: Service> {
     ready: Vec<u32>,
     /// Until when running sessions may go on after a stop was asked for.
     stop_at: Option<Instant>,
+    /// Another thread has something for this loop.
+    woken: bool,
 }
 
 impl<S: Service> EventLoop<S> {
@@ -65,6 +70,7 @@ impl<S: Service> EventLoop<S> {
             timers: Timers::new(),
             ready: Vec::new(),
             stop_at: None,
+            woken: false,
         }
     }
 
@@ -93,7 +99,9 @@ impl<S: Service> EventLoop<S> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            if self.note(&events) < EVENTS {
+            let count = self.note(&events);
+            self.obey_pool();
+            if count < EVENTS {
                 // Time goes on only when everything that had arrived by then is known: a reply that lies in a socket
                 // must not time out because the loop was busy or the process was paused.
                 self.cx.now = self.cx.clock.now();
@@ -105,6 +113,7 @@ impl<S: Service> EventLoop<S> {
             while let Some(index) = self.timers.due(self.cx.now) {
                 self.alarm(index);
             }
+            self.pool_turn();
             // What gets ready meanwhile has its turn after the next poll.
             std::mem::swap(&mut self.ready, &mut turns);
             for index in turns.drain(..) {
@@ -123,7 +132,8 @@ impl<S: Service> EventLoop<S> {
             return Some(Duration::ZERO);
         }
         let accept = self.acceptor.as_ref().and_then(Acceptor::deadline);
-        let next = self.timers.next().into_iter().chain(accept).chain(self.stop_at).min();
+        let pool = self.cx.pool.deadline();
+        let next = self.timers.next().into_iter().chain(pool).chain(accept).chain(self.stop_at).min();
         next.map(|at| self.cx.clock.until(at))
     }
 
@@ -133,16 +143,65 @@ impl<S: Service> EventLoop<S> {
         let mut count = 0;
         for event in events {
             count += 1;
-            if let Some((index, peer)) = self.cx.routes.find(event.token()) {
-                if let Some(session) = session_at(&mut self.sessions, index) {
-                    session.note(peer, event);
-                    queue(session, &mut self.ready);
+            match self.cx.routes.find(event.token()) {
+                Some(Owner::Session(index, peer)) => {
+                    if let Some(session) = session_at(&mut self.sessions, index) {
+                        session.note(peer, event);
+                        queue(session, &mut self.ready);
+                    }
                 }
-            } else if let Some(acceptor) = &mut self.acceptor {
-                acceptor.note(event.token());
+                Some(Owner::Kept(id)) => {
+                    if self.cx.kept.note(id, event) {
+                        self.cx.pool.disturbed(id);
+                    }
+                }
+                None if event.token() == WAKER => self.woken = true,
+                None => {
+                    if let Some(acceptor) = &mut self.acceptor {
+                        acceptor.note(event.token());
+                    }
+                }
             }
         }
         count
+    }
+
+    /// Gives the pool its time, and the places that other loops have handed over.
+    fn pool_turn(&mut self) {
+        let now = self.cx.now;
+        if std::mem::take(&mut self.woken) {
+            self.cx.pool.woken(now);
+        }
+        if self.cx.pool.deadline().is_some_and(|at| at <= now) {
+            self.cx.pool.tick(now);
+        }
+        self.obey_pool();
+    }
+
+    /// Does what the pool says.
+    fn obey_pool(&mut self) {
+        while let Some(action) = self.cx.later.pop_front().or_else(|| self.cx.pool.poll()) {
+            match action {
+                Action::Connect { ticket, .. }
+                | Action::Ready { ticket, .. }
+                | Action::Refused { ticket, .. } => {
+                    if let Some(session) = session_at(&mut self.sessions, ticket.session) {
+                        session.obey(action, &mut self.cx);
+                        queue(session, &mut self.ready);
+                    } else if let Action::Ready { kept: Some(id), .. } = action {
+                        kept::close(id, &mut self.cx);
+                    }
+                }
+                Action::Close { kept } => kept::close(kept, &mut self.cx),
+                Action::Wake { event_loop } => {
+                    if let Some(mailbox) = self.shared.mailboxes.get(event_loop as usize) {
+                        // It fails only without memory; the loop then finds its place at its next wake-up.
+                        let _ = mailbox.wake();
+                    }
+                }
+                Action::Notice(notice) => self.notice(notice),
+            }
+        }
     }
 
     fn receive(&mut self, message: Message) {
@@ -187,6 +246,7 @@ impl<S: Service> EventLoop<S> {
                 self.notice(Notice::SessionPanicked { session, message });
             }
         }
+        self.obey_pool();
     }
 
     /// Accepts what waits and gives it to the loop with the fewest sessions.
@@ -264,6 +324,8 @@ impl<S: Service> EventLoop<S> {
         self.stop_accepting();
         if level == StopLevel::Graceful && self.stop_at.is_none() {
             self.stop_at = Some(self.cx.now + self.shared.stop_grace);
+            self.cx.pool.stop();
+            self.obey_pool();
             for index in 0..self.sessions.len() {
                 self.run_session(u32::try_from(index).unwrap_or(u32::MAX), Some(Input::Stop));
             }
@@ -300,6 +362,10 @@ impl<S: Service> EventLoop<S> {
             self.shared.session_cut(self.index);
             late += u32::from(timed_out);
         }
+        kept::close_all(&mut self.cx);
+        // Places that were handed to this loop go to those who still wait.
+        self.woken = true;
+        self.pool_turn();
         if let Some(sessions) = self.shared.loop_ended(late) {
             self.notice(Notice::StopTimedOut { sessions, after: self.shared.stop_grace });
         }

@@ -20,17 +20,17 @@
 //! |---|---|
 //! | `server` | the public door: start, stop, join |
 //! | `event_loop` | one thread: poll, messages, timers, turns |
-//! | `acceptor`, `admission` | listeners, the session limit, exhausted descriptors |
+//! | `acceptor` | listeners, the session limit, exhausted descriptors |
 //! | `session`, `link` | one machine with its connections |
 //! | `context` | the parts of a loop that its sessions use |
 //! | `connect`, `read`, `write` | what a session does with a connection |
+//! | `kept` | connections that wait for the next session |
 //! | `mailbox` | what other threads send to a loop |
 //! | `spill` | the thread for files |
 //! | `buffer` | reading into uninitialised memory |
 //! | `socket`, `error`, `routes`, `timers`, `clock`, `caught` | small parts |
 
 mod acceptor;
-mod admission;
 mod buffer;
 mod caught;
 mod clock;
@@ -38,6 +38,7 @@ mod connect;
 mod context;
 mod error;
 mod event_loop;
+mod kept;
 mod link;
 mod mailbox;
 mod read;

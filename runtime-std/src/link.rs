@@ -1,32 +1,36 @@
 //! One connection of a session.
 //!
 //! ```text
-//!   Waiting <--busy-- Connecting --> Connected --told--> Open --Close with time--> Flushing --> gone
-//!      |                ^    |                             |
-//!      +--time to retry-+    +--> Refused --told--> gone   +--end of file, error, Close now--> gone
+//!   Asked <--the pool--> Connecting --> Connected --told--> Open --Close with time--> Flushing --> gone
+//!     |                                     ^                 +--end of file, error, Close now--> gone
+//!     +-- a kept connection ----------------+                 +--Release--> kept
+//!     +--> Refused --told--> gone
 //! ```
 
 use std::io;
 
+use bytes::BytesMut;
 use millstream_core::machine::{IoError, Peer, Refusal};
-use millstream_core::pool::Request;
 use millstream_core::time::Instant;
+use millstream_core::wire::Negotiation;
 use mio::event::Event;
 use mio::{Interest, Registry, Token};
 
+use crate::buffer::{Received, receive};
 use crate::context::Context;
+use crate::routes::{Owner, Routes};
 use crate::socket::Socket;
 use millstream_core::service::Service;
 
 /// How far a connection is.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// To be connected again at this time.
-    Waiting(Box<Request>, Instant),
+    /// The pool has been asked for it.
+    Asked,
     /// The kernel is connecting.
-    Connecting(Box<Request>),
-    /// It is there, and the machine is to be told.
-    Connected,
+    Connecting,
+    /// It is there, and the machine is to be told, and what is negotiated on it.
+    Connected(Option<Box<Negotiation>>),
     /// It cannot be had, and the machine is to be told.
     Refused(Refusal),
     /// It is there, and the machine knows.
@@ -56,12 +60,11 @@ impl Wire {
     /// Registers a socket. One that is still connecting is watched for writing too.
     pub(crate) fn new<S: Service>(
         mut socket: Socket,
-        session: u32,
-        peer: Peer,
+        owner: Owner,
         connected: bool,
         cx: &mut Context<S>,
     ) -> io::Result<Self> {
-        let token = cx.routes.add(session, peer);
+        let token = cx.routes.add(owner);
         let interest = if connected { Interest::READABLE } else { BOTH };
         if let Err(error) = socket.register(&cx.registry, token, interest) {
             cx.routes.remove(token);
@@ -105,6 +108,24 @@ impl Wire {
         Ok(())
     }
 
+    /// Whether there is nothing to read, and the peer is still there. The flag may be set for bytes that were read
+    /// already, so the kernel is asked; bytes that are found are lost, as the connection then is.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        if self.failed.is_some() || self.ended {
+            return false;
+        }
+        if self.readable {
+            let mut one = BytesMut::with_capacity(1);
+            self.readable = !matches!(receive(&self.socket, &mut one), Ok(Received::Nothing));
+        }
+        !self.readable
+    }
+
+    /// Another one is told about it from now on.
+    pub(crate) fn give(&self, owner: Owner, routes: &mut Routes) {
+        routes.give(self.token, owner);
+    }
+
     /// Closes the socket.
     pub(crate) fn close<S: Service>(mut self, cx: &mut Context<S>) {
         self.socket.deregister(&cx.registry);
@@ -127,7 +148,7 @@ impl Link {
     /// When the link has to be looked at without any event.
     pub(crate) const fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Waiting(_, at) | Phase::Flushing(at) => Some(at),
+            Phase::Flushing(at) => Some(at),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! The public door: start, stop, join.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -10,14 +11,17 @@ use std::thread::{Builder, JoinHandle, available_parallelism};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use millstream_core::pool::shared::MAX_LOOPS;
+use millstream_core::pool::{AddressState, Pool};
 use millstream_core::service::{Service, SessionId};
+use millstream_shared::{Admission, Children};
 use mio::{Poll, Waker};
 
 use crate::acceptor::Acceptor;
-use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::event_loop::{EventLoop, WAKER};
+use crate::kept::KeptWires;
 use crate::mailbox::Mailbox;
 use crate::routes::Routes;
 use crate::spill::Spill;
@@ -38,7 +42,7 @@ pub enum Listener {
 /// How a server runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// How many event loops, each a thread; 0: one for each core, at most 4. Default 0.
+    /// How many event loops, each a thread, at most 32; 0: one for each core, at most 4. Default 0.
     pub loops: usize,
     /// How many sessions may run at a time; 0: no limit. Clients past it wait in the listener's queue. Default 0.
     pub max_sessions: u32,
@@ -68,7 +72,7 @@ impl Options {
     fn loop_count(&self) -> usize {
         match self.loops {
             0 => available_parallelism().map_or(1, |cores| cores.get().min(DEFAULT_LOOPS)),
-            loops => loops,
+            loops => loops.min(MAX_LOOPS as usize),
         }
     }
 }
@@ -131,6 +135,9 @@ impl Server {
                 service: Arc::clone(&service),
                 registry: poll.registry().try_clone()?,
                 routes: Routes::default(),
+                pool: Pool::new(u32::try_from(index).unwrap_or_default(), shared.children.clone()),
+                kept: KeptWires::default(),
+                later: VecDeque::new(),
                 buffer: BytesMut::new(),
                 mailbox: Arc::clone(&shared.mailboxes[index]),
                 spill: Arc::clone(&server.spill),
@@ -158,6 +165,12 @@ impl Server {
     #[must_use]
     pub fn sessions(&self) -> u32 {
         self.handle.sessions()
+    }
+
+    /// How the children stand that sessions have asked for.
+    #[must_use]
+    pub fn children(&self) -> Vec<AddressState> {
+        self.handle.children()
     }
 
     /// A handle for other threads and for signals.
@@ -210,6 +223,13 @@ impl Handle {
     pub fn sessions(&self) -> u32 {
         self.shared.admission.running()
     }
+
+    /// How the children stand that sessions have asked for: what is down, in use, kept and waited for. Not for signal
+    /// handlers.
+    #[must_use]
+    pub fn children(&self) -> Vec<AddressState> {
+        self.shared.children.states()
+    }
 }
 
 /// How a server is to stop, in rising order.
@@ -227,6 +247,7 @@ pub(crate) enum StopLevel {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) admission: Admission,
+    pub(crate) children: Arc<Children>,
     /// One for each loop; the acceptor is on the first.
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
     pub(crate) stop_grace: Duration,
@@ -244,6 +265,7 @@ impl Shared {
     fn new(options: &Options, mailboxes: Vec<Arc<Mailbox>>) -> Self {
         Self {
             admission: Admission::new(options.max_sessions),
+            children: Arc::default(),
             loops: AtomicU32::new(u32::try_from(mailboxes.len()).unwrap_or(u32::MAX)),
             mailboxes,
             stop_grace: options.stop_grace,

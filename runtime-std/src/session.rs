@@ -1,7 +1,6 @@
 //! One machine with its connections.
 
-use millstream_core::machine::{Closure, Input, Machine, Output, Peer};
-use millstream_core::pool::Request;
+use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer};
 use millstream_core::service::Service;
 use millstream_core::time::Instant;
 use mio::event::Event;
@@ -10,6 +9,7 @@ use std::io;
 use crate::context::Context;
 use crate::link::{Link, Phase, Wire};
 use crate::mailbox::Key;
+use crate::routes::Owner;
 use crate::socket::Socket;
 
 /// How many inputs a session may have before the other sessions of the loop have their turn: up to about
@@ -65,7 +65,7 @@ impl<S: Service> Session<S> {
 
     /// Registers the connection of a session that is about to be made.
     pub(crate) fn register(socket: Socket, key: Key, cx: &mut Context<S>) -> io::Result<Wire> {
-        Wire::new(socket, key.index, Peer::MTA, true, cx)
+        Wire::new(socket, Owner::Session(key.index, Peer::MTA), true, cx)
     }
 
     /// Notes what the poller reported about a connection. The turn comes later.
@@ -131,6 +131,13 @@ impl<S: Service> Session<S> {
     /// Ends a connection that the machine still has and tells it why.
     pub(crate) fn closed(&mut self, at: usize, why: Closure, cx: &mut Context<S>) {
         let peer = self.links[at].peer;
+        if peer != Peer::MTA {
+            let error = match why {
+                Closure::Eof => IoError { kind: IoKind::Reset, code: 0 },
+                Closure::Failed(error) => error,
+            };
+            cx.pool.lost(cx.now, self.ticket(peer), error);
+        }
         self.remove(at, cx);
         self.input(Input::Closed { peer, why }, cx);
     }
@@ -142,8 +149,12 @@ impl<S: Service> Session<S> {
 
     /// Closes a connection without a word to the machine.
     pub(crate) fn remove(&mut self, at: usize, cx: &mut Context<S>) {
-        if let Some(wire) = self.links.remove(at).wire {
+        let link = self.links.remove(at);
+        if let Some(wire) = link.wire {
             wire.close(cx);
+        }
+        if link.peer != Peer::MTA {
+            cx.pool.over(cx.now, self.ticket(link.peer));
         }
     }
 
@@ -153,7 +164,7 @@ impl<S: Service> Session<S> {
         let mut at = 0;
         // What is acquired meanwhile waits for the next round, behind writing and reading.
         for _ in 0..self.links.len() {
-            let Some(link) = self.links.get(at) else { break };
+            let Some(link) = self.links.get_mut(at) else { break };
             let peer = link.peer;
             match link.phase {
                 Phase::Open => at += 1,
@@ -164,16 +175,19 @@ impl<S: Service> Session<S> {
                         at += 1;
                     }
                 }
-                Phase::Waiting(..) | Phase::Connecting(_) => {
+                Phase::Asked => at += 1,
+                Phase::Connecting => {
+                    self.advance_connect(at, cx);
                     // The machine is told in the next round.
-                    progress |= self.advance_connect(at, cx);
+                    progress |= matches!(self.links[at].phase, Phase::Connected(_) | Phase::Refused(_));
                     at += 1;
                 }
-                Phase::Connected => {
+                Phase::Connected(ref mut negotiated) => {
                     progress = true;
                     budget.spend();
-                    self.links[at].phase = Phase::Open;
-                    self.input(Input::Ready { peer, negotiated: None }, cx);
+                    let negotiated = negotiated.take();
+                    link.phase = Phase::Open;
+                    self.input(Input::Ready { peer, negotiated }, cx);
                 }
                 Phase::Refused(why) => {
                     progress = true;
@@ -205,17 +219,20 @@ impl<S: Service> Session<S> {
     fn drain(&mut self, cx: &mut Context<S>) {
         loop {
             match self.machine.poll_output() {
-                Output::Recall { peer, .. } => {
-                    self.machine.handle(cx.now, Input::Remembered { peer, negotiated: None });
+                Output::Recall { peer, route, offer } => {
+                    let negotiated = cx.pool.recall(&route, &offer).map(Box::new);
+                    self.machine.handle(cx.now, Input::Remembered { peer, negotiated });
                 }
-                Output::Acquire { peer, route, .. } => {
-                    let endpoint = route.endpoints.first().cloned();
-                    self.acquire(peer, Request::new(endpoint.unwrap_or_else(nowhere)), cx);
+                Output::Acquire { peer, route, offer, fresh } => self.acquire(peer, route, offer, fresh, cx),
+                Output::Learned { peer, negotiated } => {
+                    cx.pool.learned(cx.now, self.ticket(peer), *negotiated);
+                    self.obey_pool(cx);
                 }
-                Output::Learned { .. } | Output::Unwell { .. } => {}
-                Output::Release { peer, .. } => {
-                    self.close(peer, Some(cx.now + std::time::Duration::from_secs(5)), cx)
+                Output::Unwell { peer, error } => {
+                    cx.pool.unwell(cx.now, self.ticket(peer), error);
+                    self.obey_pool(cx);
                 }
+                Output::Release { peer, negotiated, .. } => self.release(peer, negotiated, cx),
                 Output::Close { peer, flush_by } => self.close(peer, flush_by, cx),
                 Output::LookUp { query, question } => {
                     let reply = cx.mailbox.reply(self.key, query);
@@ -243,7 +260,7 @@ impl<S: Service> Session<S> {
     }
 
     /// The machine closes a connection, or gives up one that it waits for.
-    fn close(&mut self, peer: Peer, flush_by: Option<Instant>, cx: &mut Context<S>) {
+    pub(crate) fn close(&mut self, peer: Peer, flush_by: Option<Instant>, cx: &mut Context<S>) {
         let mut at = self.links.len();
         while at > 0 {
             at -= 1;
@@ -270,9 +287,4 @@ impl<S: Service> Session<S> {
             }
         }
     }
-}
-
-/// A route never is empty.
-fn nowhere() -> millstream_core::policy::Endpoint {
-    millstream_core::policy::Endpoint::Tcp(std::sync::Arc::from([]))
 }

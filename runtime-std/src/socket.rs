@@ -33,10 +33,10 @@ pub(crate) enum Progress {
 
 impl Socket {
     /// Begins to connect.
-    pub(crate) fn connect(address: Address<'_>) -> Result<Self, IoError> {
+    pub(crate) fn connect(address: &Address) -> Result<Self, IoError> {
         let result = match address {
             Address::Unix(path) => UnixStream::connect(Path::new(OsStr::from_bytes(path))).map(Self::Unix),
-            Address::Tcp(address) => TcpStream::connect(address).map(Self::Tcp),
+            Address::Tcp(address) => TcpStream::connect(*address).map(Self::Tcp),
         };
         match result {
             Ok(socket) => {

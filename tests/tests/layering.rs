@@ -35,7 +35,12 @@ fn core_depends_on_nothing_of_ours_and_little_else() {
 fn the_runtime_knows_core_and_not_the_configuration() {
     let ours: Vec<String> =
         dependencies("runtime-std").into_iter().filter(|name| name.starts_with("millstream")).collect();
-    assert_eq!(ours, ["millstream-core"]);
+    assert_eq!(ours, ["millstream-core", "millstream-shared"]);
+}
+
+#[test]
+fn what_loops_share_knows_core_and_nothing_else() {
+    assert_eq!(dependencies("shared"), ["millstream-core", "loom"]);
 }
 
 #[test]

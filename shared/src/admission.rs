@@ -1,7 +1,6 @@
-//! How many sessions run, and who waits for one of them to end. Shared by all loops; nothing but atomics, so that it
-//! can be modelled on its own.
+//! How many sessions run, and who waits for one of them to end.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The count of running sessions under a limit.
 ///
@@ -9,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 /// first and then looks whether someone waits. Both sides write before they read, in one total order (`SeqCst`), so at
 /// least one of them sees the other and no wake-up is lost.
 #[derive(Debug)]
-pub(crate) struct Admission {
+pub struct Admission {
     limit: u32,
     running: AtomicU32,
     waiting: AtomicBool,
@@ -17,42 +16,47 @@ pub(crate) struct Admission {
 
 impl Admission {
     /// At most `limit` sessions; 0 stands for no limit.
-    pub(crate) const fn new(limit: u32) -> Self {
+    #[must_use]
+    pub fn new(limit: u32) -> Self {
         let limit = if limit == 0 { u32::MAX } else { limit };
         Self { limit, running: AtomicU32::new(0), waiting: AtomicBool::new(false) }
     }
 
     /// The most sessions at a time.
-    pub(crate) const fn limit(&self) -> u32 {
+    #[must_use]
+    pub const fn limit(&self) -> u32 {
         self.limit
     }
 
     /// How many sessions run now.
-    pub(crate) fn running(&self) -> u32 {
+    #[must_use]
+    pub fn running(&self) -> u32 {
         self.running.load(Ordering::SeqCst)
     }
 
     /// Whether a place is free. Places are taken by one thread only, the acceptor's, so it is still free when that thread
     /// takes it.
-    pub(crate) fn has_room(&self) -> bool {
+    #[must_use]
+    pub fn has_room(&self) -> bool {
         self.running() < self.limit
     }
 
     /// Takes a place, which must be free. It must be given back with [`leave`](Self::leave).
-    pub(crate) fn enter(&self) {
+    pub fn enter(&self) {
         self.running.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Gives a place back. Says whether someone waited for it, who must be woken then.
     #[must_use = "who waits for a place must be woken"]
-    pub(crate) fn leave(&self) -> bool {
+    pub fn leave(&self) -> bool {
         self.running.fetch_sub(1, Ordering::SeqCst);
         self.waiting.swap(false, Ordering::SeqCst)
     }
 
     /// Asks for a wake-up at the next [`leave`](Self::leave). Says whether waiting is of use: `false` when there is room
     /// already.
-    pub(crate) fn wait(&self) -> bool {
+    #[must_use = "waiting without a wake-up is for ever"]
+    pub fn wait(&self) -> bool {
         self.waiting.store(true, Ordering::SeqCst);
         if self.has_room() {
             self.waiting.store(false, Ordering::SeqCst);
@@ -62,12 +66,13 @@ impl Admission {
     }
 
     /// Asks for a wake-up at the next [`leave`](Self::leave), room or not.
-    pub(crate) fn wait_for_end(&self) {
+    pub fn wait_for_end(&self) {
         self.waiting.store(true, Ordering::SeqCst);
     }
 
     /// Whether the wake-up that was asked for is still to come.
-    pub(crate) fn is_waiting(&self) -> bool {
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::SeqCst)
     }
 }
