@@ -47,6 +47,8 @@ pub(super) struct Child {
     /// It is sent content before it has answered what was sent before.
     pub(super) pipelining: bool,
     pub(super) timer: Option<Timer>,
+    /// Its connection has changed since its timer was set.
+    pub(super) touched: bool,
     /// Since when a reply is awaited, and how long it was awaited before in this message.
     busy_since: Option<Instant>,
     elapsed: Duration,
@@ -171,6 +173,7 @@ impl Child {
             extras: Vec::new(),
             pipelining: policy.pipelining(index),
             timer: None,
+            touched: true,
             busy_since: None,
             elapsed: Duration::ZERO,
         }
@@ -196,6 +199,7 @@ impl Child {
     }
 
     pub(super) fn client_mut(&mut self) -> Option<&mut Client> {
+        self.touched = true;
         match &mut self.link {
             Link::Negotiating(client) | Link::Up(client) => Some(client),
             Link::None | Link::Recalling | Link::Remembered | Link::Connecting | Link::Gone(_) => None,
@@ -211,6 +215,7 @@ impl Child {
     }
 
     pub(super) fn up_mut(&mut self) -> Option<&mut Client> {
+        self.touched = true;
         match &mut self.link {
             Link::Up(client) => Some(client),
             _ => None,
@@ -233,6 +238,7 @@ impl Child {
 
     /// What is known of its connection does not matter any more.
     pub(super) fn forget_connection(&mut self) {
+        self.touched = true;
         self.expected = None;
         self.unproven = false;
         self.forget_told_from(Stage::Connect);

@@ -101,6 +101,7 @@ impl Session {
         transaction.envelope_bytes = payload.len();
         transaction.decided.clone_from(&self.refused);
         self.transaction = Some(transaction);
+        self.unsettled = true;
         let now = self.now();
         for child in &mut self.children {
             child.take_elapsed(now);

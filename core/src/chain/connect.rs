@@ -67,6 +67,7 @@ impl Session {
     /// Asks for a connection to a child, a `fresh` one when the last was dead.
     pub(super) fn acquire(&mut self, index: usize, fresh: bool) {
         self.children[index].link = Link::Connecting;
+        self.children[index].touched = true;
         self.outputs.push_back(Output::Acquire {
             peer: self.children[index].peer,
             route: self.policy.children()[index].route.clone(),
@@ -81,6 +82,7 @@ impl Session {
             return;
         }
         let limit = self.policy.limits().frame;
+        self.children[index].touched = true;
         match negotiated {
             None => {
                 self.children[index].link = Link::Negotiating(Box::new(Client::new(limit, &self.offer)));
@@ -160,6 +162,7 @@ impl Session {
         let Link::Up(client) = core::mem::replace(&mut child.link, Link::Remembered) else { return };
         child.expected = Some(Box::new(client.negotiated().clone()));
         child.timer = None;
+        child.touched = true;
         child.peer.generation = child.peer.generation.wrapping_add(1);
         self.outputs.push_back(Output::Close { peer, flush_by: None });
     }

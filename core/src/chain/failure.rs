@@ -25,6 +25,7 @@ impl Session {
             configured => configured,
         };
         let stage = self.stage_of(index);
+        self.unsettled = true;
         let child = &mut self.children[index];
         let refused = matches!(failure, Failure::Connect(_) | Failure::Closed(_));
         if let (false, Link::Negotiating(_)) = (refused, &child.link) {
@@ -76,7 +77,9 @@ impl Session {
     pub(super) fn retime(&mut self) {
         let now = self.now();
         for (child, settings) in self.children.iter_mut().zip(self.policy.children()) {
-            child.retime(settings, now);
+            if core::mem::take(&mut child.touched) {
+                child.retime(settings, now);
+            }
         }
         self.retime_mta();
         self.unread_until = match (self.has_room(), self.unread_until) {
@@ -84,6 +87,7 @@ impl Session {
             (false, None) => Some(now + self.policy.limits().unread),
             (false, running) => running,
         };
+        self.deadline = self.next_deadline();
     }
 
     /// The MTA is waited for while it owes a command or does not read.
@@ -108,7 +112,7 @@ impl Session {
     }
 
     /// When something has to happen although no input comes.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
+    fn next_deadline(&self) -> Option<Instant> {
         let closing = match self.life {
             Life::Closing(deadline) => Some(deadline),
             _ => None,
@@ -120,7 +124,7 @@ impl Session {
         let leaving = self.leaving.iter().filter_map(|leaving| leaving.give_back_by);
         let mta = mta.into_iter().chain(message).chain(self.unread_until);
         let all = children.chain(mta).chain(budget).chain(self.progress_at).chain(closing).chain(leaving);
-        all.map(|deadline| self.clock.fires_at(deadline)).min()
+        all.min()
     }
 
     /// Until when the message in hand has to be complete, unless its outcome is certain.
@@ -151,7 +155,8 @@ impl Session {
     /// Fires what is due. Returns whether anything was.
     pub(super) fn fire_timers(&mut self) -> bool {
         let mut fired = false;
-        if self.life != Life::Running {
+        let due = self.deadline.is_some_and(|deadline| self.clock.is_due(deadline));
+        if self.life != Life::Running || !due {
             return fired;
         }
         for index in 0..self.children.len() {

@@ -18,16 +18,16 @@ impl Session {
     /// A header came. Nothing is answered where silence was negotiated; else it goes on.
     pub(super) fn header_came(&mut self, name: &[u8], value: &[u8]) {
         self.reply(Final::Continue);
-        let limits = *self.policy.limits();
+        let (headers, header_bytes) = (self.policy.limits().headers, self.policy.limits().header_bytes);
         let Some(transaction) = &mut self.transaction else { return };
         transaction.stage = Stage::Header;
         if transaction.decided.is_some() {
             return;
         }
         transaction.content.receive_header(name, value);
-        if transaction.content.received_headers() > limits.headers {
+        if transaction.content.received_headers() > headers {
             self.over_limit(LimitName::Headers);
-        } else if transaction.content.header_bytes() > limits.header_bytes {
+        } else if transaction.content.header_bytes() > header_bytes {
             self.over_limit(LimitName::HeaderBytes);
         }
     }
@@ -68,6 +68,7 @@ impl Session {
         }
         self.begin_budget(Stage::EndOfMessage);
         self.command = Some(InHand { stage: Stage::EndOfMessage, payload: Bytes::new() });
+        self.unsettled = true;
         self.progress_at = Some(self.now() + self.policy.limits().progress);
     }
 
@@ -98,6 +99,10 @@ impl Session {
             }
             self.release_body();
             self.put_away();
+        }
+        // What follows from the parts of the children changes only with them.
+        if !core::mem::take(&mut self.unsettled) {
+            return;
         }
         self.commit_finished();
         if let Joint::Certain(decided) = self.joint_verdict() {
@@ -130,6 +135,8 @@ impl Session {
                     return;
                 }
                 let view = self.transaction.as_ref().map(|transaction| transaction.content.latest_view());
+                // What was held back for one on trial that had not begun can be committed now.
+                self.unsettled = true;
                 let child = &mut self.children[index];
                 let independent = child.independent;
                 if let Some(cursor) = child.cursor_mut() {
@@ -256,6 +263,9 @@ impl Session {
     /// Lets go of the body chunks that nobody needs any more.
     fn release_body(&mut self) {
         let Some(transaction) = &self.transaction else { return };
+        if transaction.content.body_bytes() == 0 && transaction.content.bytes_away() == 0 {
+            return;
+        }
         let mut first_needed = usize::MAX;
         for (index, child) in self.children.iter().enumerate() {
             let Some(cursor) = child.cursor() else { continue };
@@ -293,6 +303,7 @@ impl Session {
             return;
         }
         transaction.decided = Some(decided);
+        self.unsettled = true;
         transaction.content.release_all();
         self.drop_spill();
         self.share.clear();

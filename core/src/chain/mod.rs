@@ -100,6 +100,10 @@ pub struct Session {
     /// Frames of the MTA wait although nothing is missing to look at them.
     more: bool,
     life: Life,
+    /// The part of a child in the message, or what is known about the message, has changed.
+    unsettled: bool,
+    /// The first time at which something is due.
+    deadline: Option<Instant>,
     /// What was last told with [`Output::Wait`].
     waits_until: Option<Instant>,
 }
@@ -162,6 +166,8 @@ impl Session {
             next_spill: 0,
             more: false,
             life: Life::Running,
+            unsettled: false,
+            deadline: None,
             waits_until: None,
         }
     }
@@ -264,9 +270,6 @@ impl Session {
         let mut frames = FRAMES_PER_CALL;
         self.more = false;
         loop {
-            for index in 0..self.children.len() {
-                self.read_child(index);
-            }
             self.settle_negotiation();
             self.advance_command();
             self.advance_content();
@@ -367,7 +370,7 @@ impl Machine for Session {
         self.waits_until = match self.life {
             Life::Finished => return Output::Finished,
             _ if self.more => Some(self.now()),
-            _ => self.next_deadline(),
+            _ => self.deadline.map(|deadline| self.clock.fires_at(deadline)),
         };
         Output::Wait(self.waits_until)
     }

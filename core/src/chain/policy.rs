@@ -120,6 +120,7 @@ impl Session {
             child.step = Step::Passed;
         }
         child.part = Part::Done(outcome, stage, 0);
+        self.unsettled = true;
     }
 }
 

@@ -21,6 +21,7 @@ impl Session {
     pub(super) fn child_received(&mut self, index: usize, data: BytesMut) {
         if let Some(client) = self.children[index].client_mut() {
             client.receive(data);
+            self.read_child(index);
         }
     }
 
@@ -50,6 +51,7 @@ impl Session {
                 Err(fault) => return self.fail_child(index, Failure::Protocol(Box::new(fault))),
             };
             child.timer = None;
+            child.touched = true;
             child.unproven = false;
             match reply {
                 FromMilter::Negotiated => self.child_negotiated(index),
@@ -123,12 +125,16 @@ impl Session {
                 self.quit_child(index, Gone::Left);
             }
             (Stage::Rcpt, Verdict::Reject(_) | Verdict::TemporaryFailure(_)) => {}
-            (_, verdict) => self.children[index].part = Part::Done(Outcome::Decided(verdict), stage, 0),
+            (_, verdict) => {
+                self.children[index].part = Part::Done(Outcome::Decided(verdict), stage, 0);
+                self.unsettled = true;
+            }
         }
     }
 
     /// A child's verdict on the content, with which its part is over.
     fn finish_part(&mut self, index: usize, stage: Stage, verdict: Verdict) {
+        self.unsettled = true;
         let child = &mut self.children[index];
         let Part::In(cursor) = core::mem::replace(&mut child.part, Part::Out) else { return };
         let mut quarantined = false;

@@ -27,6 +27,9 @@ impl Session {
             return self.over_limit(LimitName::BodyBytes);
         }
         let kept = (held + transaction.edit_bytes) as u64;
+        if kept == 0 && self.share.memory() == 0 {
+            return;
+        }
         transaction.crowded = !self.share.fit(Room::Memory, kept, limits.total_body_bytes);
         if transaction.crowded {
             // What is read at once may come too much; the rest has to wait for the file.
