@@ -62,6 +62,7 @@ pub(super) type Extra = (Stage, Vec<(Bytes, Bytes)>);
 pub(super) struct Timer {
     pub(super) name: TimerName,
     pub(super) limit: Duration,
+    pub(super) since: Instant,
     pub(super) deadline: Instant,
 }
 
@@ -339,7 +340,7 @@ impl Child {
         self.timer = match (wanted, self.timer) {
             (None, _) => None,
             (Some((name, _)), Some(timer)) if timer.name == name => Some(timer),
-            (Some((name, limit)), _) => Some(Timer { name, limit, deadline: now + limit }),
+            (Some((name, limit)), _) => Some(Timer { name, limit, since: now, deadline: now + limit }),
         };
         let busy = self.up().is_some_and(Client::is_busy);
         match (busy, self.busy_since) {

@@ -11,6 +11,9 @@ use crate::policy::{ChildIndex, Fallback};
 use crate::time::Instant;
 use crate::wire::{Actions, Stage};
 
+/// A child that takes so long to take a connection or to answer the offer is not only a little late.
+const HUNG: Duration = Duration::from_secs(2);
+
 impl Session {
     /// A child is of no use any more: its fallback is its verdict from now on.
     pub(super) fn fail_child(&mut self, index: usize, failure: Failure) {
@@ -26,9 +29,10 @@ impl Session {
         };
         let stage = self.stage_of(index);
         self.unsettled = true;
+        let unwell = self.is_unwell(index, &failure);
         let child = &mut self.children[index];
         let refused = matches!(failure, Failure::Connect(_) | Failure::Closed(_));
-        if let (false, Link::Negotiating(_)) = (refused, &child.link) {
+        if unwell {
             self.outputs.push_back(Output::Unwell { peer: child.peer, error: failure.as_io() });
         }
         child.link = Link::Gone(Gone::Failed(fallback));
@@ -51,6 +55,20 @@ impl Session {
         self.event(Event::ChildFailed { child, name, stage, failure, fallback, evaluation });
         if self.children[index].decisive().is_some() {
             self.abort_behind(index);
+        }
+    }
+
+    /// Whether a failure says of a child that has not answered the offer that it is unwell, and not only that there was
+    /// little time left. What ended by itself the pool knows.
+    fn is_unwell(&self, index: usize, failure: &Failure) -> bool {
+        let child = &self.children[index];
+        match (&child.link, failure) {
+            (Link::Connecting | Link::Negotiating(_), Failure::Timeout { timer: TimerName::Budget, .. }) => {
+                child.timer.is_some_and(|timer| self.now().since(timer.since) >= HUNG)
+            }
+            (Link::Connecting | Link::Negotiating(_), Failure::Timeout { .. })
+            | (Link::Negotiating(_), Failure::Protocol(_)) => !failure.is_ours(),
+            _ => false,
         }
     }
 
@@ -160,7 +178,7 @@ impl Session {
             return fired;
         }
         for index in 0..self.children.len() {
-            if let Some(Timer { name, limit, deadline }) = self.children[index].timer
+            if let Some(Timer { name, limit, deadline, .. }) = self.children[index].timer
                 && self.clock.is_due(deadline)
             {
                 self.fail_child(index, Failure::Timeout { timer: name, limit });

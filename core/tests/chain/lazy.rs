@@ -165,6 +165,31 @@ fn a_child_that_negotiates_otherwise_is_failed_and_asked_first_the_next_time() {
     assert_eq!(world.told_letters(), "Ottt", "its fallback");
 }
 
+/// The time for the answer may have been used up by another.
+#[test]
+fn a_child_for_which_no_time_was_left_is_not_unwell() {
+    for (waited, unwell) in [(6, 0), (1, 1)] {
+        let mut policy = lazy(2);
+        policy.children[1].timeouts.reading = Duration::from_secs(20);
+        policy.children[0].timeouts.reading = Duration::from_secs(20);
+        let slow = |stage: Stage, payload: &[u8]| match stage {
+            Stage::Rcpt => None,
+            stage => agrees(stage, payload),
+        };
+        let mute: Behaviour = |_, _| None;
+        let wants_recipients = LATE.without(Protocol::NO_RCPT);
+        let mut world =
+            remembering(policy, &[(slow, Protocol::NONE), (mute, wants_recipients)]).begin("8.17.1");
+        world.mail();
+        world.rcpt("<c@d.test>");
+        world.wait(Duration::from_secs(waited));
+        world.reply(0, &Reply::Final(Final::Continue));
+        assert_eq!(world.pool.asked.len(), 2, "the second is connected when the first has answered");
+        world.wait(Duration::from_secs(7));
+        assert_eq!(world.pool.unwell.len(), unwell, "after {waited} s");
+    }
+}
+
 #[test]
 fn a_child_that_never_negotiates_is_unwell() {
     let silent: Behaviour = |_, _| None;
