@@ -153,19 +153,26 @@ impl Session {
 
     /// The MTA waits no longer: every child whose answer is still missing has failed.
     fn end_of_budget(&mut self, limit: Duration) {
+        let failure = || Failure::Timeout { timer: TimerName::Budget, limit };
         let stage = self.command.as_ref().map(|command| command.stage);
         for index in 0..self.children.len() {
             let child = &self.children[index];
             let missing = match stage {
                 None => child.is_coming(),
                 Some(Stage::EndOfMessage) => matches!(child.part, Part::In(_)),
-                Some(stage) => matches!(child.step, Step::Todo | Step::Waiting) && has_a_say(child, stage),
+                Some(stage) => is_open(child) && has_a_say(child, stage),
             };
             if missing {
-                self.fail_child(index, Failure::Timeout { timer: TimerName::Budget, limit });
-            } else if matches!(child.step, Step::Todo | Step::Waiting) {
-                // Nobody is to be asked any more: the answer has to be given now.
-                self.children[index].step = Step::Passed;
+                self.fail_child(index, failure());
+            }
+        }
+        // Who stands behind those and is not asked has a part in it all the same: its fallback, its recipients, its
+        // conditions. There is no time left for more.
+        self.advance_command();
+        for index in 0..self.children.len() {
+            let is_asked = self.command.as_ref().is_some_and(|command| command.stage != Stage::EndOfMessage);
+            if is_asked && is_open(&self.children[index]) {
+                self.fail_child(index, failure());
             }
         }
     }
@@ -222,6 +229,11 @@ impl Session {
         }
         fired
     }
+}
+
+/// Whether a child has not answered the command in hand, or was not shown it.
+const fn is_open(child: &Child) -> bool {
+    matches!(child.step, Step::Todo | Step::Waiting)
 }
 
 /// Whether a child that has not answered the command of `stage` is asked about it at all.

@@ -9,7 +9,7 @@ use millstream_core::wire::{
     Actions, ClientAddress, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX,
 };
 
-use crate::driver::{Decide, World, agrees, policy};
+use crate::driver::{Decide, World, agrees, negotiates, policy, says};
 
 fn stop() -> Decision {
     Decision::Stop(Why { condition: Arc::from("test"), place: Arc::from("test.conf:1") })
@@ -259,4 +259,37 @@ fn a_look_up_for_a_child_that_is_out_of_the_message_keeps_nobody_waiting() {
     world.header("Subject", "test");
     world.end();
     assert!(world.told_letters().ends_with('d'));
+}
+
+/// The time for the answer is over because of another child. Who does not want recipients still has a say in the message,
+/// and what is answered for one that has failed still counts.
+#[test]
+fn a_child_behind_one_that_used_up_the_time_for_a_recipient_keeps_its_part() {
+    let wants_no_recipients = |stage: Stage, _: &[u8]| match stage {
+        Stage::Negotiate => negotiates(Actions::NONE, Protocol::NO_RCPT),
+        Stage::EndOfMessage => says(Final::Reject),
+        _ => says(Final::Continue),
+    };
+    for (closes, answers) in [(false, "ccr"), (true, "rrr")] {
+        let mut policy = policy(2);
+        policy.children[0].fallback = Fallback::Accept;
+        policy.children[1].fallback = Fallback::Reject;
+        policy.watched = vec![Stage::Rcpt];
+        policy.decide = |child, _, _, _| match child.0 {
+            0 => Decision::Need(Question::Addresses("never.test".into())),
+            _ => run(),
+        };
+        let mut world = World::new(policy, &[agrees, wants_no_recipients]).begin("Postfix 3.7");
+        world.mail();
+        if closes {
+            world.close(1);
+        }
+        world.told.clear();
+        world.rcpt("<c@d.test>");
+        world.wait(std::time::Duration::from_secs(28));
+        world.raw(b'T', b"");
+        world.header("Subject", "test");
+        world.end();
+        assert_eq!(world.told_letters(), answers, "the second child closes: {closes}");
+    }
 }
