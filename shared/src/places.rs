@@ -121,7 +121,9 @@ impl Places for PlaceCount {
     }
 
     fn collect(&self, own: LoopIndex) -> u32 {
-        self.handed.get(own as usize).map_or(0, |handed| handed.swap(0, Ordering::SeqCst))
+        let Some(handed) = self.handed.get(own as usize) else { return 0 };
+        // Mostly a loop was woken for something else.
+        if handed.load(Ordering::SeqCst) == 0 { 0 } else { handed.swap(0, Ordering::SeqCst) }
     }
 
     fn give_back(&self, limit: u32) -> Option<LoopIndex> {

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::shared::{Gauge, Places, SharedChildren, Switch};
+use super::shared::{Gauge, LoopIndex, Places, SharedChildren, Switch};
 use super::{Address, KeptId, Ticket, address, breaker};
 use crate::policy::{EndpointChoice, Route};
 use crate::time::Instant;
@@ -26,6 +26,8 @@ pub(super) struct Child {
     spots: BTreeMap<Address, Spot>,
     /// Requests that wait for a place, in order.
     pub(super) queue: BTreeMap<u64, Ticket>,
+    /// Places were asked for once: some may be handed to this loop at any time.
+    pub(super) limited: bool,
     /// Requests there are.
     pub(super) leases: usize,
     /// Connections that are in use or being made, now and at most.
@@ -68,16 +70,18 @@ struct Remembered {
 }
 
 impl Child {
-    pub(super) fn new(now: Instant, route: &Arc<Route>, shared: &dyn SharedChildren) -> Self {
+    pub(super) fn new(own: LoopIndex, now: Instant, route: &Arc<Route>, shared: &dyn SharedChildren) -> Self {
         let mut child = Self {
             route: Arc::clone(route),
             places: shared.places(&route.name),
             spots: BTreeMap::new(),
             queue: BTreeMap::new(),
+            limited: route.max_connections > 0,
             leases: 0,
             in_use: 0,
             peak: 0,
-            turn: 0,
+            // The loops do not all begin with the same one.
+            turn: own as usize,
             kept: Vec::new(),
             remembered: Vec::new(),
             last_asked: now,
@@ -89,6 +93,7 @@ impl Child {
     /// The route is another one than before. Returns the connections that were kept for that.
     pub(super) fn change_route(&mut self, route: &Arc<Route>, shared: &dyn SharedChildren) -> Vec<Kept> {
         self.route = Arc::clone(route);
+        self.limited |= route.max_connections > 0;
         self.remembered.clear();
         let kept = self.drop_kept(|_| true);
         self.spots.retain(|_, spot| spot.in_use > 0);
@@ -228,12 +233,16 @@ impl Child {
         }
     }
 
-    pub(super) fn remember(&mut self, now: Instant, offer: Negotiation, negotiated: Negotiation) {
-        self.remembered.retain(|entry| entry.offer != offer);
+    pub(super) fn remember(&mut self, now: Instant, offer: &Negotiation, negotiated: Negotiation) {
+        let at = breaker::milliseconds(now);
+        if let Some(entry) = self.remembered.iter_mut().find(|entry| entry.offer == *offer) {
+            (entry.negotiated, entry.at) = (negotiated, at);
+            return;
+        }
         if self.remembered.len() == MAX_OFFERS {
             self.remembered.remove(0);
         }
-        self.remembered.push(Remembered { offer, negotiated, at: breaker::milliseconds(now) });
+        self.remembered.push(Remembered { offer: offer.clone(), negotiated, at });
     }
 
     /// What the child answered to this offer, unless it was down since then, which another loop may have seen.

@@ -265,7 +265,7 @@ impl Pool {
             self.actions.push_back(Action::Notice(Notice::ChildUp { child, address, down_for }));
         }
         if child.follows(&lease.route) {
-            child.remember(now, lease.offer.clone(), negotiated);
+            child.remember(now, &lease.offer, negotiated);
         }
     }
 
@@ -343,7 +343,7 @@ impl Pool {
 
     /// Another loop has sent [`Action::Wake`].
     pub fn woken(&mut self, now: Instant) {
-        let limited = self.children.iter().filter(|(_, child)| child.route.max_connections > 0);
+        let limited = self.children.iter().filter(|(_, child)| child.limited);
         self.handed.extend(limited.map(|(name, _)| Arc::clone(name)));
         self.settle(now);
     }
@@ -369,7 +369,7 @@ impl Pool {
             return;
         }
         self.children.retain(|_, child| !child.is_unused() || now.since(child.last_asked) < FORGOTTEN_AFTER);
-        let child = Child::new(now, route, &*self.shared);
+        let child = Child::new(self.own, now, route, &*self.shared);
         self.children.insert(Arc::clone(&route.name), child);
     }
 

@@ -85,3 +85,29 @@ fn a_queue_before_a_child_that_goes_down_is_refused_at_once() {
     assert_eq!(told, 1 + 999);
     assert_eq!(lab.shared.states()[0].waiting, 0);
 }
+
+#[test]
+fn sessions_that_wait_are_served_when_a_reload_lifts_the_limit() {
+    let mut lab = Lab::new(2);
+    let route = limited(1);
+    lab.connect(0, 1, &route);
+    for session in [2, 3] {
+        lab.ask(1, session, &route);
+    }
+    let higher = limited(3);
+    lab.ask(0, 4, &higher);
+    lab.ask(0, 5, &higher);
+    // The loops have their turns.
+    let here = lab.says(0);
+    assert_eq!((lab.says(1), here), (vec![connect(2, "/a")], vec![connect(4, "/a")]));
+    let none = limited(0);
+    for (on, session) in [(0, 6), (1, 7)] {
+        lab.ask(on, session, &none);
+        assert_eq!(lab.says(on), [connect(session, "/a")]);
+    }
+    lab.over(0, 1);
+    lab.says(0);
+    assert_eq!(lab.says(1), [connect(3, "/a")]);
+    lab.over(0, 4);
+    assert_eq!(lab.says(0), [connect(5, "/a")]);
+}
