@@ -207,3 +207,29 @@ pub(crate) fn notice(notice: &Notice) -> (LogLevel, String) {
         Notice::LoopFailed(error) => (LogLevel::CRITICAL, format!("[loop][failed] {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use millstream_core::pool::Address;
+
+    use super::*;
+
+    #[test]
+    fn a_milter_that_goes_down_and_comes_back_has_a_line_with_name_socket_and_reason() {
+        let (child, address) = (Arc::<str>::from("clamav"), Address::Unix(Arc::from(*b"/run/clamav")));
+        let down = |error| {
+            let (child, address) = (Arc::clone(&child), address.clone());
+            notice(&Notice::ChildDown { child, address, error, next_try: Duration::from_secs(5) }).1
+        };
+        assert_eq!(
+            down(IoError { kind: IoKind::Refused, code: 111 }),
+            "[milter][down] clamav at unix:/run/clamav: connection refused (os error 111); not asked there for now, \
+             tried again every 5 s (milter.retry_interval)"
+        );
+        assert!(down(IoError { kind: IoKind::Reset, code: 0 }).contains("closes them without an answer"));
+        let up = Notice::ChildUp { child, address, down_for: Duration::from_millis(1500) };
+        assert_eq!(notice(&up).1, "[milter][up] clamav at unix:/run/clamav: answers again after 1.5 s");
+    }
+}

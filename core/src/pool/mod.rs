@@ -273,11 +273,11 @@ impl Pool {
     /// goes on until it is [`over`](Self::over).
     pub fn unwell(&mut self, now: Instant, ticket: Ticket, error: IoError) {
         let Some(lease) = self.leases.get_mut(&ticket) else { return };
+        let (Stage::InUse(address, _) | Stage::Connecting(address)) = &lease.stage else { return };
         // Once for each connection.
         if core::mem::replace(&mut lease.answered, true) {
             return;
         }
-        let (Stage::InUse(address, _) | Stage::Connecting(address)) = &lease.stage else { return };
         let connecting = matches!(lease.stage, Stage::Connecting(_));
         let Some(child) = self.children.get_mut(&lease.route.name) else { return };
         child.forget();
