@@ -5,20 +5,30 @@
 //! * The MTA gets exactly one final reply for a command that owes one, changes only at end of message, nothing else.
 //! * Every byte stream that leaves is made of whole frames of the protocol.
 //! * What waits to be written stays within a small multiple of what came in.
-//! * An MTA that keeps to the protocol is answered, whatever the children do: at the end time passes until it is.
+//! * An MTA that keeps to the protocol is answered in time, whatever the children do: at the end time passes until it is.
+//! * Nothing is sent on a connection that was given back, nor taken from it, and no reply is owed on it then.
+//! * A child has one connection, besides those of which leave was taken. A fresh one is asked for only when a kept one died.
+//! * When the MTA has closed, the session is over soon, and holds nothing any more of what all sessions share.
+//!
+//! What came later than the first scripts of the corpus is chosen by a bit that those leave off.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use millstream_core::chain::Session;
-use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer, Refusal, SpillId};
-use millstream_core::policy::{
-    ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, Policy, Recipients, Route,
-    StaticPolicy, Timeouts,
+use millstream_core::machine::{
+    Answer, Closure, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, Refusal, SpillId,
 };
+use millstream_core::policy::{
+    Answers, ChildIndex, ChildSettings, ChildState, Decision, Effects, Endpoint, Environment, Facts,
+    Fallback, Limits, Policy, Recipients, Reuse, Route, StaticPolicy, Timeouts, Why,
+};
+use millstream_core::reserve::{Reserve, Room};
 use millstream_core::time::Instant;
+use millstream_core::wire::{Negotiation, Protocol, Stage};
 
 /// The longest script that is looked at: longer ones only repeat themselves.
 const SCRIPT: usize = 4096;
@@ -53,6 +63,73 @@ impl Script<'_> {
 struct Odd {
     base: StaticPolicy,
     bits: u8,
+    more: More,
+}
+
+/// What is in no script without the bit for it.
+#[derive(Debug, Clone, Copy, Default)]
+struct More {
+    on: bool,
+    /// See the constants.
+    bits: u8,
+    /// The stages at which conditions are asked.
+    watched: u16,
+    /// What they say, four bits for each.
+    says: [u8; 4],
+    /// Which of its questions the reserve answers with no.
+    full: u8,
+}
+
+const LAZY: u8 = 0x01;
+const REUSE: u8 = 0x02;
+const RESERVE: u8 = 0x04;
+const MESSAGE_TIME: u8 = 0x08;
+const CONDITIONS: u8 = 0x10;
+/// And the two bits above, for the other children.
+const PIPELINING: u8 = 0x20;
+
+impl More {
+    fn of(script: &mut Script<'_>) -> Self {
+        let bits = script.byte();
+        let mut more = Self { on: true, bits, ..Self::default() };
+        if more.has(CONDITIONS) {
+            more.watched = u16::from_be_bytes([script.byte(), script.byte()]);
+            more.says = [0; 4].map(|_| script.byte());
+        }
+        if more.has(RESERVE) {
+            more.full = script.byte();
+        }
+        more
+    }
+
+    fn has(self, bit: u8) -> bool {
+        self.bits & bit != 0
+    }
+}
+
+/// What all sessions share, with somebody else who uses it up now and then.
+#[derive(Debug)]
+struct Crowd {
+    full: u8,
+    asked: AtomicU64,
+    taken: [AtomicU64; 2],
+}
+
+impl Reserve for Crowd {
+    fn take(&self, room: Room, bytes: u64, limit: u64) -> bool {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        let taken = &self.taken[usize::from(room == Room::Files)];
+        let fits = self.full & 1 << (asked % 8) == 0 && taken.load(Ordering::Relaxed) + bytes <= limit;
+        if fits {
+            taken.fetch_add(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    fn give_back(&self, room: Room, bytes: u64) {
+        let taken = self.taken[usize::from(room == Room::Files)].fetch_sub(bytes, Ordering::Relaxed);
+        assert!(taken >= bytes, "more is given back than was taken");
+    }
 }
 
 impl Policy for Odd {
@@ -79,6 +156,34 @@ impl Policy for Odd {
     fn unfiltered_header(&self) -> Option<&str> {
         (self.bits & 0x20 != 0).then_some("X-Unfiltered")
     }
+
+    fn lazy_connect(&self) -> bool {
+        self.more.has(LAZY)
+    }
+
+    fn pipelining(&self, child: ChildIndex) -> bool {
+        self.more.has(PIPELINING << child.0)
+    }
+
+    fn watches(&self, _: ChildIndex, stage: Stage) -> bool {
+        self.more.watched & 1 << stage as u16 != 0
+    }
+
+    fn decide(&self, child: ChildIndex, stage: Stage, facts: &Facts<'_>, answers: &Answers) -> Decision {
+        let asked = answers.0.len();
+        let pick = usize::from(child.0) * 3 + stage as usize * 5 + asked;
+        let says = self.more.says[pick / 2 % 4] >> (pick % 2 * 4) & 0xf;
+        let other = usize::from(says & 3);
+        let pending = facts.children.get(other) == Some(&ChildState::Pending);
+        match says {
+            1 => Decision::Stop(Why { condition: Arc::from("c"), place: Arc::from("fuzz:1") }),
+            2 | 3 if asked < 3 => Decision::Need(Question::Addresses(format!("{asked}.test").into())),
+            // For one that is not pending it waits until there is no time left.
+            4..=7 if pending || says == 4 => Decision::Await(ChildIndex(other as u16)),
+            8 | 9 => Decision::Run(Effects { macros: vec![((&b"j"[..]).into(), (&b"own"[..]).into())] }),
+            _ => Decision::Run(Effects::default()),
+        }
+    }
 }
 
 /// One direction of a connection, cut into frames.
@@ -104,11 +209,50 @@ impl Stream {
 
 /// A child's end.
 struct Kid {
-    peer: Option<Peer>,
-    acquiring: bool,
-    sent: Stream,
-    owes: VecDeque<(u8, Vec<u8>)>,
     protocol: u32,
+    conn: Option<Conn>,
+    /// A kept connection has died, and no other was asked for since.
+    kept_died: bool,
+    /// What was given back: the offer and what was answered to it.
+    kept: Vec<(Negotiation, Negotiation)>,
+}
+
+/// One connection to a child.
+struct Conn {
+    peer: Peer,
+    acquiring: bool,
+    fresh: bool,
+    offer: Negotiation,
+    /// What was agreed on, once it was.
+    terms: Option<Negotiation>,
+    /// It was kept from another session, and nothing was said on it since.
+    unproven: bool,
+    sent: Stream,
+    /// The last command that the child was sent.
+    last: u8,
+    /// What the child takes itself to owe, as far as it cares.
+    owes: VecDeque<(u8, Vec<u8>)>,
+    /// What it has said, and how many final replies are to come whatever it cares.
+    said: Stream,
+    owed: i64,
+}
+
+impl Conn {
+    fn new(peer: Peer, offer: Negotiation, fresh: bool) -> Self {
+        Self {
+            peer,
+            acquiring: true,
+            fresh,
+            offer,
+            terms: None,
+            unproven: false,
+            sent: Stream::default(),
+            last: 0,
+            owes: VecDeque::new(),
+            said: Stream::default(),
+            owed: 0,
+        }
+    }
 }
 
 struct World<'a> {
@@ -131,6 +275,17 @@ struct World<'a> {
     /// Spill files, and what is done with them and not told yet.
     files: BTreeMap<u32, Vec<u8>>,
     spilled: VecDeque<Input>,
+    more: More,
+    crowd: Arc<Crowd>,
+    /// Connections of which leave was taken and that are not over, with their children.
+    leaving: Vec<(usize, Conn)>,
+    released: BTreeSet<Peer>,
+    /// A child that was told of, whose connection has to be closed next.
+    unwell: Option<Peer>,
+    recalled: VecDeque<Input>,
+    queries: Vec<QueryId>,
+    /// Since when an answer is owed to the MTA.
+    owed_since: Option<Instant>,
 }
 
 /// The commands of an honest MTA; after the last it goes back to MAIL.
@@ -223,6 +378,16 @@ fn silence(letter: u8) -> Option<u32> {
     })
 }
 
+/// The replies of a child that are not the last to a command.
+const IN_BETWEEN: &[u8] = b"phimb+2-eq";
+
+/// The longest time for an answer, with the time for which an MTA may be left unread before.
+const ANSWER: Duration = Duration::from_secs(297 + 5);
+/// How long what is queued may still be written.
+const CLOSING: Duration = Duration::from_secs(7);
+/// What is given after a pause of the process, and a little.
+const SLACK: Duration = Duration::from_secs(2);
+
 /// Plays a script.
 pub(crate) fn session(data: &[u8]) {
     let mut world = World::new(Script(&data[..data.len().min(SCRIPT)]));
@@ -241,13 +406,7 @@ impl<'a> World<'a> {
             let bits = script.byte();
             let protocol =
                 u32::from(script.byte()) << 12 | u32::from(script.byte() & 0x80) | u32::from(bits >> 6) << 4;
-            kids.push(Kid {
-                peer: None,
-                acquiring: false,
-                sent: Stream::default(),
-                owes: VecDeque::new(),
-                protocol,
-            });
+            kids.push(Kid { protocol, conn: None, kept_died: false, kept: Vec::new() });
             let fallbacks = [
                 Fallback::Accept,
                 Fallback::TemporaryFailure,
@@ -270,8 +429,8 @@ impl<'a> World<'a> {
                 },
             }
         });
-        let children = children.collect();
-        let limits = Limits {
+        let mut children: Box<[ChildSettings]> = children.collect();
+        let mut limits = Limits {
             frame: 70_000,
             recipients: 8,
             headers: 16,
@@ -283,11 +442,24 @@ impl<'a> World<'a> {
             read_ahead: [1, 100, 4096][script.below(3)],
             ..Limits::default()
         };
+        let bits = script.byte();
+        let more = if bits & 0x80 != 0 { More::of(&mut script) } else { More::default() };
+        if more.has(REUSE) {
+            let reuse = Some(Reuse { idle: Duration::from_secs(60), age: Duration::from_secs(600) });
+            for child in &mut children {
+                child.route = Arc::new(Route { reuse, ..(*child.route).clone() });
+            }
+        }
+        if more.has(MESSAGE_TIME) {
+            limits.message_time = Duration::from_secs(2);
+        }
         let base = StaticPolicy { children, limits, fallback: Fallback::Accept };
-        let policy = Odd { base, bits: script.byte() };
+        let crowd = Arc::new(Crowd { full: more.full, asked: AtomicU64::new(0), taken: Default::default() });
+        let session = Session::new(Arc::new(Odd { base, bits, more }), Environment::default());
+        let session = if more.has(RESERVE) { session.with_reserve(crowd.clone()) } else { session };
         Self {
             script,
-            session: Session::new(Arc::new(policy), Environment::default()),
+            session,
             now: Instant::from_nanos(1_000_000_000),
             waits: None,
             kids,
@@ -302,11 +474,19 @@ impl<'a> World<'a> {
             came: 0,
             files: BTreeMap::new(),
             spilled: VecDeque::new(),
+            more,
+            crowd,
+            leaving: Vec::new(),
+            released: BTreeSet::new(),
+            unwell: None,
+            recalled: VecDeque::new(),
+            queries: Vec::new(),
+            owed_since: None,
         }
     }
 
     fn step(&mut self) {
-        match self.script.below(20) {
+        match self.script.below(if self.more.on { 32 } else { 20 }) {
             0..=4 => self.honest_command(),
             5 => {
                 let (letter, payload) = COMMANDS[self.script.below(COMMANDS.len())];
@@ -330,10 +510,10 @@ impl<'a> World<'a> {
             10 | 11 => {
                 let kid = self.script.below(3);
                 let (letter, payload) = REPLIES[self.script.below(REPLIES.len())];
-                if let Some(kid) = self.kids.get_mut(kid)
-                    && !b"phimb+2-eq".contains(&letter)
+                if let Some(conn) = self.kids.get_mut(kid).and_then(|kid| kid.conn.as_mut())
+                    && !IN_BETWEEN.contains(&letter)
                 {
-                    kid.owes.pop_front();
+                    conn.owes.pop_front();
                 }
                 self.child(kid, &encode(letter, payload));
             }
@@ -355,12 +535,11 @@ impl<'a> World<'a> {
             17 => self.connect(),
             18 => {
                 let kid = self.script.below(3);
-                if let Some(peer) = self.kids.get_mut(kid).and_then(|kid| kid.peer.take()) {
-                    let reset = Closure::Failed(IoError { kind: IoKind::Reset, code: 104 });
-                    let why = if self.script.below(2) == 0 { Closure::Eof } else { reset };
-                    self.handle(Input::Closed { peer, why });
+                if let Some(conn) = self.kids.get_mut(kid).and_then(|kid| kid.conn.take()) {
+                    self.hang_up(kid, conn);
                 }
             }
+            20..=31 => self.step_of_more(),
             _ => match self.script.below(8) {
                 0 => {
                     self.honest = false;
@@ -386,6 +565,156 @@ impl<'a> World<'a> {
                     self.handle(Input::Closed { peer, why: Closure::Eof });
                 }
             },
+        }
+    }
+
+    /// Closes a connection that was taken out of its place.
+    fn hang_up(&mut self, kid: usize, conn: Conn) {
+        self.kids[kid].kept_died |= conn.unproven;
+        let reset = Closure::Failed(IoError { kind: IoKind::Reset, code: 104 });
+        let why = if self.script.below(2) == 0 { Closure::Eof } else { reset };
+        self.handle(Input::Closed { peer: conn.peer, why });
+    }
+
+    /// What the first scripts did not know.
+    fn step_of_more(&mut self) {
+        let (what, kid) = (self.script.below(12), self.script.below(3));
+        match what {
+            // The rest of a message, with more of it than an ordinary one has.
+            0 => {
+                for _ in 0..12 {
+                    let before = self.stage;
+                    self.honest_command();
+                    if matches!(DIALOGUE[before].0, b'L' | b'B') && self.stage == before + 1 {
+                        (0..self.script.below(7)).for_each(|_| {
+                            self.stage = before;
+                            self.honest_command();
+                        });
+                    }
+                }
+            }
+            // Children answer all that they owe, and perhaps more.
+            1 | 2 => {
+                self.write_all();
+                for _ in 0..16 {
+                    (0..3).for_each(|kid| self.usual_reply(kid));
+                    (0..self.leaving.len()).for_each(|place| self.reply_leaving(place));
+                }
+                if kid == 2 {
+                    self.child(0, &encode(b'c', b""));
+                }
+            }
+            // A verdict on the oldest of many.
+            3 => {
+                let letter = b"arstds"[self.script.below(6)];
+                if let Some(conn) = self.kids.get_mut(kid).and_then(|kid| kid.conn.as_mut()) {
+                    conn.owes.pop_front();
+                }
+                self.child(kid, &encode(letter, b""));
+            }
+            4 | 5 => self.connect_one(kid),
+            // Another session of the same MTA.
+            6 => {
+                if self.honest
+                    && !self.is_owed()
+                    && self.protocol.is_some()
+                    && self.session.wants_input(Peer::MTA)
+                {
+                    self.stage = 1;
+                    self.mta(&encode(b'K', b""));
+                }
+            }
+            7 => {
+                let place = self.script.below(3);
+                if self.script.below(4) != 0 {
+                    self.reply_leaving(place);
+                } else if place < self.leaving.len() {
+                    let (kid, conn) = self.leaving.remove(place);
+                    self.hang_up(kid, conn);
+                }
+            }
+            // Whatever a child may say while leave is taken.
+            8 => {
+                let (place, n) = (self.script.below(3), self.script.below(16));
+                let bytes = match n {
+                    15 => encode(b'c', b""),
+                    14 => encode(b'r', b""),
+                    _ => self.script.take(n),
+                };
+                if place < self.leaving.len() {
+                    let (kid, mut conn) = self.leaving.remove(place);
+                    let data = self.say(&mut conn, &bytes);
+                    self.leaving.insert(place, (kid, conn));
+                    data.into_iter().for_each(|input| self.handle(input));
+                }
+            }
+            9 => {
+                let found = Answer::Found(vec!["192.0.2.1".into()]);
+                let answer = [found, Answer::Nothing, Answer::Failed][self.script.below(3)].clone();
+                let query = match self.script.below(4) {
+                    // One that was never asked, or is over.
+                    3 => QueryId(self.script.byte().into()),
+                    _ if self.queries.is_empty() => return,
+                    n => self.queries.remove(n % self.queries.len()),
+                };
+                self.handle(Input::Answered { query, answer });
+            }
+            // Late words from a connection that is somebody else's now.
+            10 => {
+                let Some(peer) = self.released.iter().nth(kid).copied() else { return };
+                self.handle(Input::Received { peer, data: BytesMut::from(&b"stray"[..]) });
+                self.handle(Input::Closed { peer, why: Closure::Eof });
+            }
+            _ => {
+                if let Some(at) = self.waits {
+                    self.now = self.now.max(at);
+                }
+                self.handle(Input::Tick);
+            }
+        }
+    }
+
+    /// One connection that was asked for is there, fresh or kept, or cannot be had for one reason or another.
+    fn connect_one(&mut self, index: usize) {
+        let what = self.script.below(10);
+        let since = self.now;
+        let Some(kid) = self.kids.get_mut(index) else { return };
+        let Some(conn) = kid.conn.as_mut().filter(|conn| conn.acquiring) else { return };
+        let peer = conn.peer;
+        let error = |kind| IoError { kind, code: 1 };
+        let why = match what {
+            0 => Refusal::Down { error: error(IoKind::Refused), since },
+            1 => Refusal::Full,
+            2 => Refusal::Failed(error(IoKind::Exhausted)),
+            _ => {
+                conn.acquiring = false;
+                let mut negotiated = None;
+                if what > 5 && !conn.fresh && self.more.has(REUSE) {
+                    let place = kid.kept.iter().rposition(|(offer, _)| *offer == conn.offer);
+                    let kept = place.map(|place| kid.kept.remove(place).1);
+                    negotiated = Some(kept.unwrap_or_else(|| agreed(&conn.offer, kid.protocol)));
+                    conn.terms.clone_from(&negotiated);
+                    conn.unproven = true;
+                }
+                return self.handle(Input::Ready { peer, negotiated: negotiated.map(Box::new) });
+            }
+        };
+        kid.conn = None;
+        self.handle(Input::Refused { peer, why });
+    }
+
+    /// The child answers the last command on a connection of which leave was taken.
+    fn reply_leaving(&mut self, place: usize) {
+        if place >= self.leaving.len() {
+            return;
+        }
+        self.write_leaving(place);
+        let Some((_, conn)) = self.leaving.get_mut(place) else { return };
+        if conn.owes.pop_front().is_some() {
+            let (kid, mut conn) = self.leaving.remove(place);
+            let data = self.say(&mut conn, &encode(b'c', b""));
+            self.leaving.insert(place, (kid, conn));
+            data.into_iter().for_each(|input| self.handle(input));
         }
     }
 
@@ -428,6 +757,9 @@ impl<'a> World<'a> {
         while let Some((letter, _)) = self.mta_sent.cut() {
             self.asked.push_back(letter);
         }
+        if self.is_owed() {
+            self.owed_since.get_or_insert(self.now);
+        }
         let data = match self.session.read_buffer(Peer::MTA) {
             Some(mut buffer) => {
                 let room = (buffer.capacity() - buffer.len()).min(bytes.len());
@@ -441,21 +773,34 @@ impl<'a> World<'a> {
     }
 
     fn child(&mut self, kid: usize, bytes: &[u8]) {
-        let Some(peer) = self.kids.get(kid).and_then(|kid| kid.peer).filter(|_| !self.kids[kid].acquiring)
+        let Some(mut conn) = self.kids.get_mut(kid).and_then(|kid| kid.conn.take_if(|conn| !conn.acquiring))
         else {
             return;
         };
-        if !self.session.wants_input(peer) {
-            return;
+        let input = self.say(&mut conn, bytes);
+        self.kids[kid].conn = Some(conn);
+        input.into_iter().for_each(|input| self.handle(input));
+    }
+
+    /// What a child says on a connection, if it is read.
+    fn say(&mut self, conn: &mut Conn, bytes: &[u8]) -> Option<Input> {
+        if !self.session.wants_input(conn.peer) {
+            return None;
         }
         self.came += bytes.len();
-        self.handle(Input::Received { peer, data: BytesMut::from(bytes) });
+        conn.said.push(bytes);
+        while let Some((letter, _)) = conn.said.cut() {
+            conn.owed -= i64::from(!IN_BETWEEN.contains(&letter));
+            conn.unproven = false;
+        }
+        Some(Input::Received { peer: conn.peer, data: BytesMut::from(bytes) })
     }
 
     /// What an ordinary milter replies to the oldest command.
     fn usual_reply(&mut self, index: usize) {
         let Some(kid) = self.kids.get_mut(index) else { return };
-        let Some((letter, offer)) = kid.owes.pop_front() else { return };
+        let Some(conn) = &mut kid.conn else { return };
+        let Some((letter, offer)) = conn.owes.pop_front() else { return };
         let reply = match letter {
             b'O' => {
                 let number = |at: usize| u32::from_be_bytes(offer[at..at + 4].try_into().unwrap_or_default());
@@ -473,9 +818,11 @@ impl<'a> World<'a> {
         let refused = self.script.below(8) == 0;
         for index in 0..self.kids.len() {
             let kid = &mut self.kids[index];
-            let (Some(peer), true) = (kid.peer, std::mem::take(&mut kid.acquiring)) else { continue };
+            let Some(conn) = kid.conn.as_mut().filter(|conn| conn.acquiring) else { continue };
+            let peer = conn.peer;
+            conn.acquiring = false;
             if refused {
-                kid.peer = None;
+                kid.conn = None;
                 let error = IoError { kind: IoKind::Refused, code: 111 };
                 self.handle(Input::Refused { peer, why: Refusal::Failed(error) });
             } else {
@@ -486,24 +833,45 @@ impl<'a> World<'a> {
 
     fn handle(&mut self, input: Input) {
         self.session.handle(self.now, input);
+        self.drain();
+        // Before anything else happens.
+        while let Some(remembered) = self.recalled.pop_front() {
+            self.session.handle(self.now, remembered);
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
         for _ in 0..10_000 {
-            match self.session.poll_output() {
+            let output = self.session.poll_output();
+            if let Some(peer) = named(&output) {
+                assert!(!self.released.contains(&peer), "{output:?} of a connection that was given back");
+            }
+            match output {
                 Output::Wait(at) => {
                     self.waits = at;
+                    assert_eq!(self.unwell, None, "a child that is unwell stays connected");
                     return self.check_bounds();
                 }
                 Output::Finished => {
                     self.finished = true;
                     return;
                 }
-                Output::Acquire { peer, .. } => {
-                    if let Some(ChildIndex(index)) = peer.child_index() {
-                        let kid = &mut self.kids[usize::from(index)];
-                        kid.peer = Some(peer);
-                        kid.acquiring = true;
-                        kid.sent = Stream::default();
-                        kid.owes.clear();
-                    }
+                Output::Recall { peer, offer, .. } => self.recall(peer, &offer),
+                Output::Acquire { peer, offer, fresh, .. } => self.acquire(peer, offer, fresh),
+                Output::Learned { peer, negotiated } => {
+                    let conn = self.conn(peer).expect("a child on no connection is learned of");
+                    assert!(conn.terms.is_none(), "learned twice");
+                    conn.terms = Some(*negotiated);
+                }
+                Output::Unwell { peer, .. } => {
+                    assert!(self.conn(peer).is_some_and(|conn| conn.terms.is_none()), "nothing ails it");
+                    self.unwell = Some(peer);
+                }
+                Output::Release { peer, negotiated } => self.release(peer, *negotiated),
+                Output::LookUp { query, .. } => {
+                    assert!(!self.queries.contains(&query), "two look-ups of one number");
+                    self.queries.push(query);
                 }
                 Output::SpillAppend { file, data } => {
                     let stored = self.files.entry(file.0).or_default();
@@ -520,18 +888,91 @@ impl<'a> World<'a> {
                     self.closed = true;
                 }
                 Output::Close { peer, .. } => {
-                    if let Some(kid) = self.kids.iter_mut().find(|kid| kid.peer == Some(peer)) {
-                        kid.peer = None;
-                    }
+                    self.unwell.take_if(|unwell| *unwell == peer);
+                    self.forget(peer);
                 }
-                _ => {}
+                Output::Event(_) => {}
             }
         }
         panic!("the session never comes to rest");
     }
 
+    /// The connection of this name.
+    fn conn(&mut self, peer: Peer) -> Option<&mut Conn> {
+        let leaving = self.leaving.iter_mut().map(|(_, conn)| conn);
+        let present = self.kids.iter_mut().filter_map(|kid| kid.conn.as_mut());
+        present.chain(leaving).find(|conn| conn.peer == peer)
+    }
+
+    fn forget(&mut self, peer: Peer) -> Option<(usize, Conn)> {
+        for (index, kid) in self.kids.iter_mut().enumerate() {
+            if let Some(conn) = kid.conn.take_if(|conn| conn.peer == peer) {
+                return Some((index, conn));
+            }
+        }
+        let place = self.leaving.iter().position(|(_, conn)| conn.peer == peer)?;
+        Some(self.leaving.remove(place))
+    }
+
+    /// What a child is remembered to have said: nothing, the truth, or something that it will not repeat.
+    fn recall(&mut self, peer: Peer, offer: &Negotiation) {
+        let index = usize::from(peer.child_index().expect("the MTA is not asked for").0);
+        let mut truth = agreed(offer, self.kids[index].protocol);
+        let negotiated = match self.script.below(5) {
+            0 => None,
+            4 => {
+                truth.protocol = Protocol(truth.protocol.0 ^ u32::from(self.script.byte()) << 12);
+                Some(truth)
+            }
+            _ => Some(truth),
+        };
+        self.recalled.push_back(Input::Remembered { peer, negotiated: negotiated.map(Box::new) });
+    }
+
+    fn acquire(&mut self, peer: Peer, offer: Negotiation, fresh: bool) {
+        let index = usize::from(peer.child_index().expect("the MTA is not asked for").0);
+        if let Some(before) = self.kids[index].conn.take() {
+            let left = b"KQ".contains(&self.last_command(&before));
+            assert!(left, "a second connection of one child is asked for");
+            self.leaving.push((index, before));
+        }
+        let kid = &mut self.kids[index];
+        assert!(!fresh || kid.kept_died, "a fresh connection is asked for, and no kept one has died");
+        kid.kept_died = false;
+        kid.conn = Some(Conn::new(peer, offer, fresh));
+    }
+
+    /// The last command that a child has been sent, or will be.
+    fn last_command(&self, conn: &Conn) -> u8 {
+        let mut slices: [&[u8]; 512] = [&[]; 512];
+        let filled = self.session.transmit(conn.peer, &mut slices);
+        let mut stream = Stream([&conn.sent.0[..], &slices[..filled].concat()].concat());
+        let mut last = conn.last;
+        while let Some((letter, _)) = stream.cut() {
+            last = letter;
+        }
+        last
+    }
+
+    fn release(&mut self, peer: Peer, negotiated: Negotiation) {
+        let (index, conn) = self.forget(peer).expect("a connection that is not there is given back");
+        assert!(!conn.acquiring && self.more.has(REUSE), "given back without having been had");
+        assert_eq!(conn.terms.as_ref(), Some(&negotiated));
+        assert_eq!((conn.last, conn.sent.0.len()), (b'K', 0), "given back before leave was taken");
+        assert_eq!((conn.owed, conn.said.0.len()), (0, 0), "given back while a reply is owed or half read");
+        self.released.insert(peer);
+        self.kids[index].kept.push((conn.offer, negotiated));
+    }
+
     fn check_bounds(&self) {
-        for peer in std::iter::once(Peer::MTA).chain(self.kids.iter().filter_map(|kid| kid.peer)) {
+        for peer in &self.released {
+            let mut slices: [&[u8]; 1] = [&[]];
+            assert_eq!(self.session.transmit(*peer, &mut slices), 0, "sent after it was given back");
+            assert!(!self.session.wants_input(*peer), "read after it was given back");
+        }
+        let children = self.kids.iter().filter_map(|kid| kid.conn.as_ref());
+        let children = children.chain(self.leaving.iter().map(|(_, conn)| conn)).map(|conn| conn.peer);
+        for peer in std::iter::once(Peer::MTA).chain(children) {
             let mut slices: [&[u8]; 64] = [&[]; 64];
             let filled = self.session.transmit(peer, &mut slices);
             let waiting: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
@@ -544,19 +985,12 @@ impl<'a> World<'a> {
         let peer = match slot.checked_sub(1) {
             None if self.closed => return,
             None => Peer::MTA,
-            Some(kid) => match self.kids.get(kid) {
-                Some(Kid { peer: Some(peer), acquiring: false, .. }) => *peer,
+            Some(kid) => match self.kids.get(kid).and_then(|kid| kid.conn.as_ref()) {
+                Some(Conn { peer, acquiring: false, .. }) => *peer,
                 _ => return,
             },
         };
-        let mut slices: [&[u8]; 64] = [&[]; 64];
-        let filled = self.session.transmit(peer, &mut slices);
-        let mut bytes = slices[..filled].concat();
-        bytes.truncate(n);
-        if bytes.is_empty() {
-            return;
-        }
-        self.session.handle(self.now, Input::Wrote { peer, n: bytes.len() });
+        let Some(bytes) = self.transmitted(peer, n) else { return };
         match slot.checked_sub(1) {
             None => {
                 self.mta_got.push(&bytes);
@@ -566,20 +1000,41 @@ impl<'a> World<'a> {
             }
             Some(kid) => {
                 let kid = &mut self.kids[kid];
-                kid.sent.push(&bytes);
-                while let Some((letter, payload)) = kid.sent.cut() {
-                    assert!(b"OCHMRTULNBEDAQ".contains(&letter), "a child is sent {letter:#x}");
-                    if silence(letter).is_some_and(|bit| bit & kid.protocol == 0 || letter == b'O') {
-                        kid.owes.push_back((letter, payload));
-                    }
+                if let Some(conn) = &mut kid.conn {
+                    conn.take(&bytes, kid.protocol);
                 }
             }
         }
+        self.drain();
+    }
+
+    fn write_leaving(&mut self, place: usize) {
+        let Some((kid, conn)) = self.leaving.get(place) else { return };
+        let protocol = self.kids[*kid].protocol;
+        let Some(bytes) = self.transmitted(conn.peer, usize::MAX) else { return };
+        self.leaving[place].1.take(&bytes, protocol);
+        self.drain();
+    }
+
+    /// Takes at most `n` bytes for a peer.
+    fn transmitted(&mut self, peer: Peer, n: usize) -> Option<Vec<u8>> {
+        let mut slices: [&[u8]; 64] = [&[]; 64];
+        let filled = self.session.transmit(peer, &mut slices);
+        let mut bytes = slices[..filled].concat();
+        bytes.truncate(n);
+        if bytes.is_empty() {
+            return None;
+        }
+        self.session.handle(self.now, Input::Wrote { peer, n: bytes.len() });
+        Some(bytes)
     }
 
     fn write_all(&mut self) {
         for slot in 0..=self.kids.len() {
             self.write(slot, usize::MAX);
+        }
+        for place in (0..self.leaving.len()).rev() {
+            self.write_leaving(place);
         }
         while let Some(done) = self.spilled.pop_front() {
             self.handle(done);
@@ -608,8 +1063,11 @@ impl<'a> World<'a> {
             assert!(payload.len() >= 12, "a short negotiation");
             self.protocol = payload[8..12].try_into().ok().map(u32::from_be_bytes);
         }
-        if !b"phimb+2-eq".contains(&letter) {
+        if !IN_BETWEEN.contains(&letter) {
             self.asked.pop_front();
+            if !self.is_owed() {
+                self.owed_since = None;
+            }
         }
         // A refused message is taken back; behind a refused connection there is nothing more to say.
         match (asked, letter) {
@@ -621,14 +1079,39 @@ impl<'a> World<'a> {
         }
     }
 
-    /// An MTA that has kept to the protocol gets what it is owed, however long its children are silent.
-    fn end(&mut self) {
-        for _ in 0..300 {
-            if self.finished || self.closed || !self.honest {
-                return;
+    /// An MTA that has kept to the protocol gets what it is owed, however long its children are silent. Then it closes.
+    fn end(mut self) {
+        let late = self.owed_since.map_or(self.now, |since| self.now.max(since + ANSWER)) + SLACK;
+        self.pass(300, |world| {
+            world.write_all();
+            world.closed || !world.honest || !world.is_owed()
+        });
+        assert!(self.now <= late || !self.is_owed(), "an answer came too late");
+        // Some children go on reading and answering, others do not.
+        let listens = self.came % 2 == 0;
+        let late = self.now + CLOSING + SLACK;
+        if !self.closed {
+            self.closed = true;
+            self.handle(Input::Closed { peer: Peer::MTA, why: Closure::Eof });
+        }
+        self.pass(100, |world| {
+            if listens {
+                world.write_all();
+                (0..world.leaving.len()).rev().for_each(|place| world.reply_leaving(place));
+                (0..3).for_each(|kid| world.usual_reply(kid));
             }
-            self.write_all();
-            if !self.is_owed() {
+            false
+        });
+        assert!(self.finished && self.now <= late, "the session outlives its MTA");
+        drop(self.session);
+        let left = self.crowd.taken.each_ref().map(|taken| taken.load(Ordering::Relaxed));
+        assert_eq!(left, [0, 0], "something of what all share is kept for ever");
+    }
+
+    /// Lets time pass from one deadline to the next, for a bounded number of them.
+    fn pass(&mut self, rounds: usize, mut until: impl FnMut(&mut Self) -> bool) {
+        for _ in 0..rounds {
+            if self.finished || until(self) {
                 return;
             }
             if let Some(at) = self.waits {
@@ -636,6 +1119,41 @@ impl<'a> World<'a> {
             }
             self.handle(Input::Tick);
         }
-        panic!("an answer is owed and never comes: {:?}", self.asked);
+        panic!("something is due and never done: {:?} is owed", self.asked);
+    }
+}
+
+impl Conn {
+    /// The child is sent something.
+    fn take(&mut self, bytes: &[u8], protocol: u32) {
+        let agreed = self.terms.as_ref().map_or(0, |terms| terms.protocol.0);
+        self.sent.push(bytes);
+        while let Some((letter, payload)) = self.sent.cut() {
+            assert!(b"OCHMRTULNBEDAQK".contains(&letter), "a child is sent {letter:#x}");
+            self.last = letter;
+            let Some(bit) = silence(letter) else { continue };
+            self.owed += i64::from(letter == b'O' || bit & agreed == 0);
+            if letter == b'O' || bit & protocol == 0 {
+                self.owes.push_back((letter, payload));
+            }
+        }
+    }
+}
+
+/// What a child that wants this answers to an offer.
+fn agreed(offer: &Negotiation, protocol: u32) -> Negotiation {
+    Negotiation { protocol: Protocol(offer.protocol.0 & protocol), macro_lists: Vec::new(), ..*offer }
+}
+
+/// The child's connection that an output is about, where it is there already.
+fn named(output: &Output) -> Option<Peer> {
+    match output {
+        Output::Recall { peer, .. }
+        | Output::Acquire { peer, .. }
+        | Output::Learned { peer, .. }
+        | Output::Unwell { peer, .. }
+        | Output::Release { peer, .. }
+        | Output::Close { peer, .. } => Some(*peer),
+        _ => None,
     }
 }
