@@ -1,0 +1,131 @@
+//! A manager whose milters are the test's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use millstream_tests::manager::{Manager, give_to_manager};
+use millstream_tests::mta_side::MtaSide;
+use millstream_tests::require;
+use millstream_tests::scratch::Scratch;
+use millstream_tests::until::{PATIENCE, until_true};
+use millstream_tests::wire::{Address, Frame};
+
+/// A private folder for the sockets; nothing when this machine cannot run the manager as administrators do.
+pub(crate) fn folder() -> Option<Scratch> {
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    require::available(&test, &[]).then(|| Scratch::new("connections"))
+}
+
+/// A milter in the configuration: its sockets, and lines without `milter.`.
+pub(crate) fn milter(name: &str, sockets: &[&Path], lines: &[&str]) -> String {
+    let sockets: Vec<String> =
+        sockets.iter().map(|socket| format!("\"unix:{}\"", socket.display())).collect();
+    let lines: String = lines.iter().map(|line| format!("  milter.{line}\n")).collect();
+    format!(
+        "define_milter(\"{name}\") do |milter|\n  milter.connection_spec = [{}]\n{lines}end\n",
+        sockets.join(", ")
+    )
+}
+
+/// What is told behind a reload.
+const DONE: &[&str] = &["[reload] done"];
+
+/// A running manager.
+pub(crate) struct Bench {
+    pub(crate) manager: Manager,
+    socket: PathBuf,
+}
+
+impl Bench {
+    /// With these milters, below `folder`. `settings` are lines for the top.
+    pub(crate) fn start(folder: &Scratch, settings: &str, milters: &str) -> Self {
+        let own = folder.join("manager");
+        fs::create_dir_all(&own).expect("a folder can be made");
+        // It removes its socket there at its end.
+        give_to_manager(&own);
+        let socket = own.join("manager.sock");
+        let mut manager = Manager::start(&own, &configuration(&socket, settings, milters));
+        manager.process().wait_for_socket(&socket);
+        Self { manager, socket }
+    }
+
+    /// Gives it another configuration, and waits until it has taken that.
+    pub(crate) fn reload(&self, settings: &str, milters: &str) {
+        let before = self.count(DONE);
+        self.manager.configure(&configuration(&self.socket, settings, milters));
+        self.manager.reload();
+        until_true("the reload", || self.count(DONE) > before);
+    }
+
+    /// How many lines of its log have all of `parts`, with everything that was answered up to now: the log is written beside
+    /// the answers. Loads the configuration again for that, which has not changed and so changes nothing.
+    pub(crate) fn lines(&self, parts: &[&str]) -> usize {
+        let before = self.count(DONE);
+        self.manager.reload();
+        until_true("a reload", || self.count(DONE) > before);
+        self.count(parts)
+    }
+
+    /// The same, of what is written already.
+    fn count(&self, parts: &[&str]) -> usize {
+        self.manager.log().lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
+    }
+
+    /// An MTA that has negotiated.
+    #[track_caller]
+    pub(crate) fn session(&self) -> MtaSide {
+        let mut mta = MtaSide::connect(&Address::Unix(self.socket.clone()), PATIENCE).expect("it listens");
+        let negotiated = mta.negotiate();
+        assert!(negotiated.is_ok(), "{negotiated:?}");
+        mta
+    }
+
+    /// A whole session with one message: the first answer that is not `c`, or the verdict.
+    #[track_caller]
+    pub(crate) fn mail(&self) -> char {
+        let mut mta = self.session();
+        let outcome = mta.outcome();
+        mta.quit().expect("it reads");
+        char::from(outcome)
+    }
+
+    /// The answer to CONNECT in a session that ends there.
+    #[track_caller]
+    pub(crate) fn visit(&self, client: &str) -> char {
+        let mut mta = self.session();
+        let answer = mta.command(&connect(client)).expect("an answer");
+        mta.quit().expect("it reads");
+        char::from(answer.letter)
+    }
+
+    /// Returns when what was sent to it before has been read: its only thread has answered others since then.
+    pub(crate) fn settle(&self) {
+        for _ in 0..3 {
+            self.session().quit().expect("it reads");
+        }
+    }
+}
+
+/// CONNECT from a client of this name.
+pub(crate) fn connect(client: &str) -> Frame {
+    let mut payload = client.as_bytes().to_vec();
+    payload.extend_from_slice(b"\x004\x12\x34203.0.113.7\0");
+    Frame::new(b'C', payload)
+}
+
+/// Calls `probe` until it is true for some time, to see that it stays so.
+pub(crate) fn stays(what: &str, probe: impl Fn() -> bool) {
+    for _ in 0..20 {
+        assert!(probe(), "{what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn configuration(socket: &Path, settings: &str, milters: &str) -> String {
+    format!(
+        "manager.connection_spec = \"unix:{}\"\nmanager.unix_socket_mode = 0666\n{settings}\n{milters}",
+        socket.display()
+    )
+}

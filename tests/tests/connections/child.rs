@@ -1,0 +1,205 @@
+//! A milter that can be stopped and started again on its socket, and counts.
+
+use std::fs;
+use std::io::Write;
+use std::net::Shutdown;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use millstream_tests::wire::{ALL_ACTIONS, Frame};
+
+/// What it does about a command.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// Says this; nothing is fine, too.
+    Say(Vec<Frame>),
+    /// Closes the connection.
+    Close,
+}
+
+/// `c`.
+pub(crate) fn agreed() -> Answer {
+    Answer::Say(vec![Frame::new(b'c', [])])
+}
+
+/// A script that agrees to everything, as far as it is owed an answer.
+pub(crate) fn agree(_: usize, frame: &Frame) -> Answer {
+    match frame.letter {
+        b'D' | b'A' | b'K' => Answer::Say(Vec::new()),
+        b'Q' => Answer::Close,
+        _ => agreed(),
+    }
+}
+
+/// It is asked for every command but `O`, with the number of the connection, from 0.
+type Script = dyn Fn(usize, &Frame) -> Answer + Send + Sync;
+
+/// The milter.
+#[derive(Debug)]
+pub(crate) struct Child {
+    socket: PathBuf,
+    facts: Arc<Facts>,
+    running: Option<Running>,
+}
+
+struct Facts {
+    script: Box<Script>,
+    /// What it asks for when it negotiates.
+    flags: AtomicU32,
+    accepted: AtomicUsize,
+    open: AtomicUsize,
+    seen: Mutex<Vec<(usize, Frame)>>,
+}
+
+impl std::fmt::Debug for Facts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.seen().iter()).finish()
+    }
+}
+
+#[derive(Debug)]
+struct Running {
+    stop: Arc<AtomicBool>,
+    streams: Arc<Mutex<Vec<UnixStream>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Child {
+    /// It agrees to everything.
+    pub(crate) fn agreeing(socket: &Path) -> Self {
+        Self::scripted(socket, agree)
+    }
+
+    pub(crate) fn scripted(
+        socket: &Path,
+        script: impl Fn(usize, &Frame) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let facts = Facts {
+            script: Box::new(script),
+            flags: AtomicU32::new(0),
+            accepted: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            seen: Mutex::new(Vec::new()),
+        };
+        let mut child = Self { socket: socket.to_owned(), facts: Arc::new(facts), running: None };
+        child.start();
+        child
+    }
+
+    /// The protocol flags that it asks for from now on.
+    pub(crate) fn asks_for(&self, flags: u32) {
+        self.facts.flags.store(flags, Ordering::SeqCst);
+    }
+
+    /// Listens, again after [`stop`](Self::stop).
+    pub(crate) fn start(&mut self) {
+        let _ = fs::remove_file(&self.socket);
+        let listener = UnixListener::bind(&self.socket).expect("a socket can be made");
+        // The manager does not serve as root and has to reach it.
+        fs::set_permissions(&self.socket, fs::Permissions::from_mode(0o666)).expect("its mode can be set");
+        let stop = Arc::new(AtomicBool::new(false));
+        let streams = Arc::new(Mutex::new(Vec::new()));
+        let (facts, stopped, kept) = (Arc::clone(&self.facts), Arc::clone(&stop), Arc::clone(&streams));
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                let number = facts.accepted.fetch_add(1, Ordering::SeqCst);
+                facts.open.fetch_add(1, Ordering::SeqCst);
+                lock(&kept).push(stream.try_clone().expect("a second handle can be had"));
+                let facts = Arc::clone(&facts);
+                thread::spawn(move || {
+                    facts.serve(number, stream);
+                    facts.open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        self.running = Some(Running { stop, streams, thread });
+    }
+
+    /// Ends as a process that is killed: its socket stays, all connections are closed, and nobody listens.
+    pub(crate) fn stop(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        running.stop.store(true, Ordering::SeqCst);
+        // Lets it look.
+        let _ = UnixStream::connect(&self.socket);
+        running.thread.join().expect("it listens until now");
+        for stream in lock(&running.streams).drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// How many connections it has accepted.
+    pub(crate) fn connections(&self) -> usize {
+        self.facts.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How many of them it has not seen the end of.
+    pub(crate) fn open(&self) -> usize {
+        self.facts.open.load(Ordering::SeqCst)
+    }
+
+    /// The frames of a connection so far.
+    pub(crate) fn frames(&self, connection: usize) -> Vec<Frame> {
+        let seen = self.facts.seen();
+        seen.iter().filter(|(number, _)| *number == connection).map(|(_, frame)| frame.clone()).collect()
+    }
+
+    /// Their letters, without macros.
+    pub(crate) fn letters(&self, connection: usize) -> String {
+        let frames = self.frames(connection);
+        frames.iter().map(|frame| char::from(frame.letter)).filter(|&letter| letter != 'D').collect()
+    }
+
+    /// How many frames with this letter it has been sent on all connections.
+    pub(crate) fn count(&self, letter: u8) -> usize {
+        self.facts.seen().iter().filter(|(_, frame)| frame.letter == letter).count()
+    }
+
+    /// Whom it was told that clients are, in this order.
+    pub(crate) fn clients(&self) -> Vec<String> {
+        let seen = self.facts.seen();
+        seen.iter().filter(|(_, frame)| frame.letter == b'C').map(|(_, frame)| frame.first_string()).collect()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Facts {
+    fn seen(&self) -> MutexGuard<'_, Vec<(usize, Frame)>> {
+        lock(&self.seen)
+    }
+
+    fn serve(&self, number: usize, mut stream: UnixStream) {
+        while let Ok(Some(frame)) = Frame::read(&mut stream) {
+            self.seen().push((number, frame.clone()));
+            let answer = match frame.negotiated() {
+                Some([version, actions, _]) => {
+                    let flags = self.flags.load(Ordering::SeqCst);
+                    Answer::Say(vec![Frame::negotiation(version.min(6), actions & ALL_ACTIONS, flags)])
+                }
+                None => (self.script)(number, &frame),
+            };
+            let Answer::Say(frames) = answer else { break };
+            let bytes: Vec<u8> = frames.iter().flat_map(Frame::bytes).collect();
+            if stream.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        // The handle that is kept for stopping would hold it open.
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
