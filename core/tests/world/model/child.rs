@@ -216,6 +216,12 @@ impl<'a> Runner<'a> {
         if self.failed.is_some() {
             return Ok(self.fallback(letter));
         }
+        // In the content it may have been given up before or after its conditions had their say.
+        let content = b"LNBE".contains(&letter);
+        let lost = if content { self.tape.lost_with(self.exchange) } else { None };
+        if lost.is_some_and(|lost| !lost.passed) {
+            return self.lost(letter, exact);
+        }
         let key = match letter {
             b'H' | b'M' | b'R' | b'L' => payload.split(|byte| *byte == 0).next().unwrap_or(b""),
             b'T' | b'N' | b'E' => &self.sender,
@@ -233,7 +239,7 @@ impl<'a> Runner<'a> {
         if skips || !self.wants(letter) {
             return Ok(Verdict::Go);
         }
-        if self.tape.lost(self.exchange).is_some() {
+        if lost.is_some() || self.tape.lost(self.exchange).is_some() {
             return self.lost(letter, exact);
         }
         let silent = self.has(no_reply_bit(letter));
@@ -246,8 +252,7 @@ impl<'a> Runner<'a> {
         let act = plan.act(&place);
         let lost = self.tape.lost(self.exchange).filter(|lost| lost.owed && !silent);
         if letter == b'E' && act.is_past(&self.setting.bounds) {
-            self.fail(Kind::Ours);
-            return Ok(self.fallback(letter));
+            return self.lost(letter, exact);
         }
         if lost.is_some() {
             return self.lost(letter, exact);

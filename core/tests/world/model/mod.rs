@@ -64,6 +64,7 @@ impl<'a> Model<'a> {
             model.give_up_lost(exchange.letter, true).map_err(at)?;
             model.step(number, exchange, certain.is_some_and(|last| number <= last)).map_err(at)?;
         }
+        model.runners.iter_mut().for_each(|runner| runner.exchange = session.len());
         model.abort().map_err(|what| format!("at the end: {what}"))?;
         model
             .runners
@@ -73,7 +74,11 @@ impl<'a> Model<'a> {
 
     /// Whom the session gave up by now has failed. One that has no part in what is asked costs the MTA no time.
     fn give_up_lost(&mut self, letter: u8, before: bool) -> Result<(), String> {
-        for runner in self.runners.iter_mut().filter(|runner| runner.failed.is_none()) {
+        // In the content that is found where it is shown.
+        let content = self.open && (self.content || b"LNBE".contains(&letter));
+        let waits =
+            |runner: &&mut Runner<'_>| runner.failed.is_none() && !(content && !runner.out && !runner.done);
+        for runner in self.runners.iter_mut().filter(waits) {
             let lost = if before {
                 runner.tape.lost(runner.exchange)
             } else {

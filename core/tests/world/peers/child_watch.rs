@@ -36,6 +36,11 @@ impl Watch {
         self.asked > self.answered
     }
 
+    /// It owes a reply to a command, or one to what was taken back, for which a command waits.
+    pub(crate) fn holds_up(&self) -> bool {
+        self.owes() && (b"CHMRTU".contains(&self.last) || self.state == b'A')
+    }
+
     /// A whole answer has reached the session.
     pub(crate) fn answered(&mut self, joined: Option<&Joined>) {
         self.answered += 1;

@@ -101,16 +101,6 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
         children[0].actions = 0x1ff;
         bounds = Bounds { body_bytes: Some(rng.between(60, 90)), read_ahead: None, ..Bounds::default() };
     }
-    let trial = children.iter().position(|child| child.evaluation).unwrap_or(children.len());
-    for child in &mut children[trial..] {
-        // One that stands behind a child in evaluation mode shows it its edits: not in order yet.
-        child.independent = false;
-    }
-    let last = children.iter().rposition(|child| child.independent).unwrap_or(0);
-    for child in &mut children[..last] {
-        // One that quarantines and stands before an independent one does not overrule its edits: not in order yet.
-        child.rules.iter_mut().for_each(|rule| rule.act.edits.retain(|edit| edit.0 != b'q'));
-    }
     for child in children.iter_mut().filter(|child| child.independent && !mta.tells) {
         // What Sendmail makes of headers that two have written beside each other, the model does not know.
         child.actions &= !0x11;

@@ -64,8 +64,16 @@ impl<M: Machine> World<M> {
         let line = &self.lines[0];
         let content = self.mta_at.is_some_and(|at| b"LNB".contains(&self.mta.exchanges[at].letter));
         let waits = content && !line.inward.is_empty() && !line.over && !self.machine.wants_input(Peer::MTA);
-        self.unread = waits.then(|| self.unread.unwrap_or(self.now));
-        if self.unread.is_some_and(|since| self.now > since.max(self.paused) + 6 * SECOND) {
+        // While a command is in hand, also a silent one, for the time of each that may be; else for five seconds.
+        let in_hand = self.lines[1..].iter().any(|line| !line.over && line.watch.holds_up())
+            || self.asked.iter().any(|until| self.now < *until);
+        let times = self.unanswered.iter().map(|(_, at)| self.mta.exchanges[*at].letter);
+        let times = times.map(|letter| budget(&self.scenario.bounds, letter, self.postfix)).sum::<u64>();
+        self.held = waits.then(|| self.held.unwrap_or(self.now));
+        self.unread = (waits && !in_hand).then(|| self.unread.unwrap_or(self.now));
+        let late =
+            |since: Option<u64>, bound| since.is_some_and(|since| self.now > since.max(self.paused) + bound);
+        if late(self.unread, 6 * SECOND) || late(self.held, 6 * SECOND + times) {
             self.fail("the MTA is left unread".into());
         }
         let patience = self
@@ -139,8 +147,8 @@ impl<M: Machine> World<M> {
         let whens: Vec<usize> = std::iter::once(when).chain(others).collect();
         let Some(line) = self.line_of(child) else { return };
         let (owed, budget) = (line.watch.owes(), timer == TimerName::Budget);
-        let lost = |when| Lost { when, passed: false, owed, budget, kind };
-        line.lost = whens.into_iter().map(lost).collect();
+        let each = whens.into_iter().flat_map(|when| [(when, false), (when, true)]);
+        line.lost = each.map(|(when, passed)| Lost { when, passed, owed, budget, kind }).collect();
         if self.now < self.grace {
             self.fail(format!("c{child} is given up within a second after a pause"));
         }

@@ -86,6 +86,9 @@ pub(crate) struct World<M> {
     stopped: bool,
     /// Since when the MTA is not read although it sends content.
     unread: Option<u64>,
+    /// The same, also while a command is in hand; and until when look-ups for commands may hold one up.
+    held: Option<u64>,
+    asked: Vec<u64>,
     /// With which commands of the MTA a message was over for its body.
     floods: Vec<usize>,
     coverage: Coverage,
@@ -131,6 +134,8 @@ impl<M: Machine> World<M> {
             paused: 0,
             stopped: false,
             unread: None,
+            held: None,
+            asked: Vec::new(),
             floods: Vec::new(),
             coverage: Coverage::default(),
             policy: Some(policy),

@@ -154,14 +154,16 @@ impl<M: Machine> World<M> {
                 }
             }
             Failure::Protocol(fault) if matches!(**fault, Fault::TooMuch { .. }) => {
-                let Some(most) = self.scenario.bounds.edit_bytes else { return };
+                let bounds = self.scenario.bounds;
+                let most = bounds.edit_bytes.unwrap_or(u64::MAX);
                 let sizes = |plan: &Arc<Plan>| {
                     let size = |rule: &Rule| {
                         rule.act.edits.iter().map(|(_, payload)| payload.len() as u64 + EDIT).sum::<u64>()
                     };
                     plan.rules.iter().map(size).max().unwrap_or(0)
                 };
-                if self.scenario.children.iter().map(sizes).sum::<u64>() <= most {
+                let alone = self.scenario.children[child].rules.iter().any(|rule| rule.act.is_past(&bounds));
+                if !alone && self.scenario.children.iter().map(sizes).sum::<u64>() <= most {
                     self.fail(format!("c{child} is given up for edits that are within the limits"));
                 }
                 self.given_up(child, Kind::Ours);
@@ -177,10 +179,16 @@ impl<M: Machine> World<M> {
         let (child, condition) = name.split_once('.').unwrap();
         let [child, condition] = [child, condition].map(|text| text.parse::<usize>().unwrap());
         self.note(b"", || format!("S: asks for c{child}"));
+        let letter = self.scenario.children[child].conditions[condition].letter;
         let Effect::LookUp { said, after } = self.scenario.children[child].conditions[condition].effect
         else {
             return self.fail("a look-up of a condition that needs none".into());
         };
+        if b"CHMRTU".contains(&letter) {
+            let answered = if said == Said::Never { u64::MAX } else { self.now + after * MS };
+            let over = self.now + super::clock::budget(&self.scenario.bounds, letter, self.postfix);
+            self.asked.push(answered.min(over));
+        }
         let answer = match said {
             Said::Found => Answer::Found(vec!["127.0.0.2".into()]),
             Said::Nothing => Answer::Nothing,
