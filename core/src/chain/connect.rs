@@ -253,15 +253,15 @@ impl Session {
             let client = &mut leaving.client;
             let Some(by) = leaving.give_back_by else { return client.unwritten() > 0 };
             // Whatever it says is the reply to UNKNOWN: after a verdict libmilter ignores QUIT_NC.
-            let taken = match client.poll_reply() {
-                Ok(None) => client.awaits().is_none(),
-                Ok(Some(FromMilter::Final(_, Final::Continue))) => true,
+            match client.poll_reply() {
+                Ok(None | Some(FromMilter::Final(_, Final::Continue))) => {}
                 Ok(Some(_)) | Err(_) => {
                     outputs.push_back(Output::Close { peer, flush_by: None });
                     return false;
                 }
-            };
-            if taken && client.unwritten() == 0 {
+            }
+            // The rest of what is half here, or stands behind the reply, would be the next session's first answer.
+            if client.can_begin_again() && client.unwritten() == 0 {
                 let negotiated = Box::new(client.negotiated().clone());
                 outputs.push_back(Output::Release { peer, negotiated });
                 return false;

@@ -58,10 +58,9 @@ impl Session {
 
 fn delivers(child: &Child) -> bool {
     match &child.part {
-        Part::In(_) => false,
+        Part::In(_) | Part::Done(Outcome::Aborted, ..) => false,
         Part::Out | Part::Done(Outcome::Stopped | Outcome::Absent, ..) => true,
         Part::Done(Outcome::Decided(verdict), ..) => Verdict::delivers(verdict),
         Part::Done(Outcome::Failed(fallback), ..) => fallback.passes(),
-        Part::Done(Outcome::Aborted, ..) => false,
     }
 }

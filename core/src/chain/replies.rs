@@ -94,13 +94,7 @@ impl Session {
     /// A child has ended its turn.
     fn verdict_came(&mut self, index: usize, stage: Stage, reply: Final) {
         let skips = reply == Final::Skip;
-        let verdict = match verdict(reply) {
-            Ok(verdict) => verdict,
-            Err(came) => {
-                let fault = Fault::Reply { stage, expected: "a verdict", came };
-                return self.fail_child(index, Failure::Protocol(Box::new(fault)));
-            }
-        };
+        let verdict = verdict(reply);
         if stage.is_content() {
             if let Some(cursor) = self.children[index].cursor_mut() {
                 cursor.skips_headers |= skips && stage == Stage::Header;
@@ -225,21 +219,21 @@ impl Session {
     }
 }
 
-/// A reply as a verdict; what cannot be one is returned by its letter.
-fn verdict(reply: Final) -> Result<Verdict, u8> {
-    Ok(match reply {
+/// A reply as a verdict.
+fn verdict(reply: Final) -> Verdict {
+    match reply {
         Final::Continue | Final::Skip => Verdict::Continue,
         Final::Accept => Verdict::Accept,
         Final::Discard => Verdict::Discard,
         Final::Reject => Verdict::Reject(None),
-        Final::TemporaryFailure => Verdict::TemporaryFailure(None),
+        // A failure of the milter's own is a fault to the client, and does not come here.
+        Final::TemporaryFailure | Final::ConnectionFailure => Verdict::TemporaryFailure(None),
         Final::ReplyCode(text) if text.first() == Some(&b'4') => {
             Verdict::TemporaryFailure(Some(Arc::from(&text[..])))
         }
         Final::ReplyCode(text) => Verdict::Reject(Some(Arc::from(&text[..]))),
         Final::Shutdown => Verdict::shutdown(),
-        Final::ConnectionFailure => return Err(b'f'),
-    })
+    }
 }
 
 fn compact(edit: &Edit) -> Edit {

@@ -145,6 +145,8 @@ pub(crate) struct Pool {
     pub(crate) learned: Vec<usize>,
     pub(crate) unwell: Vec<usize>,
     pub(crate) released: Vec<usize>,
+    closed: Vec<usize>,
+    finished: bool,
 }
 
 /// The session, its MTA and its children.
@@ -315,6 +317,15 @@ impl World {
         self.handle(Input::Tick);
     }
 
+    /// Whether the session has closed a connection to a child.
+    pub(crate) fn closed(&self, child: usize) -> bool {
+        self.pool.closed.contains(&child)
+    }
+
+    pub(crate) const fn is_finished(&self) -> bool {
+        self.pool.finished
+    }
+
     pub(crate) fn elapsed(&self) -> Duration {
         self.now.since(Instant::ZERO)
     }
@@ -365,7 +376,14 @@ impl World {
                         self.wakes_at = at;
                         break;
                     }
-                    Output::Finished => break,
+                    Output::Finished => {
+                        self.pool.finished = true;
+                        self.wakes_at = None;
+                        break;
+                    }
+                    Output::Close { peer, .. } if peer != Peer::MTA => {
+                        self.pool.closed.push(usize::from(peer.slot) - 1);
+                    }
                     Output::Recall { peer, .. } => {
                         let negotiated = self.pool.remembered.get(&(usize::from(peer.slot) - 1));
                         let negotiated = negotiated.cloned().map(Box::new);

@@ -237,6 +237,46 @@ fn a_connection_on_which_a_reply_is_owed_is_closed() {
     assert_eq!((world.pool.released.clone(), world.seen(0)), (vec![], "CHMAQ".to_owned()));
 }
 
+/// libmilter ignores QUIT_NC behind a verdict on UNKNOWN, and a milter may not know it at all.
+#[test]
+fn a_connection_that_the_child_does_not_give_free_is_closed() {
+    let verdict =
+        |stage: Stage, _: &[u8]| says(if stage == Stage::Unknown { Final::Accept } else { Final::Continue });
+    let mute = |stage: Stage, _: &[u8]| if stage == Stage::Unknown { None } else { says(Final::Continue) };
+    let session = |behaviour: Behaviour| {
+        let mut world = World::new(reusing(1), &[behaviour]).begin("Postfix 3.7");
+        world.message();
+        world.end();
+        world.raw(b'Q', b"");
+        world
+    };
+    let mut world = session(verdict);
+    assert_eq!((world.pool.released.len(), world.closed(0)), (0, true));
+    assert!(world.is_finished());
+
+    world = session(mute);
+    assert!(!world.closed(0), "it may still say so");
+    world.wait(Duration::from_secs(8));
+    assert_eq!((world.pool.released.len(), world.closed(0)), (0, true));
+    assert!(world.is_finished());
+
+    world = session(mute);
+    world.close(0);
+    assert_eq!(world.pool.released.len(), 0);
+    assert!(world.is_finished(), "nobody is waited for");
+}
+
+#[test]
+fn a_child_that_has_had_enough_of_a_session_gives_its_connection_back_before_the_end() {
+    let accepts =
+        |stage: Stage, _: &[u8]| says(if stage == Stage::Connect { Final::Accept } else { Final::Continue });
+    let mut world = World::new(reusing(2), &[accepts, agrees]).begin("Postfix 3.7");
+    assert_eq!((world.pool.released.clone(), world.seen(0)), (vec![0], "CAUK".to_owned()));
+    world.message();
+    world.end();
+    assert_eq!(world.told_letters(), "Occcccc");
+}
+
 #[test]
 fn a_kept_connection_serves_the_next_session_without_a_negotiation() {
     let mut world = kept(reusing(1), &[(agrees, Protocol::NONE)]).begin("Postfix 3.7");
