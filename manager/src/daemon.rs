@@ -10,7 +10,7 @@ use std::time::Duration;
 use millstream_config::{Configuration, Hosts, LogLevel, Problem};
 use millstream_runtime_std::{Handle, Options as RuntimeOptions, Server};
 use nix::sys::resource::{Resource, setrlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::current::{Current, Watch};
@@ -19,6 +19,7 @@ use crate::log::{self, Logger};
 use crate::options::Options;
 use crate::pid_file::{PidFile, PidFileError};
 use crate::privileges::{self, PrivilegeError};
+use crate::sentences;
 use crate::service::ManagerService;
 
 /// How long sessions that are running at a stop may take to end.
@@ -72,7 +73,7 @@ pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<()
     }
     let pid_file =
         configuration.manager.pid_file.as_deref().map(Path::new).map(PidFile::write).transpose()?;
-    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]).map_err(DaemonError::Start)?;
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]).map_err(DaemonError::Start)?;
     let service = Arc::new(ManagerService::new(policy, logger.clone()));
     let current = Arc::new(Current::new(configuration.clone(), hosts, Arc::clone(&service), logger.clone()));
     let watch = Watch::start(Arc::clone(&current)).map_err(DaemonError::Start)?;
@@ -154,6 +155,7 @@ fn obey(mut signals: Signals, handle: &Handle, reloading: &Reloading<'_>, logger
         match signal {
             SIGHUP => reload(reloading, logger),
             SIGUSR1 => logger.reopen(),
+            SIGUSR2 => tell_state(handle, logger),
             _ if stopping => {
                 logger.message(|| "[stop] told again: closing the running sessions".to_owned());
                 handle.stop_now();
@@ -171,6 +173,15 @@ fn obey(mut signals: Signals, handle: &Handle, reloading: &Reloading<'_>, logger
                 handle.stop();
             }
         }
+    }
+}
+
+/// One line for what runs, and one for each address of a milter that was asked for.
+fn tell_state(handle: &Handle, logger: &Logger) {
+    logger.message(|| format!("[state] {}", crate::count(handle.sessions() as usize, "session")));
+    let now = handle.now();
+    for state in handle.children() {
+        logger.message(|| sentences::state(&state, now));
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use millstream_config::LogLevel;
 use millstream_core::event::{ChildReport, Event, LimitName, MessageEnd, MessageReport, Outcome, Verdict};
 use millstream_core::machine::{IoError, IoKind};
+use millstream_core::pool::AddressState;
 use millstream_core::service::{Notice, PauseReason, SessionId};
+use millstream_core::time::Instant;
 
 use crate::log::printable;
 
@@ -208,11 +210,31 @@ pub(crate) fn notice(notice: &Notice) -> (LogLevel, String) {
     }
 }
 
+/// How an address of a milter stands.
+pub(crate) fn state(state: &AddressState, now: Instant) -> String {
+    let AddressState { child, address, outage, in_use, kept, waiting } = state;
+    let mut text = format!(
+        "[state] {child} at {address}: {in_use} in use, {kept} kept, {waiting} waiting for the milter; "
+    );
+    let _ = match outage {
+        None => write!(text, "up"),
+        Some(outage) => write!(
+            text,
+            "down for {}: {}; tried again in {}",
+            seconds(now.since(outage.since)),
+            io_error(outage.error),
+            seconds(outage.next_try.since(now))
+        ),
+    };
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use millstream_core::pool::Address;
+    use millstream_core::pool::breaker::Outage;
 
     use super::*;
 
@@ -229,6 +251,23 @@ mod tests {
              tried again every 5 s (milter.retry_interval)"
         );
         assert!(down(IoError { kind: IoKind::Reset, code: 0 }).contains("closes them without an answer"));
+        let state = |outage| {
+            let (child, address) = (Arc::from("clamav"), Address::Unix(Arc::from(*b"/run/clamav")));
+            super::state(
+                &AddressState { child, address, outage, in_use: 3, kept: 2, waiting: 1 },
+                Instant::from_nanos(9_000_000_000),
+            )
+        };
+        let up = "[state] clamav at unix:/run/clamav: 3 in use, 2 kept, 1 waiting for the milter; up";
+        assert_eq!(state(None), up);
+        let since = Instant::from_nanos(1_000_000_000);
+        let next_try = Instant::from_nanos(11_000_000_000);
+        let error = IoError { kind: IoKind::Refused, code: 111 };
+        let down = state(Some(Outage { since, next_try, error }));
+        assert!(
+            down.ends_with("; down for 8 s: connection refused (os error 111); tried again in 2 s"),
+            "{down}"
+        );
         let up = Notice::ChildUp { child, address, down_for: Duration::from_millis(1500) };
         assert_eq!(notice(&up).1, "[milter][up] clamav at unix:/run/clamav: answers again after 1.5 s");
     }

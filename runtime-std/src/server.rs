@@ -14,6 +14,7 @@ use bytes::BytesMut;
 use millstream_core::pool::shared::MAX_LOOPS;
 use millstream_core::pool::{AddressState, Pool};
 use millstream_core::service::{Service, SessionId};
+use millstream_core::time::Instant;
 use millstream_shared::{Admission, Children};
 use mio::{Poll, Waker};
 
@@ -125,7 +126,7 @@ impl Server {
             threads: Vec::with_capacity(loops),
             spill: Arc::new(Spill::new(options.spill_directory)),
         };
-        let clock = Clock::start();
+        let clock = server.handle.shared.clock;
         for (index, poll) in polls.into_iter().enumerate() {
             let shared = Arc::clone(&server.handle.shared);
             let acceptor = acceptor.take();
@@ -230,6 +231,12 @@ impl Handle {
     pub fn children(&self) -> Vec<AddressState> {
         self.shared.children.states()
     }
+
+    /// The time as the server and its sessions know it.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.shared.clock.now()
+    }
 }
 
 /// How a server is to stop, in rising order.
@@ -246,6 +253,7 @@ pub(crate) enum StopLevel {
 /// What all loops know.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    clock: Clock,
     pub(crate) admission: Admission,
     pub(crate) children: Arc<Children>,
     /// One for each loop; the acceptor is on the first.
@@ -264,6 +272,7 @@ pub(crate) struct Shared {
 impl Shared {
     fn new(options: &Options, mailboxes: Vec<Arc<Mailbox>>) -> Self {
         Self {
+            clock: Clock::start(),
             admission: Admission::new(options.max_sessions),
             children: Arc::default(),
             loops: AtomicU32::new(u32::try_from(mailboxes.len()).unwrap_or(u32::MAX)),
