@@ -131,8 +131,8 @@ pub enum Failure {
     /// The connection ended while something was owed.
     #[error("{0}")]
     Closed(Closure),
-    /// It was not connected when the MTA was answered for it, and has then negotiated otherwise than it did before. The
-    /// next session asks it first.
+    /// It was not connected when the MTA was answered, and has then negotiated otherwise than it did before, or wants what
+    /// the MTA was not asked for. The next session asks it first.
     #[error("it has negotiated otherwise than it did before, and the MTA was answered for it already")]
     Renegotiated,
 }

@@ -23,7 +23,8 @@ use crate::event::Failure;
 use crate::machine::{Output, Peer};
 use crate::policy::ChildIndex;
 use crate::time::Instant;
-use crate::wire::{Final, Negotiation, Stage};
+use crate::wire::facts::{CommandFact, STAGES};
+use crate::wire::{Actions, Final, Negotiation, Stage};
 
 /// A connection of which leave was taken.
 #[derive(Debug)]
@@ -116,10 +117,10 @@ impl Session {
         let child = &mut self.children[index];
         let expected = child.expected.take();
         let Some(terms) = child.terms() else { return };
-        if expected.is_some_and(|expected| *expected != *terms) {
+        let told = child.told;
+        if expected.is_some_and(|expected| *expected != *terms) || !self.is_provided_for(index) {
             return self.fail_child(index, Failure::Renegotiated);
         }
-        let told = child.told;
         for stage in [Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt] {
             if told & 1 << stage as u16 == 0 {
                 continue;
@@ -139,6 +140,22 @@ impl Session {
                 client.repeat(stage, payload);
             }
         }
+    }
+
+    /// Whether the MTA sends all that a child wants, and lets it change what it may. It was answered without a child that
+    /// failed in the session before QUIT_NC.
+    fn is_provided_for(&self, index: usize) -> bool {
+        let child = &self.children[index];
+        let Some(terms) = child.terms().filter(|_| self.filter.owed() != Some(Stage::Negotiate)) else {
+            return true;
+        };
+        let is_sent = |fact: &CommandFact| {
+            let wanted = terms.wants(fact.stage) || child.is_watched(fact.stage);
+            !wanted || fact.no_send.is_none_or(|bit| !self.answer.protocol.has(bit))
+        };
+        let asks = if child.evaluation { Actions::NONE } else { terms.actions };
+        let rights = self.answer.actions.with(Actions::MACRO_LISTS);
+        rights.has(asks) && STAGES.iter().all(is_sent)
     }
 
     /// Keeps in mind what a child was told, or would have been told of macros, for the connection on which it has to be

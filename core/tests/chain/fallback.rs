@@ -7,7 +7,7 @@ use millstream_core::event::{Event, MessageEnd, Outcome};
 use millstream_core::policy::Fallback;
 use millstream_core::wire::{Actions, Edit, Final, Protocol, Reply, Stage};
 
-use crate::driver::{TestPolicy, World, agrees, policy, says};
+use crate::driver::{Behaviour, TestPolicy, World, agrees, negotiates, policy, says};
 
 fn silent_at_end(stage: Stage, _: &[u8]) -> Option<Vec<Reply>> {
     (stage != Stage::EndOfMessage).then(|| vec![Reply::Final(Final::Continue)])
@@ -194,4 +194,30 @@ fn a_quarantine_is_told_with_the_name_of_who_wanted_it() {
     world.message();
     world.end();
     assert_eq!(quarantined(&world), [true, false]);
+}
+
+/// The MTA was answered without it, and sends neither headers nor body.
+#[test]
+fn a_child_that_is_back_in_the_next_session_does_not_pass_mail_that_the_mta_does_not_show() {
+    for (back, answer) in [(agrees as Behaviour, "ttt"), (wants_the_envelope, "ccc")] {
+        let mut world = World::new(policy(1), &[|_, _| None]);
+        world = world.begin("Postfix 3.7");
+        world.wait(Duration::from_secs(8));
+        world.behave(0, back);
+        world.raw(b'K', b"");
+        world.raw(b'C', b"h.test\x004\x12\x34192.0.2.1\0");
+        world.told.clear();
+        world.mail();
+        world.rcpt("<c@d.test>");
+        world.end();
+        assert_eq!(world.told_letters(), answer);
+    }
+}
+
+fn wants_the_envelope(stage: Stage, _: &[u8]) -> Option<Vec<Reply>> {
+    let content = Protocol::NO_DATA.with(Protocol::NO_HEADERS).with(Protocol::NO_EOH).with(Protocol::NO_BODY);
+    match stage {
+        Stage::Negotiate => negotiates(Actions::NONE, content.with(Protocol::NO_UNKNOWN)),
+        _ => says(Final::Continue),
+    }
 }
