@@ -140,6 +140,8 @@ pub(crate) struct Pool {
     pub(crate) kept: Vec<usize>,
     /// Connections of a child close as soon as anything is written to them.
     pub(crate) dead: Vec<usize>,
+    /// Children that take no bytes any more.
+    pub(crate) stuck: Vec<usize>,
     /// `c` for each connection that was asked for, `f` for a fresh one, with the child.
     pub(crate) asked: Vec<(char, usize)>,
     pub(crate) learned: Vec<usize>,
@@ -449,6 +451,9 @@ impl World {
     }
 
     fn move_bytes(&mut self, peer: Peer, child: Option<usize>) -> bool {
+        if child.is_some_and(|child| self.pool.stuck.contains(&child)) {
+            return false;
+        }
         let mut slices = [&b""[..]; TRANSMIT_SLICES];
         let filled = self.session.transmit(peer, &mut slices);
         let data = BytesMut::from(&slices[..filled].concat()[..]);

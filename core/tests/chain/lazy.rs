@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use millstream_core::event::{Event, Failure};
 use millstream_core::machine::{Closure, Input, Peer};
-use millstream_core::policy::{Decision, Effects, Endpoint, Fallback, Reuse, Route, Why};
+use millstream_core::policy::{ChildIndex, Decision, Effects, Endpoint, Fallback, Reuse, Route, Why};
 use millstream_core::wire::{Actions, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX};
 
 use crate::driver::{Behaviour, TestPolicy, World, agrees, negotiates, policy, says};
@@ -264,6 +264,21 @@ fn a_connection_that_the_child_does_not_give_free_is_closed() {
     world.close(0);
     assert_eq!(world.pool.released.len(), 0);
     assert!(world.is_finished(), "nobody is waited for");
+}
+
+/// The rest, whether it is a whole reply or half of one, would be the first answer of the next session.
+#[test]
+fn a_connection_on_which_the_child_says_more_than_it_owes_is_closed() {
+    let mute = |stage: Stage, _: &[u8]| if stage == Stage::Unknown { None } else { says(Final::Continue) };
+    for more in [&b"\0\0\0\x01c"[..], b"\0\0"] {
+        let mut world = World::new(reusing(1), &[mute]).begin("Postfix 3.7");
+        world.raw(b'Q', b"");
+        let data = [b"\0\0\0\x01c", more].concat()[..].into();
+        world.handle(Input::Received { peer: Peer::child(ChildIndex(0), 0), data });
+        world.wait(Duration::from_secs(8));
+        assert_eq!((world.pool.released.len(), world.closed(0)), (0, true), "{more:?}");
+        assert!(world.is_finished());
+    }
 }
 
 #[test]

@@ -179,3 +179,22 @@ fn a_version_that_comes_with_helo_counts() {
 fn offer(actions: Actions) -> Negotiation {
     Negotiation { version: VERSION_MAX, actions, protocol: Protocol::ALL, macro_lists: Vec::new() }
 }
+
+#[test]
+fn a_child_that_takes_no_bytes_has_its_writing_timeout() {
+    let mut policy = policy(1);
+    policy.children[0].timeouts.writing = Duration::from_secs(3);
+    let mut world = World::new(policy, &[agrees]).begin("Postfix 3.7");
+    world.pool.stuck = vec![0];
+    world.mail();
+    world.told.clear();
+    world.wait(Duration::from_millis(2999));
+    assert_eq!(world.told_letters(), "");
+    world.wait(Duration::from_millis(1));
+    assert_eq!(world.told_letters(), "t");
+    let timer = world.events.iter().find_map(|event| match event {
+        Event::ChildFailed { failure: Failure::Timeout { timer, .. }, .. } => Some(*timer),
+        _ => None,
+    });
+    assert_eq!(timer, Some(TimerName::Writing));
+}
