@@ -86,12 +86,15 @@ fn a_milter_that_restarts_costs_no_message_its_answer() {
     let bench = start(&folder, &socket, &[]);
     for round in 1..=5 {
         // Several are kept.
-        let sessions: Vec<_> = (0..3).map(|_| bench.session()).collect();
-        for mut mta in sessions.into_iter().map(|mut mta| mta.begin().map(|()| mta).expect("it agrees")) {
+        let left = child.count(b'K');
+        let mut sessions: Vec<_> = (0..3).map(|_| bench.session()).collect();
+        sessions.iter_mut().for_each(|mta| mta.begin().expect("it agrees"));
+        for mut mta in sessions {
             assert_eq!(mta.message().expect("a verdict").verdict.letter, b'c');
             mta.quit().expect("it reads");
         }
-        mail(&bench, &child);
+        until_true("their leave", || child.count(b'K') == left + 3);
+        bench.settle();
 
         child.stop();
         child.start();
@@ -103,6 +106,7 @@ fn a_milter_that_restarts_costs_no_message_its_answer() {
             }
         });
         assert_eq!(child.count(b'E'), before + 3, "none has passed by");
+        until_true("their leave", || child.count(b'K') == left + 6);
     }
     assert_eq!(bench.lines(&["[failed]"]), 0, "{}", bench.manager.log());
 }
