@@ -40,6 +40,8 @@ pub(super) struct Child {
     pub(super) expected: Option<Box<Negotiation>>,
     /// The connection was kept from another session, and the child has said nothing on it yet.
     pub(super) unproven: bool,
+    /// The connection was kept from another session.
+    pub(super) kept: bool,
     /// A bit for each stage of which it has to be told on the connection that it gets.
     pub(super) told: u16,
     /// The macros that were set for it alone there.
@@ -170,6 +172,7 @@ impl Child {
             awaited: None,
             expected: None,
             unproven: false,
+            kept: false,
             told: 0,
             extras: Vec::new(),
             pipelining: policy.pipelining(index),
@@ -242,6 +245,7 @@ impl Child {
         self.touched = true;
         self.expected = None;
         self.unproven = false;
+        self.kept = false;
         self.forget_told_from(Stage::Connect);
     }
 

@@ -196,6 +196,9 @@ impl Session {
             // A reply to something that was taken back is still to come.
             return;
         }
+        if self.avoids_stale_helo(index, stage) {
+            return;
+        }
         if stage == Stage::Data && self.is_unconcerned(index) {
             self.leave_message(index, Outcome::Stopped, stage);
             self.children[index].step = Step::Passed;

@@ -67,8 +67,11 @@ impl Session {
 
     /// Asks for a connection to a child, a `fresh` one when the last was dead.
     pub(super) fn acquire(&mut self, index: usize, fresh: bool) {
-        self.children[index].link = Link::Connecting;
-        self.children[index].touched = true;
+        let child = &mut self.children[index];
+        child.link = Link::Connecting;
+        child.touched = true;
+        child.unproven = false;
+        child.kept = false;
         self.outputs.push_back(Output::Acquire {
             peer: self.children[index].peer,
             route: self.policy.children()[index].route.clone(),
@@ -91,6 +94,7 @@ impl Session {
             Some(negotiated) => {
                 let child = &mut self.children[index];
                 child.unproven = true;
+                child.kept = true;
                 child.link = Link::Up(Box::new(Client::resumed(limit, *negotiated)));
                 self.child_up(index);
             }
@@ -171,9 +175,9 @@ impl Session {
         }
     }
 
-    /// Nobody knows how many replies are still to come on this connection: it is closed, and the child is connected again
-    /// when it is to be shown something.
-    pub(super) fn leave_uncounted(&mut self, index: usize) {
+    /// This connection is of no use any more although nobody has failed: it is closed, and the child is connected again when
+    /// it is to be shown something.
+    pub(super) fn leave_connection(&mut self, index: usize) {
         let child = &mut self.children[index];
         let peer = child.peer;
         let Link::Up(client) = core::mem::replace(&mut child.link, Link::Remembered) else { return };
@@ -182,6 +186,19 @@ impl Session {
         child.touched = true;
         child.peer.generation = child.peer.generation.wrapping_add(1);
         self.outputs.push_back(Output::Close { peer, flush_by: None });
+    }
+
+    /// MAIL without HELO, on a connection that had an earlier session: a milter may still know the HELO of that one, as
+    /// rspamd does (`docs/children.md`). Asks for a fresh connection then, and returns whether it did.
+    pub(super) fn avoids_stale_helo(&mut self, index: usize, stage: Stage) -> bool {
+        let child = &self.children[index];
+        let stale = stage == Stage::Mail && self.helo.is_none() && child.kept;
+        let wants_helo = child.up().is_some_and(|client| client.wants(Stage::Helo));
+        if stale && wants_helo {
+            self.leave_connection(index);
+            self.acquire(index, true);
+        }
+        stale && wants_helo
     }
 
     /// A kept connection turned out to be dead before the child said anything on it: once more on a fresh one, as far as

@@ -45,7 +45,7 @@ impl Session {
             let child = &mut self.children[index];
             let (Link::Negotiating(client) | Link::Up(client)) = &mut child.link else { return };
             let reply = match client.poll_reply() {
-                Ok(None) if client.has_lost_count() => return self.leave_uncounted(index),
+                Ok(None) if client.has_lost_count() => return self.leave_connection(index),
                 Ok(None) => return,
                 Ok(Some(reply)) => reply,
                 Err(fault) => return self.fail_child(index, Failure::Protocol(Box::new(fault))),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use millstream_core::event::{Event, Failure};
 use millstream_core::machine::{Closure, Input, Peer};
 use millstream_core::policy::{ChildIndex, Decision, Effects, Endpoint, Fallback, Reuse, Route, Why};
-use millstream_core::wire::{Actions, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX};
+use millstream_core::wire::{Actions, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX};
 
 use crate::driver::{Behaviour, TestPolicy, World, agrees, negotiates, policy, says};
 
@@ -329,6 +329,27 @@ fn what_it_was_told_silently_is_told_again_on_the_fresh_connection() {
     world.mail();
     assert_eq!((world.pool.asked.last(), world.seen(0)), (Some(&('f', 0)), "CHCHM".to_owned()));
     assert_eq!(world.told_letters(), "c");
+}
+
+/// rspamd knows the name that the session before has given.
+#[test]
+fn a_client_without_helo_is_not_taken_for_the_one_before_it() {
+    for (protocol, asked) in [(Protocol::NONE, vec![('c', 0), ('f', 0)]), (Protocol::NO_HELO, vec![('c', 0)])]
+    {
+        let mut world = kept(reusing(1), &[(agrees, protocol)]);
+        world.send(&Command::Negotiate(Negotiation {
+            version: VERSION_MAX,
+            actions: Actions::ALL,
+            protocol: Protocol::ALL,
+            macro_lists: Vec::new(),
+        }));
+        world.raw(b'C', b"client.test\0U");
+        world.told.clear();
+        world.pool.remembered.insert(0, answer(Protocol::NONE));
+        world.mail();
+        assert_eq!((world.pool.asked.clone(), world.told_letters()), (asked, "c".to_owned()));
+        assert!(world.seen(0).ends_with("CM"), "{}", world.seen(0));
+    }
 }
 
 #[test]
