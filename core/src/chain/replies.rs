@@ -44,7 +44,9 @@ impl Session {
         loop {
             let child = &mut self.children[index];
             let (Link::Negotiating(client) | Link::Up(client)) = &mut child.link else { return };
-            let reply = match client.poll_reply() {
+            let reply = client.poll_reply();
+            child.unproven &= !client.has_answered();
+            let reply = match reply {
                 Ok(None) if client.has_lost_count() => return self.leave_connection(index),
                 Ok(None) => return,
                 Ok(Some(reply)) => reply,
@@ -52,7 +54,6 @@ impl Session {
             };
             child.timer = None;
             child.touched = true;
-            child.unproven = false;
             match reply {
                 FromMilter::Negotiated => self.child_negotiated(index),
                 FromMilter::Progress => {}

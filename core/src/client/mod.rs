@@ -70,6 +70,8 @@ pub struct Client {
     repeated: [Repeated; 3],
     /// A verdict came with commands unanswered behind it.
     lost_count: bool,
+    /// It has answered something, if only what was taken back.
+    answered: bool,
     fault: Option<Fault>,
 }
 
@@ -105,6 +107,7 @@ impl Client {
             owed: VecDeque::new(),
             repeated: [b'L', b'B', b'U'].map(Repeated::nothing),
             lost_count: false,
+            answered: false,
             fault: None,
         }
     }
@@ -154,6 +157,12 @@ impl Client {
     #[must_use]
     pub const fn has_lost_count(&self) -> bool {
         self.lost_count
+    }
+
+    /// Whether the milter has answered anything on this connection, if only what was taken back.
+    #[must_use]
+    pub const fn has_answered(&self) -> bool {
+        self.answered
     }
 
     /// Whether a reply is owed that will be told.
@@ -356,6 +365,7 @@ impl Client {
                 Reply::Edit(edit) if owed.stage == Stage::EndOfMessage => FromMilter::Edit(edit),
                 Reply::Progress | Reply::Edit(_) => return Err(out_of_turn),
             };
+            self.answered = true;
             if matches!(event, FromMilter::Negotiated | FromMilter::Final(..)) {
                 self.owed.pop_front();
             }

@@ -302,6 +302,22 @@ fn a_kept_connection_serves_the_next_session_without_a_negotiation() {
 }
 
 #[test]
+fn a_kept_connection_on_which_only_what_was_taken_back_was_answered_is_not_a_dead_one() {
+    let refuses =
+        |stage: Stage, _: &[u8]| says(if stage == Stage::Mail { Final::Reject } else { Final::Continue });
+    let mute = |_: Stage, _: &[u8]| None;
+    let children: [(Behaviour, Protocol); 2] =
+        [(refuses, Protocol::NONE), (mute, Protocol::NO_CONNECT.with(Protocol::NO_HELO))];
+    let mut world = kept(reusing(2), &children).begin("Postfix 3.7");
+    world.mail();
+    assert_eq!((world.told_letters(), world.seen(1)), ("Occr".to_owned(), "MA".to_owned()));
+    world.reply(1, &Reply::Final(Final::Continue));
+    world.close(1);
+    assert_eq!(world.pool.asked, [('c', 0), ('c', 1)]);
+    assert!(world.events.iter().any(|event| matches!(event, Event::ChildFailed { .. })));
+}
+
+#[test]
 fn a_kept_connection_that_is_dead_is_replaced_once() {
     let mut world = kept(reusing(1), &[(agrees, Protocol::NONE)]);
     world.pool.dead = vec![0];
