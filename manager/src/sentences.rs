@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use millstream_config::LogLevel;
-use millstream_core::event::{ChildReport, Event, LimitName, MessageEnd, MessageReport, Outcome, Verdict};
-use millstream_core::machine::{IoError, IoKind};
+use millstream_core::event::{
+    ChildReport, Event, Failure, LimitName, MessageEnd, MessageReport, Outcome, Verdict,
+};
+use millstream_core::machine::{IoError, IoKind, Refusal};
 use millstream_core::pool::AddressState;
 use millstream_core::service::{Notice, PauseReason, SessionId};
 use millstream_core::time::Instant;
@@ -18,6 +20,8 @@ pub(crate) fn level(event: &Event) -> LogLevel {
     match event {
         Event::Negotiated { .. } | Event::ChildStopped { .. } => LogLevel::DEBUG,
         Event::Answered { .. } => LogLevel::INFO,
+        // That it is down was told once; the line of each message says what was answered instead.
+        Event::ChildFailed { failure: Failure::Connect(Refusal::Down { .. }), .. } => LogLevel::INFO,
         Event::EditIgnored { .. } => LogLevel::WARNING,
         Event::ChildFailed { .. } | Event::MtaFailed { .. } | Event::SpillFailed { .. } => LogLevel::ERROR,
         Event::Message(_) | Event::EditsOverlap { .. } => LogLevel::MESSAGE,
@@ -270,5 +274,23 @@ mod tests {
         );
         let up = Notice::ChildUp { child, address, down_for: Duration::from_millis(1500) };
         assert_eq!(notice(&up).1, "[milter][up] clamav at unix:/run/clamav: answers again after 1.5 s");
+    }
+
+    /// A hundred sessions a second do not need a hundred lines a second.
+    #[test]
+    fn that_a_milter_is_down_is_told_once_and_not_by_each_session() {
+        let failed = |why| Event::ChildFailed {
+            child: millstream_core::policy::ChildIndex(0),
+            name: Arc::from("clamav"),
+            stage: millstream_core::wire::Stage::Negotiate,
+            failure: Failure::Connect(why),
+            fallback: millstream_core::policy::Fallback::Accept,
+            evaluation: false,
+        };
+        let error = IoError { kind: IoKind::Refused, code: 111 };
+        assert_eq!(level(&failed(Refusal::Failed(error))), LogLevel::ERROR);
+        assert_eq!(level(&failed(Refusal::Full)), LogLevel::ERROR);
+        let since = Instant::from_nanos(0);
+        assert_eq!(level(&failed(Refusal::Down { error, since })), LogLevel::INFO);
     }
 }

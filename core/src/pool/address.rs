@@ -21,8 +21,8 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", String::from_utf8_lossy(path)),
-            Self::Tcp(SocketAddr::V4(address)) => write!(f, "inet:{}@{}", address.port(), address.ip()),
-            Self::Tcp(SocketAddr::V6(address)) => write!(f, "inet6:{}@{}", address.port(), address.ip()),
+            Self::Tcp(SocketAddr::V4(address)) => write!(f, "inet:{}@[{}]", address.port(), address.ip()),
+            Self::Tcp(SocketAddr::V6(address)) => write!(f, "inet6:{}@[{}]", address.port(), address.ip()),
         }
     }
 }
@@ -50,7 +50,7 @@ mod tests {
     fn an_address_reads_as_in_the_configuration() {
         assert_eq!(Address::Unix(Arc::from(*b"/run/x.sock")).to_string(), "unix:/run/x.sock");
         let tcp = |text: &str| Address::Tcp(text.parse().unwrap()).to_string();
-        assert_eq!(tcp("127.0.0.1:10025"), "inet:10025@127.0.0.1");
-        assert_eq!(tcp("[::1]:10025"), "inet6:10025@::1");
+        assert_eq!(tcp("127.0.0.1:10025"), "inet:10025@[127.0.0.1]");
+        assert_eq!(tcp("[::1]:10025"), "inet6:10025@[::1]");
     }
 }
