@@ -85,6 +85,12 @@ impl Chain {
         }
     }
 
+    /// The manager's process.
+    #[must_use]
+    pub fn process(&mut self) -> u32 {
+        self.manager.process().id()
+    }
+
     /// A file about the manager's process.
     #[must_use]
     pub fn proc(&mut self, name: &str) -> PathBuf {

@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use bytes::BytesMut;
@@ -29,6 +31,20 @@ impl Wishes {
     };
     /// The same, and may edit everything.
     pub const WRITES: Self = Self { actions: Actions::ALL, protocol: Self::SILENT.protocol };
+    /// As opendkim answers an offer of everything (`docs/children.md`): no HELO, UNKNOWN and DATA.
+    pub const OPENDKIM: Self = Self { actions: Actions(0x111), protocol: Protocol(0x10_0702) };
+    /// As clamav-milter: no HELO, end of headers, UNKNOWN and DATA.
+    pub const CLAMAV_MILTER: Self = Self { actions: Actions(0x031), protocol: Protocol(0x342) };
+    /// As spamass-milter: no UNKNOWN and DATA.
+    pub const SPAMASS_MILTER: Self = Self { actions: Actions(0x013), protocol: Protocol(0x300) };
+    /// As rspamd: everything, and no answers before the end of the message.
+    pub const RSPAMD: Self = Self { actions: Actions(0x1ff), protocol: Protocol(0xf_f080) };
+    /// Reads and answers nothing before MAIL.
+    pub const FROM_MAIL: Self = Self { actions: Actions(0x011), protocol: Protocol(0x103) };
+    /// Reads and answers nothing before RCPT.
+    pub const FROM_RCPT: Self = Self { actions: Actions(0x011), protocol: Protocol(0x107) };
+    /// Reads the content only.
+    pub const CONTENT: Self = Self { actions: Actions(0x011), protocol: Protocol(0x30f) };
 }
 
 /// One connection of such a child, without its socket.
@@ -66,21 +82,36 @@ impl NoObjection {
     }
 }
 
+/// How many connections a child has accepted.
+#[derive(Debug, Clone, Default)]
+pub struct Accepted(Arc<AtomicUsize>);
+
+impl Accepted {
+    /// So far; what a manager connected before its last answer is in it.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 /// Listens on a unix socket until the process ends, each connection in a thread of its own.
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub fn listen(socket: &Path, wishes: Wishes) -> io::Result<()> {
+pub fn listen(socket: &Path, wishes: Wishes) -> io::Result<Accepted> {
     let listener = UnixListener::bind(socket)?;
     // The manager does not serve as root and has to reach it.
     fs::set_permissions(socket, fs::Permissions::from_mode(0o666))?;
+    let accepted = Accepted::default();
+    let count = Arc::clone(&accepted.0);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
+            count.fetch_add(1, Ordering::SeqCst);
             // A connection that breaks shows at the MTA's end.
             thread::spawn(move || drop(serve(stream, wishes)));
         }
     });
-    Ok(())
+    Ok(accepted)
 }
 
 fn serve(mut stream: UnixStream, wishes: Wishes) -> io::Result<()> {

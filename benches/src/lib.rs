@@ -1,11 +1,15 @@
 //! What the benches share: traffic, a reader like that of a runtime, a whole session, an MTA and children that have no
-//! objection, and an allocator that counts.
+//! objection, sessions as clients have them, what processes cost, and an allocator that counts.
 
 pub mod chain;
 pub mod child;
 pub mod counting;
 pub mod figures;
+pub mod libmilter;
+pub mod meter;
 pub mod mta;
 pub mod reader;
 pub mod session;
+pub mod side;
 pub mod traffic;
+pub mod visit;

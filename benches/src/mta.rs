@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use millstream_core::wire::facts::REPLIES;
 use millstream_core::wire::{CHUNK_SIZE, ClientAddress, Command, ConnectInfo, Protocol, Stage};
 
 use crate::session::{macros, opening};
@@ -21,6 +22,17 @@ pub struct Script {
 }
 
 impl Script {
+    /// Commands as bytes, macros included.
+    #[must_use]
+    pub fn raw(steps: impl IntoIterator<Item = (Stage, Vec<u8>)>) -> Self {
+        Self { steps: steps.into_iter().collect() }
+    }
+
+    /// Adds another part behind this one.
+    pub fn append(&mut self, mut other: Self) {
+        self.steps.append(&mut other.steps);
+    }
+
     fn new(commands: impl IntoIterator<Item = (Stage, Command)>) -> Self {
         let steps = commands.into_iter().map(|(stage, command)| (stage, encoded(stage, &command)));
         Self { steps: steps.collect() }
@@ -72,7 +84,7 @@ fn encoded(stage: Stage, command: &Command) -> Vec<u8> {
     wire.to_vec()
 }
 
-/// A connection after negotiation and CONNECT.
+/// A connection after negotiation.
 #[derive(Debug)]
 pub struct Mta {
     stream: UnixStream,
@@ -86,6 +98,18 @@ impl Mta {
     /// # Errors
     /// When the milter is not there or has an objection.
     pub fn connect(socket: &Path) -> io::Result<Self> {
+        let mut mta = Self::open(socket)?;
+        let host = Bytes::from_static(b"client.test");
+        let client = ConnectInfo { host, address: ClientAddress::Unknown };
+        mta.step(Stage::Connect, &encoded(Stage::Connect, &Command::Connect(client)))?;
+        Ok(mta)
+    }
+
+    /// Connects and negotiates.
+    ///
+    /// # Errors
+    /// When the milter is not there or does not agree.
+    pub fn open(socket: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -93,10 +117,21 @@ impl Mta {
         let answer = mta.ask()?;
         let wanted = answer.get(13..17).and_then(|bits| bits.try_into().ok());
         mta.protocol = Protocol(u32::from_be_bytes(wanted.ok_or(io::ErrorKind::InvalidData)?));
-        let host = Bytes::from_static(b"client.test");
-        let client = ConnectInfo { host, address: ClientAddress::Unknown };
-        mta.step(Stage::Connect, &encoded(Stage::Connect, &Command::Connect(client)))?;
         Ok(mta)
+    }
+
+    /// Ends the session, as Postfix does: with ABORT when there was a message.
+    ///
+    /// # Errors
+    /// When the milter is gone.
+    pub fn leave(mut self, aborts: bool) -> io::Result<()> {
+        let mut last = BytesMut::new();
+        if aborts {
+            Command::Abort.encode(&mut last);
+        }
+        Command::Quit.encode(&mut last);
+        self.waiting.extend_from_slice(&last);
+        self.flush()
     }
 
     /// Passes a part of a message.
@@ -145,7 +180,7 @@ impl Mta {
         Ok(())
     }
 
-    /// Writes what waits and reads a reply, progress aside.
+    /// Writes what waits and reads a reply, progress and edits aside.
     fn ask(&mut self) -> io::Result<Vec<u8>> {
         self.flush()?;
         let mut reply = vec![0; 512];
@@ -161,7 +196,7 @@ impl Mta {
                 if filled < length {
                     break;
                 }
-                if reply[4] != b'p' {
+                if REPLIES.iter().any(|(letter, _, is_final)| *is_final && reply[4] == *letter) {
                     reply.truncate(length);
                     return Ok(reply);
                 }

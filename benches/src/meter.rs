@@ -1,0 +1,134 @@
+//! What other threads and processes cost: processor time as the kernel counts it, and system calls as strace does.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use millstream_tests::until::until;
+
+/// Longer than strace takes to begin and to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Threads of a process that start and end none meanwhile.
+#[derive(Debug, Clone)]
+pub struct Threads {
+    /// Their folders in `/proc`.
+    folders: Vec<PathBuf>,
+}
+
+impl Threads {
+    /// All threads of a process.
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn of(process: u32) -> io::Result<Self> {
+        let tasks = fs::read_dir(format!("/proc/{process}/task"))?;
+        Ok(Self { folders: tasks.flatten().map(|task| task.path()).collect() })
+    }
+
+    /// The threads of this process that `start` starts and leaves running.
+    ///
+    /// # Errors
+    /// When `start` fails, or the system does not say.
+    pub fn started_by<T>(start: impl FnOnce() -> io::Result<T>) -> io::Result<(Self, T)> {
+        let before = Self::of(std::process::id())?.folders;
+        let started = start()?;
+        let folders = Self::of(std::process::id())?.folders;
+        Ok((Self { folders: folders.into_iter().filter(|task| !before.contains(task)).collect() }, started))
+    }
+
+    /// Nanoseconds of processor time so far.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn time(&self) -> io::Result<f64> {
+        let mut sum = 0.0;
+        for folder in &self.folders {
+            let text = fs::read_to_string(folder.join("schedstat"))?;
+            let spent = text.split_whitespace().next().and_then(|field| field.parse::<f64>().ok());
+            sum += spent.ok_or(io::ErrorKind::InvalidData)?;
+        }
+        Ok(sum)
+    }
+
+    /// The system calls of `run` by name; `None` without strace.
+    ///
+    /// # Errors
+    /// When `run` fails.
+    ///
+    /// # Panics
+    /// When strace does not begin or end.
+    pub fn system_calls(
+        &self,
+        scratch: &Path,
+        run: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<Option<BTreeMap<String, u64>>> {
+        let Some(text) = self.traced(scratch, &["-c"], run)? else { return Ok(None) };
+        let mut calls = BTreeMap::new();
+        for line in text.lines() {
+            // % time, seconds, usecs/call, calls, perhaps errors, syscall
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            if let ([_, _, _, count, name] | [_, _, _, count, _, name], false) =
+                (&fields[..], line.ends_with("total"))
+                && let Ok(count) = count.parse()
+            {
+                calls.insert((*name).to_owned(), count);
+            }
+        }
+        Ok(Some(calls))
+    }
+
+    /// What strace prints about these threads during `run`; `None` without strace.
+    ///
+    /// # Errors
+    /// When `run` fails.
+    ///
+    /// # Panics
+    /// When strace does not begin or end.
+    pub fn traced(
+        &self,
+        scratch: &Path,
+        options: &[&str],
+        run: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<Option<String>> {
+        let report = scratch.join("strace");
+        let mut command = Command::new("strace");
+        command.args(options).arg("-o").arg(&report).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(File::create(scratch.join("strace.errors"))?);
+        for folder in &self.folders {
+            command.arg("-p").arg(folder.file_name().unwrap_or_default());
+        }
+        let Ok(mut strace) = command.spawn() else { return Ok(None) };
+        until(PATIENCE, "strace at the threads", || {
+            self.folders.iter().all(|at| is_traced(at)).then_some(())
+        });
+        let result = run();
+        // What the threads do behind the last answer.
+        std::thread::sleep(Duration::from_millis(100));
+        let _ = Command::new("/bin/kill").arg("-INT").arg(strace.id().to_string()).status();
+        until(PATIENCE, "the end of strace", || strace.try_wait().ok().flatten());
+        result?;
+        fs::read_to_string(&report).map(Some)
+    }
+}
+
+fn is_traced(task: &Path) -> bool {
+    let status = fs::read_to_string(task.join("status")).unwrap_or_default();
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+    tracer.is_some_and(|tracer| tracer.trim() != "0")
+}
+
+/// Nanoseconds of processor time of a process so far, threads that have ended included; the kernel counts it in
+/// hundredths of a second.
+///
+/// # Errors
+/// When there is no such process.
+pub fn process_time(process: u32) -> io::Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name before may contain anything; the times are the 12th and 13th field behind it.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    Ok(fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() * 1e7)
+}
