@@ -50,6 +50,12 @@ impl Kind {
         }
     }
 
+    /// Whether its connections can be kept. opendkim settles in the negotiation who cares for the blanks before header values,
+    /// and forgets it with QUIT_NC: its signatures would not hold from the second session on.
+    pub(crate) fn bears_reuse(self) -> bool {
+        self != Self::OpenDkim
+    }
+
     /// Where it listens.
     pub(crate) fn socket(self, folder: &Path) -> PathBuf {
         folder.join(format!("{}.sock", self.name()))
@@ -62,11 +68,14 @@ impl Kind {
         sockets.join(",")
     }
 
-    /// Its block in the manager's configuration.
-    pub(crate) fn block(self, folder: &Path, fallback: &str) -> String {
+    /// Its block in the manager's configuration, with further lines without `milter.`.
+    pub(crate) fn block(self, folder: &Path, fallback: &str, lines: &[&str]) -> String {
+        // Set for all, where a test sets it for any.
+        let borne = |line: &&&str| !line.starts_with("reuse_connections") || self.bears_reuse();
+        let lines: String = lines.iter().filter(borne).map(|line| format!("  milter.{line}\n")).collect();
         format!(
             "define_milter(\"{}\") do |milter|\n  milter.connection_spec = \"unix:{}\"\n  \
-             milter.fallback_status = \"{fallback}\"\nend\n",
+             milter.fallback_status = \"{fallback}\"\n{lines}end\n",
             self.name(),
             self.socket(folder).display()
         )
@@ -119,6 +128,12 @@ impl Children {
 
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Has it stand still (`STOP`) or go on (`CONT`).
+    pub(crate) fn signal(&self, kind: Kind, signal: &str) {
+        let (_, process) = self.running.iter().find(|(running, _)| *running == kind).expect("it runs");
+        process.signal(signal);
     }
 
     /// `kill -9`.

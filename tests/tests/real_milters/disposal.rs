@@ -3,9 +3,10 @@
 use millstream_tests::message::Message;
 use millstream_tests::real_children::clamav::EICAR;
 use millstream_tests::real_children::spamassassin::{GTUBE, SPAM_WORD};
+use millstream_tests::until::until_true;
 
 use crate::children::Kind;
-use crate::office::{Chain, HELD, same};
+use crate::office::{Chain, HELD, office, same};
 use crate::verdicts::lines;
 
 #[test]
@@ -30,4 +31,20 @@ fn viruses_are_held() {
     assert!(held.iter().all(|message| message.contains("\nDKIM-Signature:")), "{held:?}");
     let behind = [Kind::SpamAssassin, Kind::Rspamd].map(Kind::mark);
     assert!(held.iter().all(|message| behind.iter().all(|mark| !message.contains(mark))), "{held:?}");
+    held_by(Kind::HoldingClamAv, 3);
+}
+
+/// As many messages were held, and the log says by whom.
+fn held_by(kind: Kind, count: usize) {
+    let Some(office) = office() else { return };
+    let name = kind.name();
+    let (verdict, end) = (format!(" {name}=quarantine@"), format!(" -> quarantine by {name} "));
+    let lines = || {
+        let log = office.manager(Chain::Holding).log();
+        log.lines().filter(|line| line.contains(" -> quarantine")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    until_true("a line for each message that is held", || lines().len() >= count);
+    let lines = lines();
+    assert_eq!(lines.len(), count, "{lines:#?}");
+    assert!(lines.iter().all(|line| line.contains(&verdict) && line.contains(&end)), "{lines:#?}");
 }

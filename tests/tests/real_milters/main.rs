@@ -7,9 +7,12 @@
 mod children;
 mod content;
 mod disposal;
+mod kept;
 mod left_out;
 mod lost;
 mod office;
+mod outages;
+mod relay;
 mod restart;
 mod sessions;
 mod signatures;

@@ -22,6 +22,7 @@ use millstream_tests::until::{PATIENCE, until_true};
 use millstream_tests::{dkim, require};
 
 use crate::children::{Backends, Children, Kind};
+use crate::relay::Relay;
 
 /// Which milters, in which order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +72,39 @@ pub(crate) enum Port {
     MortalAccepting,
     /// The same with a temporary failure.
     MortalRefusing,
+    /// [`Chain::All`] through a manager that keeps connections.
+    Kept,
+    /// The same through one that connects to all milters at once, and writes nothing before it is answered.
+    Plain,
+    /// The same as `Kept`, with a relay before each milter that counts.
+    Counted,
+    /// Two milters that a test of outages has for itself, through a manager that accepts for who is not there.
+    OutageAccepting,
+    /// The same with a temporary failure.
+    OutageRefusing,
+    /// The same as accepting, for milters that stand still.
+    Frozen,
 }
 
 impl Port {
-    const COUNT: u16 = 17;
+    const COUNT: u16 = 23;
+
+    /// Those that lead through a manager that a test starts, and the folder of that.
+    const OWN: [(Self, &str); 6] = [
+        (Self::MortalAccepting, "manager-accepting"),
+        (Self::MortalRefusing, "manager-refusing"),
+        (Self::Counted, "manager-counted"),
+        (Self::OutageAccepting, "outage-accepting"),
+        (Self::OutageRefusing, "outage-refusing"),
+        (Self::Frozen, "frozen"),
+    ];
+
+    /// The folder of the manager.
+    fn folder(self, scratch: &Scratch) -> PathBuf {
+        let own = Self::OWN.into_iter().find(|(port, _)| *port == self);
+        let (_, name) = own.expect("a manager that a test starts");
+        scratch.join(name)
+    }
 
     const fn offset(self) -> u16 {
         match self {
@@ -84,6 +114,12 @@ impl Port {
             Self::Without(kind) => 3 + kind as u16,
             Self::Of(chain, Route::Direct) => 7 + 2 * chain as u16,
             Self::Of(chain, Route::Managed) => 8 + 2 * chain as u16,
+            Self::Kept => 17,
+            Self::Plain => 18,
+            Self::Counted => 19,
+            Self::OutageAccepting => 20,
+            Self::OutageRefusing => 21,
+            Self::Frozen => 22,
         }
     }
 }
@@ -97,8 +133,10 @@ pub(crate) struct Office {
     scratch: Scratch,
     // Kept until the test process ends.
     postfix: Postfix,
-    _children: Children,
-    _managers: [Manager; Chain::ALL.len()],
+    children: Children,
+    managers: [Manager; Chain::ALL.len()],
+    _kept: Manager,
+    _plain: Manager,
 }
 
 /// The office; nothing when something that it needs is not installed: then the test is over.
@@ -132,10 +170,14 @@ impl Office {
             let children = Children::start(&scratch.join("children"), backends, &kinds);
             (postfix.join().expect("Postfix starts"), (backends, children))
         });
-        let managers = Chain::ALL.map(|chain| {
-            manager(&chain.manager(&scratch), children.folder(), &chain.kinds(), "temporary-failure")
-        });
-        Self { sink, base_port, backends, scratch, postfix, _children: children, _managers: managers }
+        let refusing = |folder: &Path, kinds: &[Kind], settings: &str, lines: &[&str]| {
+            manager(folder, children.folder(), kinds, settings, "temporary-failure", lines)
+        };
+        let managers = Chain::ALL.map(|chain| refusing(&chain.manager(&scratch), &chain.kinds(), "", &[]));
+        let kept = refusing(&scratch.join(KEPT), &Kind::ALL, "", &REUSE);
+        let eager = "manager.lazy_connect = false\n";
+        let plain = refusing(&scratch.join(PLAIN), &Kind::ALL, eager, &["pipelining = false"]);
+        Self { sink, base_port, backends, scratch, postfix, children, managers, _kept: kept, _plain: plain }
     }
 
     /// Where to connect.
@@ -143,13 +185,54 @@ impl Office {
         SocketAddr::from(([127, 0, 0, 1], self.base_port + port.offset()))
     }
 
+    /// The manager of a chain.
+    pub(crate) const fn manager(&self, chain: Chain) -> &Manager {
+        &self.managers[chain as usize]
+    }
+
     /// The milters of the one test that kills them, and the managers in front of them: the accepting one first.
     pub(crate) fn mortal(&self) -> (Children, [Manager; 2]) {
         let children = Children::start(&self.scratch.join("mortal"), self.backends, &Kind::ALL);
-        let managers = [("manager-accepting", "accept"), ("manager-refusing", "temporary-failure")].map(
-            |(name, fallback)| manager(&self.scratch.join(name), children.folder(), &Kind::ALL, fallback),
+        let managers = [(Port::MortalAccepting, "accept"), (Port::MortalRefusing, "temporary-failure")].map(
+            |(port, fallback)| {
+                manager(
+                    &port.folder(&self.scratch),
+                    children.folder(),
+                    &Kind::ALL,
+                    "",
+                    fallback,
+                    &["retry_interval = 1"],
+                )
+            },
         );
         (children, managers)
+    }
+
+    /// Milters of a test's own and the manager in front of them, for a port of those that have the test's name.
+    pub(crate) fn own(
+        &self,
+        port: Port,
+        kinds: &[Kind],
+        settings: &str,
+        fallback: &str,
+        lines: &[&str],
+    ) -> (Children, Manager) {
+        let folder = port.folder(&self.scratch);
+        let children = Children::start(&folder.join("children"), self.backends, kinds);
+        let manager = manager(&folder, children.folder(), kinds, settings, fallback, lines);
+        (children, manager)
+    }
+
+    /// A relay for each of the milters that all use, and a manager that keeps its connections to these. It has one thread,
+    /// since each thread keeps its own.
+    pub(crate) fn counted(&self) -> (Vec<(Kind, Relay)>, Manager) {
+        let folder = Port::Counted.folder(&self.scratch);
+        let sockets = folder.join("relays");
+        fs::create_dir_all(&sockets).expect("a folder can be made");
+        let relay = |kind: Kind| Relay::start(&kind.socket(&sockets), &kind.socket(self.children.folder()));
+        let relays = Kind::ALL.map(|kind| (kind, relay(kind))).into();
+        let settings = "manager.n_workers = 1\n";
+        (relays, manager(&folder, &sockets, &Kind::ALL, settings, "temporary-failure", &REUSE))
     }
 
     /// What has arrived for a domain, once `count` messages have.
@@ -186,16 +269,27 @@ impl Office {
     }
 }
 
+/// The folders of the managers of two ports.
+const KEPT: &str = "manager-kept";
+const PLAIN: &str = "manager-plain";
+
+/// Connections are kept.
+const REUSE: [&str; 1] = ["reuse_connections = true"];
+
 /// Whom a message that is held was delivered to.
 pub(crate) const HELD: &str = "<held>";
 
-/// Runs the script without and with the manager, and compares. What was seen comes back, for a test to look at.
+/// Runs the script without and with the manager, and compares; [`Chain::All`] with each way to come by a connection. What was
+/// seen comes back, for a test to look at.
 pub(crate) fn same(chain: Chain, script: impl Fn(&mut Smtp, &str) -> Vec<Exchange>) -> Option<Seen> {
     let office = office()?;
-    let [direct, managed] =
-        [Route::Direct, Route::Managed].map(|route| office.run(Port::Of(chain, route), &script));
-    if let Some(difference) = difference(&direct, &managed) {
-        panic!("{difference}");
+    let direct = office.run(Port::Of(chain, Route::Direct), &script);
+    let managed = Port::Of(chain, Route::Managed);
+    let ports = if chain == Chain::All { vec![managed, Port::Kept, Port::Plain] } else { vec![managed] };
+    for port in ports {
+        if let Some(difference) = difference(&direct, &office.run(port, &script)) {
+            panic!("{port:?}: {difference}");
+        }
     }
     Some(direct)
 }
@@ -221,14 +315,21 @@ pub(crate) fn difference(direct: &Seen, managed: &Seen) -> Option<String> {
     ))
 }
 
-fn manager(folder: &Path, children: &Path, kinds: &[Kind], fallback: &str) -> Manager {
+fn manager(
+    folder: &Path,
+    children: &Path,
+    kinds: &[Kind],
+    settings: &str,
+    fallback: &str,
+    lines: &[&str],
+) -> Manager {
     fs::create_dir_all(folder).expect("a folder can be made");
     // It removes its socket there at its end.
     give_to_manager(folder);
     let socket = folder.join("manager.sock");
-    let blocks: String = kinds.iter().map(|kind| kind.block(children, fallback)).collect();
+    let blocks: String = kinds.iter().map(|kind| kind.block(children, fallback, lines)).collect();
     let configuration = format!(
-        "manager.connection_spec = \"unix:{}\"\nmanager.unix_socket_mode = 0666\n{blocks}",
+        "manager.connection_spec = \"unix:{}\"\nmanager.unix_socket_mode = 0666\n{settings}{blocks}",
         socket.display()
     );
     let mut manager = Manager::start(folder, &configuration);
@@ -242,9 +343,10 @@ fn services(scratch: &Scratch, base_port: u16) -> String {
     let managed = |folder: PathBuf| format!("unix:{}", folder.join("manager.sock").display());
     let mut ports = vec![
         (Port::Mortal, Kind::list(&Kind::ALL, &mortal)),
-        (Port::MortalAccepting, managed(scratch.join("manager-accepting"))),
-        (Port::MortalRefusing, managed(scratch.join("manager-refusing"))),
+        (Port::Kept, managed(scratch.join(KEPT))),
+        (Port::Plain, managed(scratch.join(PLAIN))),
     ];
+    ports.extend(Port::OWN.map(|(port, _)| (port, managed(port.folder(scratch)))));
     for chain in Chain::ALL {
         ports.push((Port::Of(chain, Route::Direct), Kind::list(&chain.kinds(), &children)));
         ports.push((Port::Of(chain, Route::Managed), managed(chain.manager(scratch))));

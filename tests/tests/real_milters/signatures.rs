@@ -65,6 +65,9 @@ fn signatures_hold() {
     let Some(office) = office() else { return };
     let cases = [
         (Port::Of(Chain::All, Route::Managed), "signed first"),
+        (Port::Kept, "signed first, perhaps on a kept connection"),
+        (Port::Kept, "signed first, on a kept connection"),
+        (Port::Plain, "signed first, in lock step"),
         (Port::Of(Chain::Reversed, Route::Managed), "signed last"),
         (Port::Of(Chain::Reversed, Route::Managed), SPAM_WORD),
     ];
