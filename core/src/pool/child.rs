@@ -96,8 +96,11 @@ impl Child {
         self.limited |= route.max_connections > 0;
         self.remembered.clear();
         let kept = self.drop_kept(|_| true);
-        self.spots.retain(|_, spot| spot.in_use > 0);
+        // Before any is let go: what nobody holds is forgotten.
         self.add_spots(shared);
+        let stays =
+            |address: &Address| route.endpoints.iter().flat_map(address::all).any(|known| known == *address);
+        self.spots.retain(|address, spot| spot.in_use > 0 || stays(address));
         kept
     }
 

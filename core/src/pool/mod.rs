@@ -244,6 +244,7 @@ impl Pool {
         }
         if !matches!(error.kind, IoKind::Busy | IoKind::Exhausted) {
             self.open(now, &lease.route, &address, error);
+            lease.probe = None;
         }
         lease.search.failed(error);
         self.search(now, ticket, lease);
@@ -258,14 +259,18 @@ impl Pool {
         let switch = child.switch(address, &*self.shared);
         switch.forgive();
         lease.answered = true;
-        if lease.probe.take().is_some()
+        if lease.probe.take_if(|probe| probe == address).is_some()
             && let Some(down_for) = breaker::close(&*switch, now)
         {
             let (child, address) = (Arc::clone(&lease.route.name), address.clone());
             self.actions.push_back(Action::Notice(Notice::ChildUp { child, address, down_for }));
         }
         if child.follows(&lease.route) {
+            // Who is told what it says now must not be given a connection on which it said something else.
+            let differs = |kept: &Kept| kept.offer == lease.offer && *kept.negotiated != negotiated;
+            let dropped = child.drop_kept(differs);
             child.remember(now, &lease.offer, negotiated);
+            self.discard(dropped);
         }
     }
 
@@ -282,7 +287,7 @@ impl Pool {
         let Some(child) = self.children.get_mut(&lease.route.name) else { return };
         child.forget();
         let strikes = child.switch(address, &*self.shared).strike();
-        if connecting || lease.probe.is_some() || strikes >= breaker::STRIKES {
+        if connecting || lease.probe.as_ref() == Some(address) || strikes >= breaker::STRIKES {
             let (route, address) = (Arc::clone(&lease.route), address.clone());
             self.open(now, &route, &address, error);
         }
@@ -478,6 +483,7 @@ impl Pool {
         let child = self.children.get_mut(&lease.route.name)?;
         let wanted = child.follows(&lease.route)
             && child.keeps_more()
+            && child.recall(&lease.offer).is_none_or(|remembered| *remembered == *negotiated)
             && breaker::outage(&*child.switch(address, &*self.shared)).is_none();
         if self.stopping || until <= now || !wanted {
             return None;

@@ -155,3 +155,51 @@ fn a_connect_that_takes_too_long_opens_the_breaker() {
     lab.over(0, 1);
     assert_eq!(lab.says(0), [connect(1, "/a"), down(late)]);
 }
+
+/// The right to try belongs to the address for which it was given.
+#[test]
+fn who_tries_one_address_again_is_like_everybody_at_the_next() {
+    let mut lab = Lab::new(1);
+    let route = Arc::new(route(&["/a", "/b"]));
+    lab.ask(0, 1, &route);
+    lab.fail(0, 1, REFUSED);
+    lab.over(0, 1);
+    lab.pass(RETRY);
+    lab.says(0);
+    lab.ask(0, 2, &route);
+    lab.fail(0, 2, REFUSED);
+    assert_eq!(lab.says(0), [connect(2, "/a"), connect(2, "/b")]);
+    lab.pools[0].connected(lab.now, ticket(2));
+    lab.pools[0].lost(lab.now, ticket(2), REFUSED);
+    assert_eq!(lab.says(0), [fresh(2)], "one that comes to nothing does not mean that it is down");
+}
+
+#[test]
+fn an_address_that_was_tried_in_vain_is_not_tried_each_time_that_another_is_busy() {
+    let mut lab = Lab::new(1);
+    let route = Arc::new(route(&["/a", "/b"]));
+    lab.ask(0, 1, &route);
+    lab.fail(0, 1, REFUSED);
+    lab.over(0, 1);
+    lab.pass(RETRY);
+    lab.says(0);
+    lab.ask(0, 2, &route);
+    lab.fail(0, 2, REFUSED);
+    lab.fail(0, 2, BUSY);
+    lab.says(0);
+    lab.pass(Duration::from_millis(20));
+    assert_eq!(lab.says(0), [connect(2, "/b")]);
+}
+
+/// What is known of an address outlives a reload, whatever the others are.
+#[test]
+fn a_reload_that_adds_an_address_keeps_what_is_known_of_the_others() {
+    let mut lab = Lab::new(1);
+    lab.ask(0, 1, &Arc::new(route(&["/a"])));
+    lab.fail(0, 1, REFUSED);
+    lab.says(0);
+    lab.ask(0, 2, &Arc::new(route(&["/b", "/a"])));
+    assert_eq!(lab.says(0), [connect(2, "/b")]);
+    let down = lab.shared.states().into_iter().find(|state| state.address == at("/a"));
+    assert!(down.is_some_and(|state| state.outage.is_some()));
+}

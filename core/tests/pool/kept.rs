@@ -131,3 +131,22 @@ fn nothing_is_kept_when_the_process_stops_or_the_setting_is_off() {
     assert_eq!(lab.says(0), [Action::Close { kept }]);
     assert_eq!(lab.give_back(0, 3), None);
 }
+
+/// opendkim answers otherwise after SIGUSR1, on new connections only. Who was told what it says now must not get one on
+/// which it says something else.
+#[test]
+fn a_connection_from_before_the_child_changed_its_mind_is_not_used_again() {
+    let mut lab = Lab::new(1);
+    let route = reusing();
+    for session in [1, 2, 3] {
+        lab.connect(0, session, &route);
+    }
+    let kept = lab.give_back(0, 1).unwrap();
+    lab.pools[0].acquire(lab.now, ticket(4), Arc::clone(&route), offer(6), true);
+    lab.pools[0].connected(lab.now, ticket(4));
+    lab.says(0);
+    lab.pools[0].learned(lab.now, ticket(4), offer(3));
+    assert_eq!(lab.says(0), [Action::Close { kept }]);
+    assert_eq!(lab.give_back(0, 2), None, "one that was in use meanwhile");
+    assert!(lab.pools[0].released(lab.now, ticket(4), Box::new(offer(3))).is_some());
+}
