@@ -63,6 +63,11 @@ impl Policy for Stops {
         self.lazy
     }
 
+    /// As the configuration's default is.
+    fn pipelining(&self, _: ChildIndex) -> bool {
+        true
+    }
+
     fn watches(&self, child: ChildIndex, stage: Stage) -> bool {
         self.stops && child == STOPPED && stage == Stage::Connect
     }
