@@ -44,8 +44,14 @@ impl Session {
         loop {
             let child = &mut self.children[index];
             let (Link::Negotiating(client) | Link::Up(client)) = &mut child.link else { return };
+            let owed = client.owed();
             let reply = client.poll_reply();
             child.unproven &= !client.has_answered();
+            if client.owed() < owed {
+                // Also one that is swallowed: the next has its own time.
+                child.timer = None;
+                child.touched = true;
+            }
             let reply = match reply {
                 Ok(None) if client.has_lost_count() => return self.leave_connection(index),
                 Ok(None) => return,

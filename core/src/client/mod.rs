@@ -136,6 +136,12 @@ impl Client {
         self.owed.front().map(|owed| owed.stage)
     }
 
+    /// How many replies are owed, those included that will not be told.
+    #[must_use]
+    pub fn owed(&self) -> usize {
+        self.owed.len()
+    }
+
     /// Whether the command of `stage` may be sent now: when nothing is owed, or nothing that it could not be sent behind.
     ///
     /// Headers and the end of headers go behind headers, body chunks behind a few of their kind. Whoever has a verdict at the

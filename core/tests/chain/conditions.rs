@@ -261,6 +261,23 @@ fn a_look_up_for_a_child_that_is_out_of_the_message_keeps_nobody_waiting() {
     assert!(world.told_letters().ends_with('d'));
 }
 
+/// A pool knows nothing of a connection that was never asked for.
+#[test]
+fn a_child_that_fails_before_it_was_connected_has_no_connection_to_close() {
+    let mut policy = policy(1);
+    policy.lazy = true;
+    policy.watched = vec![Stage::Connect];
+    policy.decide = |_, _, _, _| Decision::Need(Question::Addresses("never.test".into()));
+    let mut world = World::new(policy, &[agrees]);
+    let (version, macro_lists) = (VERSION_MAX, Vec::new());
+    let known = Negotiation { version, actions: Actions::NONE, protocol: Protocol::NONE, macro_lists };
+    world.pool.remembered.insert(0, known);
+    let mut world = world.begin("Postfix 3.7");
+    world.wait(std::time::Duration::from_secs(28));
+    assert!(world.told_letters().ends_with('t'));
+    assert!(world.pool.asked.is_empty() && !world.closed(0));
+}
+
 /// The time for the answer is over because of another child. Who does not want recipients still has a say in the message,
 /// and what is answered for one that has failed still counts.
 #[test]

@@ -141,3 +141,23 @@ fn nothing_is_sent_behind_the_end_or_the_envelope() {
     world.end();
     assert_eq!(world.seen(0), "CHMRTLNE");
 }
+
+/// They come one after another, and each is waited for as long as any.
+#[test]
+fn each_of_several_late_replies_has_its_own_time() {
+    let mut world = World::new(pipelining(), &[hesitant]).begin("Postfix 3.7");
+    world.mail();
+    world.rcpt("<c@d.test>");
+    world.raw(b'T', b"");
+    (0..5).for_each(|_| world.header("X-Test", "value"));
+    world.raw(b'A', b"");
+    for _ in 0..5 {
+        world.wait(std::time::Duration::from_secs(5));
+        reply(&mut world, 1, &Final::Continue);
+    }
+    assert!(!world.events.iter().any(|event| matches!(event, Event::ChildFailed { .. })));
+    world.behave(0, agrees);
+    world.told.clear();
+    world.mail();
+    assert_eq!(world.told_letters(), "c");
+}
