@@ -11,6 +11,8 @@ mod checks;
 mod edits;
 #[path = "wire/examples.rs"]
 mod examples;
+#[path = "../../fuzz/src/pool.rs"]
+mod pool;
 #[path = "../../fuzz/src/session.rs"]
 mod session;
 
@@ -77,6 +79,11 @@ fn corpus_of_replies() {
 #[test]
 fn corpus_of_session() {
     replay("session", session::session);
+}
+
+#[test]
+fn corpus_of_pool() {
+    replay("pool", pool::pool);
 }
 
 #[test]

@@ -211,7 +211,8 @@ impl Stream {
 struct Kid {
     protocol: u32,
     conn: Option<Conn>,
-    /// A kept connection has died, and no other was asked for since.
+    /// A kept connection has died, or was left since it has seen the HELO of another client and would see none of this
+    /// one, and no other was asked for since.
     kept_died: bool,
     /// What was given back: the offer and what was answered to it.
     kept: Vec<(Negotiation, Negotiation)>,
@@ -225,8 +226,10 @@ struct Conn {
     offer: Negotiation,
     /// What was agreed on, once it was.
     terms: Option<Negotiation>,
-    /// It was kept from another session, and nothing was said on it since.
+    /// It was kept from another session; nothing was said on it since, no HELO was sent.
+    kept: bool,
     unproven: bool,
+    greeted: bool,
     sent: Stream,
     /// The last command that the child was sent.
     last: u8,
@@ -245,7 +248,9 @@ impl Conn {
             fresh,
             offer,
             terms: None,
+            kept: false,
             unproven: false,
+            greeted: false,
             sent: Stream::default(),
             last: 0,
             owes: VecDeque::new(),
@@ -694,7 +699,7 @@ impl<'a> World<'a> {
                     let kept = place.map(|place| kid.kept.remove(place).1);
                     negotiated = Some(kept.unwrap_or_else(|| agreed(&conn.offer, kid.protocol)));
                     conn.terms.clone_from(&negotiated);
-                    conn.unproven = true;
+                    (conn.kept, conn.unproven) = (true, true);
                 }
                 return self.handle(Input::Ready { peer, negotiated: negotiated.map(Box::new) });
             }
@@ -889,7 +894,9 @@ impl<'a> World<'a> {
                 }
                 Output::Close { peer, .. } => {
                     self.unwell.take_if(|unwell| *unwell == peer);
-                    self.forget(peer);
+                    if let Some((kid, conn)) = self.forget(peer) {
+                        self.kids[kid].kept_died |= conn.kept && !conn.greeted;
+                    }
                 }
                 Output::Event(_) => {}
             }
@@ -1131,6 +1138,7 @@ impl Conn {
         while let Some((letter, payload)) = self.sent.cut() {
             assert!(b"OCHMRTULNBEDAQK".contains(&letter), "a child is sent {letter:#x}");
             self.last = letter;
+            self.greeted |= letter == b'H';
             let Some(bit) = silence(letter) else { continue };
             self.owed += i64::from(letter == b'O' || bit & agreed == 0);
             if letter == b'O' || bit & protocol == 0 {
