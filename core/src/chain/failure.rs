@@ -35,11 +35,12 @@ impl Session {
         if unwell {
             self.outputs.push_back(Output::Unwell { peer: child.peer, error: failure.as_io() });
         }
+        let has_connection = matches!(child.link, Link::Connecting | Link::Negotiating(_) | Link::Up(_));
         child.link = Link::Gone(Gone::Failed(fallback));
         child.timer = None;
         child.forget_asked();
         child.forget_connection();
-        if !refused {
+        if !refused && has_connection {
             self.outputs.push_back(Output::Close { peer: child.peer, flush_by: None });
         }
         if matches!(child.part, Part::In(_)) {
