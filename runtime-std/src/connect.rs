@@ -141,10 +141,14 @@ impl<S: Service> Session<S> {
     }
 }
 
-/// Registers a socket whose connect was begun. Says whether it is connected already, as unix sockets always are and
-/// TCP on the same machine mostly.
+/// Registers a socket whose connect was begun. Says whether it is connected already, as TCP on the same machine mostly
+/// is, too.
 fn watch<S: Service>(socket: Socket, ticket: Ticket, cx: &mut Context<S>) -> Result<(Wire, bool), IoError> {
-    let connected = match socket.progress() {
+    let connected = match socket.is_connected_at_once() {
+        true => Progress::Connected,
+        false => socket.progress(),
+    };
+    let connected = match connected {
         Progress::Connected => true,
         Progress::Pending => false,
         Progress::Failed(error) => return Err(error),

@@ -51,6 +51,8 @@ pub(crate) struct Wire {
     pub(crate) writable: bool,
     /// The peer has ended its side: a short read is not the last one.
     pub(crate) ended: bool,
+    /// It has ended both sides.
+    gone: bool,
     watches_writing: bool,
     /// Writing failed; what the peer had sent before is still to be read.
     pub(crate) failed: Option<IoError>,
@@ -76,6 +78,7 @@ impl Wire {
             readable: false,
             writable: connected,
             ended: false,
+            gone: false,
             watches_writing: !connected,
             failed: None,
         })
@@ -85,8 +88,14 @@ impl Wire {
     pub(crate) fn note(&mut self, event: &Event) {
         let broken = event.is_error();
         self.ended |= broken || event.is_read_closed();
+        self.gone |= event.is_read_closed() && event.is_write_closed();
         self.readable |= self.ended || event.is_readable();
         self.writable |= broken || event.is_writable() || event.is_write_closed();
+    }
+
+    /// Whether the peer has closed both directions: it reads nothing any more.
+    pub(crate) const fn is_gone(&self) -> bool {
+        self.gone
     }
 
     /// Nothing more can be written for now: asks to be told when that changes.

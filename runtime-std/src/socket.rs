@@ -64,6 +64,12 @@ impl Socket {
         let _ = rustix::net::sockopt::set_socket_nosigpipe(self, true);
     }
 
+    /// Whether [`connect`](Self::connect) has done all that there is to do: on Linux a unix socket is connected when the
+    /// call returns.
+    pub(crate) const fn is_connected_at_once(&self) -> bool {
+        cfg!(target_os = "linux") && matches!(self, Self::Unix(_))
+    }
+
     /// What has become of [`connect`](Self::connect). An event alone proves nothing: it may be late or spurious.
     pub(crate) fn progress(&self) -> Progress {
         let (error, peer) = match self {

@@ -113,7 +113,7 @@ impl<S: Service> Session<S> {
         let link = &mut self.links[at];
         let Some(wire) = &mut link.wire else { return };
         if matches!(link.phase, Phase::Flushing(_)) {
-            if wire.readable {
+            if wire.readable && !wire.is_gone() {
                 wire.socket.finish();
             }
             self.remove(at, cx);
