@@ -506,19 +506,16 @@ impl<'a> Lab<'a> {
 
     /// Everybody leaves, one after another; who waits gets his place then. In time nothing is left.
     fn end(mut self) {
-        while let Some((&ticket, request)) = self.requests.iter().find(|(_, request)| !request.waits()) {
-            let on = request.on;
-            self.requests.remove(&ticket);
-            self.pools[on].over(self.now, ticket);
-            self.listen();
+        loop {
             while !self.wakes.is_empty() {
                 self.wake();
                 self.listen();
             }
             self.check();
-        }
-        while !self.wakes.is_empty() {
-            self.wake();
+            let holder = self.requests.iter().find(|(_, request)| !request.waits());
+            let Some((&ticket, &Request { on, .. })) = holder else { break };
+            self.requests.remove(&ticket);
+            self.pools[on].over(self.now, ticket);
             self.listen();
         }
         assert!(self.requests.is_empty(), "no place was handed over");
