@@ -1,6 +1,8 @@
 //! A milter with several sockets.
 
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use millstream_tests::scratch::Scratch;
 use millstream_tests::until::until_true;
@@ -70,6 +72,44 @@ fn without_any_socket_the_milter_has_failed_and_each_is_told_once() {
         assert_eq!(bench.lines(&["[down]", &socket.display().to_string()]), 1, "{}", bench.manager.log());
     }
     assert_eq!(bench.lines(&["[failed] child", "not tried: down since"]), 9, "{}", bench.manager.log());
+}
+
+/// On all threads, and although each try of it fails anew.
+#[test]
+fn an_outage_is_told_once_however_often_it_is_tried() {
+    let Some(folder) = folder() else { return };
+    let (mut children, sockets) = children(&folder, 1);
+    let lines = ["fallback_status = \"temporary-failure\"", "retry_interval = 0.05"];
+    let block = milter("child", &[&sockets[0]], &lines);
+    let bench = Bench::start(&folder, "manager.n_workers = 3", &block);
+    for outage in 1..=3 {
+        assert_eq!(bench.mail(), 'c');
+
+        children[0].stop();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    // Long enough for some tries.
+                    let start = Instant::now();
+                    while start.elapsed() < Duration::from_millis(400) {
+                        assert_eq!(bench.mail(), 't');
+                    }
+                });
+            }
+        });
+
+        let tries = bench.lines(&["[failed] child: cannot connect: connection refused"]);
+        assert!(tries > outage, "{tries} tries in {outage} outages");
+        assert_eq!((bench.lines(&["[down]"]), bench.lines(&["[up]"])), (outage, outage - 1));
+
+        children[0].start();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| until_true("its answer", || bench.mail() == 'c'));
+            }
+        });
+        assert_eq!((bench.lines(&["[down]"]), bench.lines(&["[up]"])), (outage, outage));
+    }
 }
 
 #[test]

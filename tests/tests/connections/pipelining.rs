@@ -18,7 +18,7 @@ const HEADERS: usize = 20;
 const ENOUGH: usize = 3;
 
 fn start(folder: &Scratch, socket: &Path, lines: &[&str]) -> Bench {
-    let lines = [&["fallback_status = \"discard\"", "reading_timeout = 2"], lines].concat();
+    let lines = [&["fallback_status = \"discard\"", "reading_timeout = 5"], lines].concat();
     Bench::start(folder, "", &milter("child", &[socket], &lines))
 }
 

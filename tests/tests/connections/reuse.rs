@@ -49,7 +49,7 @@ fn it_is_closed_after_its_idle_time() {
     let Some(folder) = folder() else { return };
     let socket = folder.join("child.sock");
     let child = Child::agreeing(&socket);
-    let bench = start(&folder, &socket, &["reuse_idle_time = 1.5"]);
+    let bench = start(&folder, &socket, &["reuse_idle_time = 2.5"]);
     mail(&bench, &child);
     mail(&bench, &child);
     assert_eq!((child.connections(), child.open()), (1, 1));
@@ -65,7 +65,7 @@ fn it_is_not_used_past_its_age() {
     let Some(folder) = folder() else { return };
     let socket = folder.join("child.sock");
     let child = Child::agreeing(&socket);
-    let bench = start(&folder, &socket, &["reuse_age = 1.5"]);
+    let bench = start(&folder, &socket, &["reuse_age = 2.5"]);
     mail(&bench, &child);
     mail(&bench, &child);
     assert_eq!(child.connections(), 1);
