@@ -264,11 +264,14 @@ impl Client {
         }
     }
 
-    /// Whether the connection can be kept for another session: nothing is owed, nothing half read, no message open.
+    /// Whether the connection can be kept for another session: nothing is owed, nothing half read, and the milter has
+    /// settled nothing in the negotiation that it may forget with the session. opendkim forgets that values come with
+    /// their leading spaces, and then signs what is not delivered.
     #[must_use]
     pub fn can_begin_again(&self) -> bool {
-        let version = self.negotiated.version >= letter::QUIT_NC_SINCE;
-        version && self.owed.is_empty() && self.decoder.is_empty() && self.fault.is_none()
+        let Negotiation { version, protocol, .. } = self.negotiated;
+        let fits = version >= letter::QUIT_NC_SINCE && !protocol.has(Protocol::HEADER_LEADING_SPACE);
+        fits && self.owed.is_empty() && self.decoder.is_empty() && self.fault.is_none()
     }
 
     /// Ends the conversation and asks the milter to take another on this connection. It has done so when the reply to
