@@ -92,25 +92,26 @@ impl Session {
 
     /// Feeds every child as far as its gate is open, and answers the end of message once that is possible.
     pub(super) fn advance_content(&mut self) {
-        let Some(transaction) = &self.transaction else { return };
-        if transaction.stage.is_content() && transaction.decided.is_none() {
-            for index in 0..self.children.len() {
-                self.feed(index);
+        while let Some(transaction) = &self.transaction {
+            if transaction.stage.is_content() && transaction.decided.is_none() {
+                for index in 0..self.children.len() {
+                    self.feed(index);
+                }
+                self.release_body();
+                self.put_away();
             }
-            self.release_body();
-            self.put_away();
-        }
-        // What follows from the parts of the children changes only with them.
-        if !core::mem::take(&mut self.unsettled) {
-            return;
-        }
-        self.commit_finished();
-        if let Joint::Certain(decided) = self.joint_verdict() {
-            if !decided.verdict.delivers() {
-                self.decide(decided.clone());
+            // What follows from the parts of the children changes only with them; it may let those behind go on.
+            if !core::mem::take(&mut self.unsettled) {
+                return;
             }
-            if self.command.as_ref().is_some_and(|command| command.stage == Stage::EndOfMessage) {
-                self.answer_end_of_message(&decided);
+            self.commit_finished();
+            if let Joint::Certain(decided) = self.joint_verdict() {
+                if !decided.verdict.delivers() {
+                    self.decide(decided.clone());
+                }
+                if self.command.as_ref().is_some_and(|command| command.stage == Stage::EndOfMessage) {
+                    self.answer_end_of_message(&decided);
+                }
             }
         }
     }

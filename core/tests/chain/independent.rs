@@ -1,10 +1,13 @@
 //! Children that run beside the others.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use millstream_core::event::Event;
+use millstream_core::policy::{Decision, Effects, Why};
 use millstream_core::wire::{Edit, Final, Reply, Stage};
 
-use crate::driver::{World, policy};
+use crate::driver::{World, agrees, policy, says};
 
 fn silent_at_end(stage: Stage, _: &[u8]) -> Option<Vec<Reply>> {
     (stage != Stage::EndOfMessage).then(|| vec![Reply::Final(Final::Continue)])
@@ -187,4 +190,27 @@ fn behind_postfix_a_quarantine_undoes_what_an_independent_child_behind_it_wanted
         finish(&mut world, 0, &[Edit::Quarantine(Bytes::from_static(b"virus"))]);
         assert_eq!(world.told_edits().len(), edits, "{mta}");
     }
+}
+
+/// Nothing else has to happen for it.
+#[test]
+fn who_waits_for_an_independent_child_goes_on_once_the_one_before_that_is_stopped() {
+    let mut policy = policy(3);
+    policy.independent = vec![1];
+    policy.watched = vec![Stage::EndOfHeaders];
+    policy.decide = |child, _, _, _| match child.0 {
+        0 => Decision::Stop(Why { condition: Arc::from("test"), place: Arc::from("test.conf:1") }),
+        _ => Decision::Run(Effects::default()),
+    };
+    let silent_at_header = |stage: Stage, _: &[u8]| match stage {
+        Stage::Header => None,
+        _ => says(Final::Continue),
+    };
+    let mut world = World::new(policy, &[silent_at_header, agrees, agrees]).begin("Postfix 3.7");
+    world.message();
+    world.end();
+    assert_eq!((world.seen(1), world.seen(2)), ("CHMRTLNBE".to_owned(), "CHMRT".to_owned()));
+    world.reply(0, &Reply::Final(Final::Continue));
+    assert_eq!(world.seen(2), "CHMRTLNBE");
+    assert!(world.told_letters().ends_with('c'));
 }
