@@ -81,7 +81,14 @@ impl Frame {
     /// When the stream fails, ends inside a frame, or a length is not plausible.
     pub fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let mut length = [0; 4];
-        if from.read(&mut length[..1])? == 0 {
+        // A socket with a time limit is interrupted when the process is stopped for a moment.
+        let begun = loop {
+            match from.read(&mut length[..1]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                begun => break begun?,
+            }
+        };
+        if begun == 0 {
             return Ok(None);
         }
         from.read_exact(&mut length[1..])?;

@@ -73,10 +73,16 @@ impl Bench {
         self.manager.log().lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
     }
 
+    /// An MTA that has connected.
+    #[track_caller]
+    pub(crate) fn connection(&self) -> MtaSide {
+        MtaSide::connect(&Address::Unix(self.socket.clone()), PATIENCE).expect("it listens")
+    }
+
     /// An MTA that has negotiated.
     #[track_caller]
     pub(crate) fn session(&self) -> MtaSide {
-        let mut mta = MtaSide::connect(&Address::Unix(self.socket.clone()), PATIENCE).expect("it listens");
+        let mut mta = self.connection();
         let negotiated = mta.negotiate();
         assert!(negotiated.is_ok(), "{negotiated:?}");
         mta

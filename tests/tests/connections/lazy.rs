@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use millstream_tests::until::until_true;
-use millstream_tests::wire::Frame;
+use millstream_tests::wire::{ALL_ACTIONS, ALL_FLAGS, Frame};
 
 use crate::bench::{Bench, connect, folder, milter, stays};
 use crate::child::{Answer, Child, agree};
@@ -15,6 +15,9 @@ const SINGLE: &str = "manager.n_workers = 1";
 const NO_CLIENT: u32 = 0x03;
 /// Nor MAIL.
 const NO_SENDER: u32 = 0x07;
+
+/// Wants recipients that were refused, too: settled between MTA and milter.
+const REJECTED_RECIPIENTS: u32 = 0x800;
 
 /// Refuses clients of this name at CONNECT.
 const UNWANTED: &str = "unwanted";
@@ -140,6 +143,28 @@ fn start_reload_and_restart_ask_again() {
     assert_eq!([cost(&reader), cost(&reader)], [0, 0], "learned by the session that found it up");
     assert_eq!(reader.connections(), connections);
     assert_eq!((bench.lines(&["[down]"]), bench.lines(&["[up]"])), (1, 1), "{}", bench.manager.log());
+}
+
+/// Each MTA has its own offer, and what a milter answers may depend on it.
+#[test]
+fn what_was_answered_to_another_offer_is_not_taken() {
+    let Some(folder) = folder() else { return };
+    let [_guard, reader] = pair(folder.path());
+    let bench = Bench::start(&folder, SINGLE, &blocks(folder.path(), &[]));
+    let cost = |flags: u32| {
+        let before = reader.connections();
+        let mut mta = bench.connection();
+        mta.send(&Frame::negotiation(6, ALL_ACTIONS, flags)).expect("it reads");
+        mta.take_wishes().expect("it negotiates");
+        mta.quit().expect("it reads");
+        reader.connections() - before
+    };
+    let (all, some) = (ALL_FLAGS, ALL_FLAGS & !REJECTED_RECIPIENTS);
+    assert_eq!([cost(all), cost(some), cost(all), cost(some)], [1, 1, 0, 0]);
+
+    bench.reload(SINGLE, &blocks(folder.path(), &["retry_interval = 0.3"]));
+
+    assert_eq!([cost(all), cost(some), cost(all), cost(some)], [1, 1, 0, 0]);
 }
 
 /// It restarts with other settings between two sessions, so that nobody has noticed.
