@@ -17,7 +17,7 @@ pub(crate) const STATES: [&str; 12] = [
     "E owed",
 ];
 
-pub(crate) const INPUTS: [&str; 15] = [
+pub(crate) const INPUTS: [&str; 17] = [
     "tick",
     "MTA bytes",
     "MTA wrote",
@@ -32,6 +32,8 @@ pub(crate) const INPUTS: [&str; 15] = [
     "read back",
     "file failed",
     "stop",
+    "kept",
+    "remembered",
     "late",
 ];
 
@@ -117,7 +119,9 @@ fn kind(input: &Input) -> usize {
         Input::Received { .. } => 4,
         Input::Wrote { .. } => 5,
         Input::Closed { .. } => 6,
-        Input::Ready { .. } => 7,
+        Input::Ready { negotiated: None, .. } => 7,
+        Input::Ready { .. } => 14,
+        Input::Remembered { .. } => 15,
         Input::Refused { .. } => 8,
         Input::Answered { .. } => 9,
         Input::SpillAppended { .. } => 10,

@@ -35,6 +35,11 @@ pub(crate) fn plain_connect(payload: &[u8]) -> Text {
 pub(crate) const LISTS: [(u8, u32); 7] =
     [(b'C', 0), (b'H', 1), (b'M', 2), (b'R', 3), (b'T', 4), (b'E', 5), (b'N', 6)];
 
+/// The stage whose macros are listed under a letter.
+pub(crate) fn list_stage(letter: u8) -> millstream_core::wire::Stage {
+    millstream_core::wire::Stage::of_letter(letter).unwrap()
+}
+
 pub(crate) fn encode_lists(lists: &[(u8, Vec<Text>)]) -> Text {
     let mut out = Vec::new();
     for (letter, names) in lists {

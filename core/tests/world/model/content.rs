@@ -1,7 +1,7 @@
 //! Content in the model: one child after another, each shown what those before it have made of the message.
 
-use super::child::Reach;
-use super::{Model, past};
+use super::child::{Reach, Standing};
+use super::{Model, of, past};
 use crate::plan::{Fallback, Frame, Verdict, plain};
 use crate::queue::{Message, differ};
 use crate::record::Exchange;
@@ -53,9 +53,10 @@ impl Model<'_> {
                 continue;
             }
             if self.is_unconcerned(i) {
-                self.runners[i].done = true;
+                (self.runners[i].done, self.runners[i].standing) = (true, Standing::Done);
                 continue;
             }
+            self.look_at_others(i, b'E');
             let runner = &mut self.runners[i];
             let (evaluation, independent) = (runner.child.plan.evaluation, runner.child.plan.independent);
             let waits = !evaluation && !independent;
@@ -68,16 +69,20 @@ impl Model<'_> {
             let reach = Reach { headers, headers_ended: self.headers_ended, body, end, exact };
             let before = runner.tape.clone();
             let shown = if independent { &self.message } else { &view };
-            let verdict =
-                runner.feed(shown, &self.macros, &reach).map_err(|what| format!("child {i} {what}"))?;
+            let verdict = runner.feed(shown, &self.macros, &reach).map_err(of(i))?;
             if verdict == Verdict::Cut && !runner.tape.ends_here() {
                 runner.tape = before;
             }
+            runner.standing = match &verdict {
+                Verdict::Cut => Standing::Pending,
+                Verdict::Refuse(_) => Standing::Refuses,
+                _ => Standing::Done,
+            };
             if held {
                 runner.missed = false;
                 continue;
             }
-            let rights = runner.child.joined.as_ref().map_or(0, |joined| joined.actions);
+            let rights = runner.joined().map_or(0, |joined| joined.actions);
             match verdict {
                 _ if evaluation => {}
                 Verdict::Stopped => {}

@@ -7,10 +7,10 @@
 mod child;
 mod content;
 
-use crate::plan::{Frame, Macros, Verdict, plain};
+use crate::plan::{Effect, Frame, Macros, Verdict, plain};
 use crate::queue::{Message, strings};
 use crate::record::{Child, Exchange, Setting};
-use child::Runner;
+use child::{Runner, Standing};
 
 pub(crate) struct Model<'a> {
     setting: &'a Setting,
@@ -36,7 +36,7 @@ impl<'a> Model<'a> {
         children: &'a [Child],
         setting: &'a Setting,
         session: &[Exchange],
-    ) -> Result<(), String> {
+    ) -> Result<(), (usize, String)> {
         let runners = children.iter().enumerate().map(|(number, child)| Runner::new(number, child, setting));
         let (runners, macros, message) = (runners.collect(), Macros::default(), Message::default());
         let (open, content, headers_ended, flooded) = (false, false, false, false);
@@ -57,7 +57,8 @@ impl<'a> Model<'a> {
         // Behind the last answer timing decides how much of what was sent came through.
         let certain = session.iter().rposition(|exchange| exchange.reply.is_some());
         for (number, exchange) in session.iter().enumerate() {
-            let at = |what| format!("MTA command {number} '{}': {what}", char::from(exchange.letter));
+            let at =
+                |what| (number, format!("MTA command {number} '{}': {what}", char::from(exchange.letter)));
             for runner in &mut model.runners {
                 runner.exchange = number;
             }
@@ -65,11 +66,12 @@ impl<'a> Model<'a> {
             model.step(number, exchange, certain.is_some_and(|last| number <= last)).map_err(at)?;
         }
         model.runners.iter_mut().for_each(|runner| runner.exchange = session.len());
-        model.abort().map_err(|what| format!("at the end: {what}"))?;
-        model
-            .runners
-            .iter()
-            .try_for_each(|it| it.tape.end().map_err(|what| format!("child {} {what}", it.number)))
+        let at_end = |what| (usize::MAX, format!("at the end: {what}"));
+        model.abort().map_err(at_end)?;
+        model.runners.iter_mut().try_for_each(|runner| runner.again().map(drop)).map_err(at_end)?;
+        let end =
+            |it: &Runner<'_>| it.tape.end().map_err(|what| at_end(format!("child {} {what}", it.number)));
+        model.runners.iter().try_for_each(end)
     }
 
     /// Whom the session gave up by now has failed. One that has no part in what is asked costs the MTA no time.
@@ -79,6 +81,7 @@ impl<'a> Model<'a> {
         let waits =
             |runner: &&mut Runner<'_>| runner.failed.is_none() && !(content && !runner.out && !runner.done);
         for runner in self.runners.iter_mut().filter(waits) {
+            runner.find_lost()?;
             let lost = if before {
                 runner.tape.lost(runner.exchange)
             } else {
@@ -127,6 +130,7 @@ impl<'a> Model<'a> {
                 self.sizes = [0, payload.len(), 0, 0, 0];
                 for runner in &mut self.runners {
                     (runner.done, runner.missed, runner.shown) = (false, runner.failed.is_some(), 0);
+                    runner.standing = Standing::Running;
                     runner.sender = strings(payload)[0].to_vec();
                 }
             }
@@ -185,18 +189,20 @@ impl<'a> Model<'a> {
                 continue;
             }
             if letter == b'T' && self.is_unconcerned(i) {
-                self.runners[i].done = true;
+                (self.runners[i].done, self.runners[i].standing) = (true, Standing::Done);
                 continue;
             }
-            let runner = &mut self.runners[i];
-            let before = runner.tape.clone();
+            let before = self.runners[i].tape.clone();
             // Once it is certain, the others may be spared, also those behind one that fails after its answer.
             let exact = exact && decided.is_none() && doomed.is_none();
-            let verdict = runner.ask(letter, &exchange.payload, &self.macros, exact)?;
+            self.look_at_others(i, letter);
+            let runner = &mut self.runners[i];
+            let verdict = runner.ask(letter, &exchange.payload, &self.macros, exact).map_err(of(i))?;
             doomed = doomed.or(runner.lost_since());
             if decided.is_some() && letter == b'T' && verdict == Verdict::Go && !runner.tape.ends_here() {
                 runner.tape = before;
             }
+            let refuses = matches!(verdict, Verdict::Refuse(_));
             let leaves = match verdict {
                 Verdict::Refuse(frame) if b"CHU".contains(&letter) && frame.0 == b'd' => false,
                 Verdict::Refuse(frame) if !runner.child.plan.evaluation => {
@@ -208,6 +214,9 @@ impl<'a> Model<'a> {
             };
             runner.out |= leaves && b"CH".contains(&letter);
             runner.done |= leaves && b"MT".contains(&letter);
+            if leaves || refuses {
+                runner.standing = if refuses { Standing::Refuses } else { Standing::Done };
+            }
         }
         let Some(frame) = either(decided, doomed, exchange) else { return self.told_joint(exchange) };
         match letter {
@@ -227,7 +236,9 @@ impl<'a> Model<'a> {
         let rejected = self.setting.rejected && self.macros.get(b'R').contains(&error);
         let (mut objection, mut doomed, mut spared, mut cut, mut shown) =
             (None, None, false, false, Vec::new());
-        for (i, runner) in self.runners.iter_mut().enumerate() {
+        for i in 0..self.runners.len() {
+            self.look_at_others(i, b'R');
+            let runner = &mut self.runners[i];
             let hidden = rejected && !runner.wants_rejected();
             if runner.out || runner.failed.is_none() && (runner.done || hidden) {
                 continue;
@@ -236,7 +247,7 @@ impl<'a> Model<'a> {
             // for whom something is looked up first.
             let exact = exact && !spared && (objection.is_none() || !runner.looks_up(b'R'));
             shown.push(i);
-            let verdict = runner.ask(b'R', &exchange.payload, &self.macros, exact)?;
+            let verdict = runner.ask(b'R', &exchange.payload, &self.macros, exact).map_err(of(i))?;
             doomed = doomed.or(runner.lost_since());
             spared |= doomed.is_some();
             match verdict {
@@ -249,7 +260,8 @@ impl<'a> Model<'a> {
                     }
                 }
                 Verdict::Stopped => drop(shown.pop()),
-                Verdict::Refuse((b'd', _)) | Verdict::Accept => runner.done = true,
+                Verdict::Refuse((b'd', _)) => (runner.done, runner.standing) = (true, Standing::Refuses),
+                Verdict::Accept => (runner.done, runner.standing) = (true, Standing::Done),
                 Verdict::Cut if !self.setting.parallel && !runner.child.plan.evaluation => return Ok(()),
                 Verdict::Cut => cut = true,
                 _ => {}
@@ -284,6 +296,23 @@ impl<'a> Model<'a> {
         let nobody = self.setting.mark.is_none() && self.runners.iter().all(gone);
         let go = (nobody && exchange.letter == b'U').then(|| plain(b'c'));
         exchange.told(&plain(if nobody { b'a' } else { b'c' }), go.as_ref())
+    }
+
+    /// What the conditions of a child read of another: at commands after that command, in the content after all of it.
+    pub(super) fn look_at_others(&mut self, i: usize, letter: u8) {
+        let mut conditions = self.runners[i].child.plan.conditions.iter();
+        let reads = conditions.find_map(|it| match it.effect {
+            Effect::Await(other) => Some(other),
+            _ => None,
+        });
+        let Some(other) = reads.map(|other| &self.runners[other]) else { return };
+        let in_message = self.open && !b"CH".contains(&letter);
+        self.runners[i].awaited = match other.failed {
+            _ if in_message && other.standing != Standing::Running => other.standing,
+            Some(fallback) if in_message && fallback.frame().is_some() => Standing::Refuses,
+            None if !other.out => Standing::Running,
+            _ => Standing::Done,
+        };
     }
 
     /// A child that was shown no recipient of a message that has some has nothing to do with the message.
@@ -369,6 +398,11 @@ fn either(decided: Option<Frame>, doomed: Option<Frame>, exchange: &Exchange) ->
         Some(fallback) if exchange.told(&fallback, None).is_ok() => Some(fallback),
         _ => decided,
     }
+}
+
+/// Names the child that is not as it must be.
+fn of(i: usize) -> impl Fn(String) -> String {
+    move |what| format!("child {i} {what}")
 }
 
 fn past(bound: Option<u64>, size: usize) -> bool {

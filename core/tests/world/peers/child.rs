@@ -8,8 +8,13 @@ use std::sync::Arc;
 
 use crate::frames::{cut, encode, encode_lists, number, plain_connect};
 use crate::peers::mta::MS;
-use crate::plan::{End, JoinFault, Joined, Macros, Plan, Progress, Text, no_reply_bit};
+use crate::plan::{
+    End, Frame, JoinFault, Joined, Kept, Macros, Plan, Progress, Text, no_reply_bit, no_send_bit,
+};
 use crate::record::{DEAD, Seen};
+
+/// The line of the UNKNOWN with which a connection is given back; no MTA sends it.
+pub(crate) const NOOP: &[u8] = b"NOOP\0";
 
 /// Something that the child does at a time (milliseconds are added to when it became idle).
 enum Emit {
@@ -34,7 +39,12 @@ pub(crate) struct ChildEnd {
     /// When it closes whatever it does, and that it has.
     dies_at: Option<u64>,
     pub(crate) died: bool,
-    pub(crate) offer: Option<(u32, u32, u32)>,
+    /// What it has read that it must answer.
+    pub(crate) asked: usize,
+    /// It closes with the first command.
+    dies_at_first: bool,
+    /// It has had its last word on the content of this message.
+    over: bool,
 }
 
 /// What comes out of a child.
@@ -57,7 +67,9 @@ impl ChildEnd {
             negotiated: false,
             dies_at: None,
             died: false,
-            offer: None,
+            asked: 0,
+            dies_at_first: false,
+            over: false,
         }
     }
 
@@ -69,6 +81,17 @@ impl ChildEnd {
     /// The time between two reads.
     pub(crate) fn pace(&self) -> u64 {
         self.plan.pace * MS
+    }
+
+    /// It was negotiated with in an earlier session.
+    pub(crate) fn resume(&mut self, joined: Joined, now: u64) {
+        (self.joined, self.negotiated) = (Some(joined), true);
+        match self.plan.kept {
+            Kept::No | Kept::Alive => {}
+            Kept::Dead => self.dies_at = Some(now),
+            Kept::DiesAtFirst => self.dies_at_first = true,
+            Kept::Dies(ms) => self.dies_at = Some(now + ms * MS),
+        }
     }
 
     /// The connection is there.
@@ -141,23 +164,15 @@ impl ChildEnd {
 
     fn negotiate(&mut self, payload: &[u8], now: u64) {
         let (version, actions, protocol) = (number(payload, 0), number(payload, 4), number(payload, 8));
-        self.offer = Some((version, actions, protocol));
         let plan = &self.plan;
-        let mut answer = Joined {
-            version: plan.version.min(version),
-            actions: plan.actions & actions,
-            protocol: plan.protocol & (protocol | 0xf_f080),
-            lists: Vec::new(),
-        };
-        if answer.actions & 0x100 != 0 {
-            answer.lists.clone_from(&plan.lists);
-        }
+        let mut answer = plan.joins((version, actions, protocol));
         let frame = |answer: &Joined| {
             let numbers = [answer.version, answer.actions, answer.protocol];
             let numbers = numbers.iter().flat_map(|number| number.to_be_bytes());
             encode(&(b'O', numbers.chain(encode_lists(&answer.lists)).collect()))
         };
         let at = now + plan.usual.pause * MS;
+        self.asked += 1;
         self.negotiated = true;
         match plan.fault {
             None => {
@@ -189,9 +204,19 @@ impl ChildEnd {
     fn command(&mut self, letter: u8, payload: Text, now: u64) {
         let place = self.progress.see(letter, payload.len());
         let payload = if letter == b'C' { plain_connect(&payload) } else { payload };
-        self.tape.push(Seen { letter, payload, macros: self.macros.get(letter), lost: None });
+        if letter == b'K' {
+            return;
+        }
+        if payload != NOOP {
+            self.tape.push(Seen { letter, payload, macros: self.macros.get(letter), lost: None });
+        }
         self.macros.came(letter);
-        if b"AKQ".contains(&letter) {
+        if self.dies_at_first {
+            (self.dies_at, self.dies_at_first) = (Some(now), false);
+            return;
+        }
+        self.over &= b"LNBE".contains(&letter);
+        if b"AQ".contains(&letter) {
             return;
         }
         let protocol = self.joined.as_ref().map_or(0, |joined| joined.protocol);
@@ -200,6 +225,14 @@ impl ChildEnd {
         let act = plan.act(&place);
         let pause = act.pause * MS;
         let mut at = now;
+        let forgets = self.over && self.plan.forgets && b"LNBE".contains(&letter);
+        self.asked += usize::from(!silent && !forgets);
+        if self.over && b"LNBE".contains(&letter) {
+            if !forgets && !silent {
+                self.todo.push_back((now, Emit::Final(encode(&(b'c', Vec::new())))));
+            }
+            return;
+        }
         if silent {
             if act.end == End::Close {
                 self.todo.push_back((at, Emit::Close));
@@ -211,6 +244,10 @@ impl ChildEnd {
             self.todo.push_back((at, Emit::Bytes(encode(edit))));
         }
         at += pause;
+        let last_word = |frame: &Frame| b"LNB".contains(&letter) && !b"cs".contains(&frame.0);
+        // Who is sent nothing of the envelope cannot tell where a message ends.
+        let tells = b"MR".iter().any(|letter| protocol & no_send_bit(*letter) == 0);
+        self.over |= tells && matches!(&act.end, End::Final(frame) if last_word(frame));
         match &act.end {
             End::Final(frame) => self.todo.push_back((at, Emit::Final(encode(frame)))),
             End::FinalThenClose(frame) => {

@@ -1,5 +1,6 @@
 //! Checks what the session sends to one child.
 
+use crate::peers::child::NOOP;
 use crate::plan::{Joined, Text, no_reply_bit, no_send_bit};
 use crate::queue::strings;
 
@@ -16,10 +17,23 @@ pub(crate) struct Watch {
     asked: usize,
     answered: usize,
     mds: usize,
+    /// It may be sent content before it has answered.
+    pipelining: bool,
+    /// Its connections are kept, and how far leave was taken of this one: ABORT, UNKNOWN, QUIT_NC.
+    reuse: bool,
+    left: u8,
+    /// It had its last word while more was on its way: nobody knows how many replies are to come.
+    pub(crate) uncounted: bool,
+    /// More may have been on its way.
+    pub(crate) may_be_uncounted: bool,
+    /// Content was on its way when it had its last word, to which it owes nothing.
+    leftover: bool,
+    /// It is told again what it was told on another connection, in one go.
+    pub(crate) again: bool,
 }
 
 impl Watch {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pipelining: bool, reuse: bool) -> Self {
         Self {
             joined: None,
             state: 0,
@@ -29,7 +43,29 @@ impl Watch {
             asked: 0,
             answered: 0,
             mds: 65535,
+            pipelining,
+            reuse,
+            left: 0,
+            uncounted: false,
+            may_be_uncounted: false,
+            leftover: false,
+            again: false,
         }
+    }
+
+    /// It has negotiated in an earlier session.
+    pub(crate) fn resume(&mut self, joined: Joined) {
+        (self.joined, self.state) = (Some(joined), b'O');
+    }
+
+    /// It can be used by another session.
+    pub(crate) fn is_given_back(&self) -> bool {
+        self.left == 3 && !self.owes()
+    }
+
+    /// How many replies have come.
+    pub(crate) fn replies(&self) -> usize {
+        self.answered
     }
 
     pub(crate) fn owes(&self) -> bool {
@@ -50,11 +86,15 @@ impl Watch {
     }
 
     /// A frame of the child has reached the session.
-    pub(crate) fn note_reply(&mut self, letter: u8, refuses: bool) {
+    pub(crate) fn note_reply(&mut self, letter: u8, refuses: bool, earlier: usize, queued: bool) {
         let ends = (self.state == b'E' && b"cs".contains(&letter))
             || (refuses && self.last != b'R' && self.last != b'U')
             || letter == b'a' && self.last == b'R'
             || letter == b'd' && self.last == b'R';
+        let last_word = refuses && b"LNB".contains(&self.last);
+        self.uncounted |= last_word && self.asked > self.answered + earlier + 1;
+        self.leftover |= last_word && queued && self.pipelining;
+        self.may_be_uncounted |= self.uncounted || last_word && queued;
         if ends {
             if self.in_message {
                 // What comes next is as after a message, with or without ABORT.
@@ -72,12 +112,18 @@ impl Watch {
 
     /// Nothing is queued for the child.
     pub(crate) fn idle(&mut self) {
-        self.settled = true;
+        (self.settled, self.leftover) = (true, false);
     }
 
     /// A whole frame has left the session; `owed` is whether the child owed a reply when its first byte left.
     pub(crate) fn command(&mut self, letter: u8, payload: &[u8], owed: bool) -> Result<(), String> {
         let name = char::from(letter);
+        if self.uncounted {
+            return Err(format!("'{name}', when nobody knows which replies are still to come"));
+        }
+        if self.left > 1 && (letter, self.left) != (b'K', 2) {
+            return Err(format!("'{name}' to a child of which leave was taken"));
+        }
         if letter == b'O' {
             if self.state != 0 {
                 return Err("a second negotiation".into());
@@ -96,7 +142,19 @@ impl Watch {
         let Some(joined) = &self.joined else {
             return Err(format!("'{name}' before the negotiation is done"));
         };
-        if owed && !b"AQ".contains(&letter) {
+        let about = if letter == b'D' { payload.first().copied().unwrap_or(0) } else { letter };
+        if self.leftover && b"LN".contains(&about) {
+            let answered = joined.protocol & no_reply_bit(about) == 0 && letter != b'D';
+            return if answered { Err(format!("'{name}' behind its last word")) } else { Ok(()) };
+        }
+        let behind = match about {
+            b'L' | b'N' => self.last == b'L',
+            b'B' => self.last == b'B' && self.asked < self.answered + 4,
+            _ => false,
+        };
+        let behind = behind && self.pipelining && self.in_message
+            || self.again && about == b'H' && self.last == b'C' && self.state == b'C';
+        if owed && !behind && !b"AQK".contains(&letter) {
             return Err(format!("'{name}' while a reply is owed"));
         }
         if payload.len() > self.mds && letter == b'B' {
@@ -123,6 +181,15 @@ impl Watch {
                 }
             }
             return Ok(());
+        }
+        if letter == b'U' && payload == NOOP && self.reuse && self.state == b'A' && !self.in_message {
+            self.left = 2;
+            self.asked += usize::from(joined.protocol & no_reply_bit(letter) == 0);
+            return Ok(());
+        }
+        if letter == b'K' {
+            let taken = std::mem::replace(&mut self.left, 3) == 2;
+            return if taken { Ok(()) } else { Err("QUIT_NC where libmilter ignores it".into()) };
         }
         let since = match letter {
             b'T' => 4,
@@ -181,9 +248,11 @@ impl Watch {
         if !legal {
             return Err(format!("'{}' after '{}'", char::from(letter), char::from(self.state)));
         }
+        self.left = if letter == b'A' { self.left } else { 0 };
         match letter {
             b'A' => {
-                if !self.in_message && self.settled && !skipped(b'M') {
+                let leaves = self.reuse && !self.in_message && std::mem::replace(&mut self.left, 1) == 0;
+                if !self.in_message && self.settled && !skipped(b'M') && !leaves {
                     return Err("ABORT without a message".into());
                 }
                 self.in_message = false;

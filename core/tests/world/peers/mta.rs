@@ -12,6 +12,7 @@ pub(crate) const MS: u64 = 1_000_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Agreed {
     pub(crate) version: u32,
+    pub(crate) actions: u32,
     pub(crate) protocol: u32,
     pub(crate) lists: Vec<(u8, Vec<Text>)>,
 }
@@ -229,7 +230,7 @@ impl MtaEnd {
                 self.complaint =
                     Some(format!("answered {version} {actions:#x} {protocol:#x}, outside the offer"));
             }
-            self.agreed = Some(Agreed { version, protocol, lists });
+            self.agreed = Some(Agreed { version, actions, protocol, lists });
             self.next_at = now + think * MS;
             return;
         }

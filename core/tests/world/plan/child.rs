@@ -1,6 +1,6 @@
 //! What a child does: how it joins, what it answers to which command, which conditions hold for it.
 
-use super::{Bounds, Frame, Place, Text};
+use super::{Bounds, Frame, Joined, Place, Text};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fallback {
@@ -120,6 +120,8 @@ pub(crate) enum Effect {
         /// Milliseconds.
         after: u64,
     },
+    /// Waits for the verdict of a child, and stops this one unless that has one that refuses or none yet.
+    Await(usize),
 }
 
 /// A condition: at which command it is looked at, and for which of them it holds.
@@ -138,6 +140,29 @@ impl Condition {
     }
 }
 
+/// What the pool knows of a child's negotiation from an earlier session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    Nothing,
+    Right,
+    /// The child will not repeat it.
+    Wrong,
+}
+
+/// A connection that was kept from an earlier session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// There is none.
+    No,
+    Alive,
+    /// The child has closed it meanwhile.
+    Dead,
+    /// The child closes it with the first command.
+    DiesAtFirst,
+    /// The child closes it after so many milliseconds.
+    Dies(u64),
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// By kind of failure: connect, timeout, protocol, closed.
@@ -149,6 +174,13 @@ pub(crate) struct Plan {
     pub(crate) dies: Option<u64>,
     /// Milliseconds between two reads.
     pub(crate) pace: u64,
+    pub(crate) known: Known,
+    /// Its connections are kept, unless that is [`Kept::No`].
+    pub(crate) kept: Kept,
+    /// It is sent content before it has answered what was sent before. Behind a verdict it `forgets` what still comes, as
+    /// libmilter does, or answers each.
+    pub(crate) pipelining: bool,
+    pub(crate) forgets: bool,
     pub(crate) fault: Option<JoinFault>,
     /// From which of its connections on; 0 is the first.
     pub(crate) fault_from: usize,
@@ -182,6 +214,25 @@ impl End {
 }
 
 impl Plan {
+    /// What it answers to an offer: version, actions, protocol.
+    pub(crate) fn joins(&self, (version, actions, protocol): (u32, u32, u32)) -> Joined {
+        let actions = self.actions & actions;
+        Joined {
+            version: self.version.min(version),
+            actions,
+            protocol: self.protocol & (protocol | 0xf_f080),
+            lists: if actions & 0x100 != 0 { self.lists.clone() } else { Vec::new() },
+        }
+    }
+
+    /// The same child on a connection on which it is told again what it has answered before: it has done so in vain.
+    pub(crate) fn told_again(&self) -> Self {
+        let is_final = |rule: &Rule| matches!(rule.act.end, End::Final(_));
+        let mut plan = self.clone();
+        plan.rules.retain(|rule| !b"CH".contains(&rule.letter) || is_final(rule));
+        plan
+    }
+
     pub(crate) fn condition(&self, letter: u8, key: &[u8]) -> Option<(usize, &Effect)> {
         let at = self.conditions.iter().position(|it| it.letter == letter && it.holds(key))?;
         Some((at, &self.conditions[at].effect))

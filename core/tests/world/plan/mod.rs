@@ -5,7 +5,9 @@ mod macros;
 mod progress;
 mod verdict;
 
-pub(crate) use child::{Act, Condition, Effect, End, Fallback, JoinFault, Kind, Plan, Rule, Said};
+pub(crate) use child::{
+    Act, Condition, Effect, End, Fallback, JoinFault, Kept, Kind, Known, Plan, Rule, Said,
+};
 pub(crate) use macros::Macros;
 pub(crate) use progress::{Place, Progress};
 pub(crate) use verdict::{SHUTDOWN, Verdict, plain};
@@ -121,6 +123,8 @@ pub(crate) struct Scenario {
     pub(crate) bursts: bool,
     /// The configuration is read anew while the session runs.
     pub(crate) reloads: bool,
+    /// Children are connected only when they are shown something, as far as their negotiation is known.
+    pub(crate) lazy: bool,
     /// The process is told to stop, and nobody hurries.
     pub(crate) stops: bool,
 }

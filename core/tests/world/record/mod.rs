@@ -31,20 +31,33 @@ pub(crate) struct Setting {
     pub(crate) lead: bool,
     /// What the MTA can do: edits, and hold a message.
     pub(crate) actions: u32,
+    /// What the session asked of the MTA: actions, and what is not sent or answered.
+    pub(crate) agreed: (u32, u32),
     /// The MTA shows recipients that it has refused itself.
     pub(crate) rejected: bool,
     /// The ends of messages at which the session says that too much body was held, or its file failed. When that is so is a
     /// matter of timing; that it can be so is checked by the world.
     pub(crate) body_floods: Vec<usize>,
     pub(crate) bounds: Bounds,
+    /// What the children are offered: version, actions, protocol.
+    pub(crate) offer: (u32, u32, u32),
 }
 
 /// A child as the model knows it.
 pub(crate) struct Child {
     pub(crate) plan: Arc<Plan>,
+    /// By session.
+    pub(crate) terms: Vec<Terms>,
+    pub(crate) tape: Vec<Seen>,
+}
+
+/// What a child is in one session.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
     /// What it negotiated; `None` when it never came that far.
     pub(crate) joined: Option<Joined>,
-    pub(crate) tape: Vec<Seen>,
+    /// That is what it has answered in an earlier session: it is connected when it is shown something.
+    pub(crate) remembered: bool,
 }
 
 /// A command that a child saw, with the macros that it knew for that command then, sorted.
@@ -64,8 +77,8 @@ pub(crate) struct Lost {
     pub(crate) when: usize,
     /// It had passed that command before, while others had not.
     pub(crate) passed: bool,
-    /// The child owed a reply.
-    pub(crate) owed: bool,
+    /// How many replies the child owed to what it saw.
+    pub(crate) owed: usize,
     /// It was the time for the answer that was over, not the child's own.
     pub(crate) budget: bool,
     pub(crate) kind: Kind,
@@ -74,6 +87,8 @@ pub(crate) struct Lost {
 /// The world's own notes on a tape: the session gave this connection up; from here on the child read nothing any more.
 pub(crate) const LOST: u8 = b'!';
 pub(crate) const DEAD: u8 = b'~';
+/// What follows is another connection in the same session, on which it is told again what it must know.
+pub(crate) const AGAIN: u8 = b'+';
 
 impl Seen {
     /// A note of the world's.

@@ -1,6 +1,6 @@
 //! Reading what a child saw, one command after another.
 
-use super::{DEAD, LOST, Lost, Seen};
+use super::{AGAIN, DEAD, LOST, Lost, Seen};
 use crate::plan::{Place, Progress, Text};
 use crate::show::{show, show_pairs};
 
@@ -10,11 +10,13 @@ pub(crate) struct Tape<'a> {
     seen: &'a [Seen],
     at: usize,
     progress: Progress,
+    /// It is not the first connection of the session.
+    pub(crate) retold: bool,
 }
 
 impl<'a> Tape<'a> {
     pub(crate) fn new(seen: &'a [Seen]) -> Self {
-        Self { seen, at: 0, progress: Progress::default() }
+        Self { seen, at: 0, progress: Progress::default(), retold: false }
     }
 
     fn rest(&self) -> &'a [Seen] {
@@ -23,7 +25,7 @@ impl<'a> Tape<'a> {
 
     /// Passes over ABORT and QUIT.
     pub(crate) fn settle(&mut self) {
-        while let Some(seen) = self.rest().first().filter(|seen| b"AKQ".contains(&seen.letter)) {
+        while let Some(seen) = self.rest().first().filter(|seen| b"AQ".contains(&seen.letter)) {
             self.progress.see(seen.letter, 0);
             self.at += 1;
         }
@@ -32,11 +34,11 @@ impl<'a> Tape<'a> {
     /// Goes on behind the beginning of connection number `connection`.
     pub(crate) fn next_connection(&mut self, connection: usize) {
         let begun = |tape: &Self| tape.seen[..tape.at].iter().filter(|seen| seen.letter == b'K').count();
-        let over = |seen: &Seen| b"AKQ".contains(&seen.letter) || seen.letter == LOST || seen.letter == DEAD;
+        let over = |seen: &Seen| b"AKQ".contains(&seen.letter) || [LOST, DEAD, AGAIN].contains(&seen.letter);
         while begun(self) < connection && self.rest().first().is_some_and(over) {
             self.at += 1;
         }
-        self.progress = Progress::default();
+        (self.progress, self.retold) = (Progress::default(), false);
     }
 
     /// Why the session gave the child up, when that is what comes next, before it passed command number `exchange`.
@@ -46,7 +48,7 @@ impl<'a> Tape<'a> {
 
     /// The same, or after it.
     pub(crate) fn lost_with(&self, exchange: usize) -> Option<Lost> {
-        let next = self.rest().iter().find(|seen| !b"AQ~".contains(&seen.letter))?;
+        let next = self.rest().iter().find(|seen| !b"AQ~+".contains(&seen.letter))?;
         next.lost.filter(|lost| lost.when <= 2 * exchange)
     }
 
@@ -55,9 +57,32 @@ impl<'a> Tape<'a> {
         self.rest().iter().find(|seen| !b"AQ".contains(&seen.letter)).is_some_and(|seen| seen.letter == DEAD)
     }
 
+    /// Goes on with another connection in the same session, if it comes next.
+    pub(crate) fn again(&mut self) -> bool {
+        let passed = self.rest().iter().take_while(|seen| b"AQ~".contains(&seen.letter)).count();
+        let is_next = self.rest().get(passed).is_some_and(|seen| seen.letter == AGAIN);
+        if is_next {
+            self.at += passed + 1;
+            (self.progress, self.retold) = (Progress::default(), true);
+        }
+        is_next
+    }
+
     /// Whether what the child saw up to here ends here. Else it was the beginning of another message.
     pub(crate) fn ends_here(&self) -> bool {
-        self.rest().first().is_none_or(|seen| b"AQK!~".contains(&seen.letter))
+        self.rest().first().is_none_or(|seen| b"AQK!~+".contains(&seen.letter))
+    }
+
+    /// Passes over the content that comes next, and says how much of it the child `answers`.
+    pub(crate) fn pass_content(&mut self, answers: impl Fn(u8) -> bool) -> usize {
+        let from = self.at;
+        self.at += self.rest().iter().take_while(|seen| b"LNB".contains(&seen.letter)).count();
+        self.seen[from..self.at].iter().filter(|seen| answers(seen.letter)).count()
+    }
+
+    /// Whether a command of this kind comes next.
+    pub(crate) fn is_next(&self, letter: u8) -> bool {
+        self.rest().first().is_some_and(|seen| seen.letter == letter)
     }
 
     /// The piece of body that comes next, if it is the beginning of `body`.
@@ -113,7 +138,7 @@ impl<'a> Tape<'a> {
 
     /// Nothing may be left that is not explained.
     pub(crate) fn end(&self) -> Result<(), String> {
-        let Some(seen) = self.rest().iter().find(|seen| !b"AQK!~".contains(&seen.letter)) else {
+        let Some(seen) = self.rest().iter().find(|seen| !b"AQK!~+".contains(&seen.letter)) else {
             return Ok(());
         };
         Err(format!("saw a '{}' more than it should: {}", char::from(seen.letter), show(&seen.payload)))

@@ -2,7 +2,9 @@
 
 use super::replies::{edits, fault, is_asked_again, verdict};
 use super::{FALLBACKS, LEAD, NO_REPLY, NO_SEND, REJECTED, SKIP, Wildness, macro_names, text};
-use crate::plan::{Act, Condition, Effect, End, JoinFault, Plan, Rule, Said, Text, no_reply_bit};
+use crate::plan::{
+    Act, Condition, Effect, End, JoinFault, Kept, Known, Plan, Rule, Said, Text, no_reply_bit,
+};
 use crate::rng::Rng;
 
 pub(super) fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan {
@@ -36,6 +38,7 @@ pub(super) fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan
             JoinFault::TooMuch,
             JoinFault::OtherReply,
             JoinFault::HalfFrame,
+            JoinFault::Exhausted,
         ])
     });
     let mixed = rng.chance(50);
@@ -48,6 +51,10 @@ pub(super) fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan
             let within = *rng.pick(&[150, 600, 3000]);
             rng.below(within)
         }),
+        known: if rng.chance(60) { Known::Right } else { *rng.pick(&[Known::Nothing, Known::Wrong]) },
+        kept: if full && version == 6 && rng.chance(20) { kept(rng) } else { Kept::No },
+        pipelining: full && rng.chance(30),
+        forgets: rng.chance(50),
         pace: if full && rng.chance(3) { *rng.pick(&[20, 200, 2000]) } else { 0 },
         fault,
         fault_from: 0,
@@ -78,6 +85,11 @@ pub(super) fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan
     if plan.rules.iter().any(unasked) {
         plan.conditions.retain(|condition| matches!(condition.effect, Effect::Macros(_)));
     }
+    if plan.pipelining {
+        // Whether such a condition or an answer to what was sent before comes first is a matter of timing.
+        let may = |it: &Condition| !b"LNB".contains(&it.letter) || matches!(it.effect, Effect::Macros(_));
+        plan.conditions.retain(may);
+    }
     // What it does with messages in general, which the specials above can overrule.
     for message in [Some(1), Some(2), None] {
         if rng.chance(65) {
@@ -92,6 +104,12 @@ pub(super) fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan
         }
     }
     plan
+}
+
+fn kept(rng: &mut Rng) -> Kept {
+    let within = *rng.pick(&[150, 600]);
+    let dies = Kept::Dies(rng.below(within));
+    *rng.pick(&[Kept::Alive, Kept::Alive, Kept::Dead, Kept::DiesAtFirst, dies])
 }
 
 pub(super) fn conditions(rng: &mut Rng) -> Vec<Condition> {

@@ -7,7 +7,7 @@ mod sessions;
 
 use std::sync::Arc;
 
-use crate::plan::{Bounds, End, Fallback, JoinFault, Scenario, Step, Text};
+use crate::plan::{Bounds, Effect, End, Fallback, JoinFault, Scenario, Step, Text};
 use crate::rng::Rng;
 
 /// How wild a scenario is.
@@ -101,6 +101,16 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
         children[0].actions = 0x1ff;
         bounds = Bounds { body_bytes: Some(rng.between(60, 90)), read_ahead: None, ..Bounds::default() };
     }
+    for (number, child) in children.iter_mut().enumerate().skip(1) {
+        // Some read the verdict of one before them; each at most of one.
+        if let Some(condition) = child.conditions.first_mut().filter(|_| rng.chance(25))
+            && condition.letter != b'U'
+            && (!child.pipelining || !b"LNB".contains(&condition.letter))
+        {
+            condition.effect = Effect::Await(rng.below(number as u64) as usize);
+        }
+    }
+    let lazy = (full || wildness == Wildness::Silent) && rng.chance(30);
     for child in children.iter_mut().filter(|child| child.independent && !mta.tells) {
         // What Sendmail makes of headers that two have written beside each other, the model does not know.
         child.actions &= !0x11;
@@ -123,6 +133,7 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
         files_break,
         bursts,
         reloads,
+        lazy,
         stops,
     }
 }

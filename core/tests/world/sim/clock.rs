@@ -3,8 +3,10 @@
 use millstream_core::event::TimerName;
 use millstream_core::machine::{Machine, Peer};
 
-use super::line::{Line, name};
+use super::line::{Line, index_of, name};
 use super::{SECOND, World};
+use crate::peers::child::ChildEnd;
+use crate::peers::child_watch::Watch;
 use crate::peers::mta::MS;
 use crate::plan::{Bounds, Kind};
 use crate::record::Lost;
@@ -98,27 +100,30 @@ impl<M: Machine> World<M> {
         whens.push(latest);
         whens.dedup();
         let Some(line) = self.line_of(child) else { return };
-        let owed = line.watch.owes() || kind == Kind::Ours;
         let each = whens.into_iter().flat_map(|when| [(when, false), (when, true)]);
-        line.lost = each.map(|(when, passed)| Lost { when, passed, owed, budget: false, kind }).collect();
+        line.lost = each.map(|(when, passed)| Lost { when, passed, owed: 0, budget: false, kind }).collect();
     }
 
+    /// The last connection of a child in this session; a note of one that it never had, when there is none.
     fn line_of(&mut self, child: usize) -> Option<&mut Line> {
-        let is_it = |line: &&mut Line| line.peer.child_index().is_some_and(|it| usize::from(it.0) == child);
-        self.lines.iter_mut().rfind(is_it)
+        let session = self.sessions.load(std::sync::atomic::Ordering::Relaxed);
+        let is_its = |line: &Line| index_of(line.peer) == child && line.session == session;
+        if !self.lines.iter().any(is_its) {
+            let peer = Peer { slot: child as u16 + 1, generation: u16::MAX };
+            let end = ChildEnd::new(self.scenario.children[child].clone());
+            let mut line = Line::new(peer, Some(end), 0, Watch::new(false, false));
+            (line.over, line.session) = (true, session);
+            self.lines.push(line);
+        }
+        self.lines.iter_mut().rfind(|line| is_its(line))
     }
 
     /// The session says that a child's time is over: it must be, and the model is told with which command.
     pub(super) fn timed_out(&mut self, child: usize, timer: TimerName) {
-        let Some(line) = self
-            .lines
-            .iter_mut()
-            .rfind(|line| line.peer.child_index().is_some_and(|it| usize::from(it.0) == child))
-        else {
-            return;
-        };
+        let Some(line) = self.line_of(child) else { return };
+        let (quiet, owes) = (line.quiet, line.watch.owes());
         let [_, writing, reading, end] = self.scenario.children[child].timeouts;
-        let since = line.quiet[0].max(line.quiet[1]);
+        let since = quiet[0].max(quiet[1]);
         // The command in hand is one that waits for its answer or for which none is owed; its budget ends now.
         let bounds = self.scenario.bounds;
         let ends = |(since, at): &(u64, usize)| {
@@ -136,19 +141,22 @@ impl<M: Machine> World<M> {
         };
         let (legal, since) = match timer {
             TimerName::Connection => (true, 0),
-            TimerName::Writing => (true, line.quiet[0] + writing * SECOND),
-            TimerName::Reading => (line.watch.owes(), since + reading * SECOND),
-            TimerName::EndOfMessage => (line.watch.owes(), since + end * SECOND),
+            TimerName::Writing => (true, quiet[0] + writing * SECOND),
+            TimerName::Reading => (owes, since + reading * SECOND),
+            TimerName::EndOfMessage => (owes, since + end * SECOND),
             _ => (true, first),
         };
         let kind = if timer == TimerName::Connection { Kind::Connect } else { Kind::Timeout };
         // The most likely first; where several commands of the MTA wait in silence, only the session knows.
         let others = self.unanswered.iter().map(|(_, number)| 2 * number).filter(|other| *other != when);
         let whens: Vec<usize> = std::iter::once(when).chain(others).collect();
+        let content = self.mta_at.is_some_and(|at| b"DLNBE".contains(&self.mta.exchanges[at].letter));
         let Some(line) = self.line_of(child) else { return };
-        let (owed, budget) = (line.watch.owes(), timer == TimerName::Budget);
-        let each = whens.into_iter().flat_map(|when| [(when, false), (when, true)]);
-        line.lost = each.map(|(when, passed)| Lost { when, passed, owed, budget, kind }).collect();
+        let budget = timer == TimerName::Budget;
+        // In the content, what stops it may have come before that.
+        let each = [false, true].into_iter().filter(|passed| !passed || content);
+        let each = each.flat_map(|passed| whens.iter().map(move |when| (*when, passed)));
+        line.lost = each.map(|(when, passed)| Lost { when, passed, owed: 0, budget, kind }).collect();
         if self.now < self.grace {
             self.fail(format!("c{child} is given up within a second after a pause"));
         }

@@ -34,10 +34,16 @@ pub(super) struct Line {
     pub(super) lost: Vec<Lost>,
     pub(super) child: Option<ChildEnd>,
     pub(super) watch: Watch,
+    /// Bytes waited for it when the session last spoke; the session has dropped some.
+    pub(super) unwritten: bool,
+    pub(super) cut: bool,
+    /// The session of the MTA to which it belongs, and whether it was kept from an earlier one.
+    pub(super) session: usize,
+    pub(super) kept: bool,
 }
 
 impl Line {
-    pub(super) fn new(peer: Peer, child: Option<ChildEnd>, capacity: usize) -> Self {
+    pub(super) fn new(peer: Peer, child: Option<ChildEnd>, capacity: usize, watch: Watch) -> Self {
         Self {
             peer,
             inward: Vec::new(),
@@ -57,7 +63,11 @@ impl Line {
             quiet: [0; 2],
             lost: Vec::new(),
             child,
-            watch: Watch::new(),
+            watch,
+            unwritten: false,
+            cut: false,
+            session: 0,
+            kept: false,
         }
     }
 }
@@ -68,4 +78,9 @@ pub(super) fn name(peer: Peer) -> String {
         Some(index) if peer.generation == 0 => format!("c{}", index.0),
         Some(index) => format!("c{}#{}", index.0, peer.generation),
     }
+}
+
+/// The number of the child at the other end.
+pub(super) fn index_of(peer: Peer) -> usize {
+    peer.child_index().map_or(usize::MAX, |index| usize::from(index.0))
 }

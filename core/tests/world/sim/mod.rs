@@ -7,25 +7,31 @@ mod compare;
 mod line;
 mod outputs;
 mod policy;
+mod pool;
 mod stray;
 mod transcript;
 mod wires;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use millstream_core::machine::{Answer, Closure, Input, IoError, IoKind, Machine, Peer, QueryId, Refusal};
 use millstream_core::policy::{Environment, Policy};
 use millstream_core::time::Instant;
+use millstream_core::wire::Negotiation;
 
 use crate::coverage::Coverage;
 use crate::peers::child::{ChildEnd, Out};
+use crate::peers::child_watch::Watch;
 use crate::peers::mta::{MS, MtaEnd};
 use crate::peers::mta_watch::MtaWatch;
 use crate::plan::{Reads, Scenario, Text};
+use crate::record::Terms;
 use crate::rng::Rng;
-use line::{Line, name};
+use line::{Line, index_of, name};
 use policy::Scripted;
+use pool::in_core;
 
 const SECOND: u64 = 1_000 * MS;
 
@@ -77,6 +83,14 @@ pub(crate) struct World<M> {
     postfix: bool,
     /// When and as which of its frames the MTA's commands since the last answer came, content aside.
     unanswered: Vec<(u64, usize)>,
+    /// Sessions that the MTA has begun on its connection; by child, what it is in each.
+    sessions: Arc<AtomicUsize>,
+    terms: Vec<Vec<Terms>>,
+    /// What the pool remembers of each child, and what it is to say about that.
+    memory: HashMap<usize, Negotiation>,
+    recalled: Vec<Input>,
+    /// What the children are offered.
+    offer: (u32, u32, u32),
     /// When the MTA last sent or took something.
     mta_moved: u64,
     /// Until when nobody may be given up, and when the last pause was.
@@ -107,7 +121,8 @@ impl<M: Machine> World<M> {
     ) -> Report {
         let mut rng = Rng::new(seed);
         let scenario = make_scenario(&mut rng);
-        let policy = Scripted::of(&scenario);
+        let sessions = Arc::new(AtomicUsize::new(0));
+        let policy = Scripted::of(&scenario, Arc::clone(&sessions));
         // What is configured now, which a reload replaces; the session keeps what it began with.
         let used = Arc::downgrade(&policy);
         let machine = make(Arc::clone(&policy), Environment::default());
@@ -129,6 +144,11 @@ impl<M: Machine> World<M> {
             mta_at: None,
             postfix: false,
             unanswered: Vec::new(),
+            sessions,
+            terms: Vec::new(),
+            memory: HashMap::new(),
+            recalled: Vec::new(),
+            offer: (0, 0, 0),
             mta_moved: SECOND,
             grace: 0,
             paused: 0,
@@ -164,7 +184,8 @@ impl<M: Machine> World<M> {
 
     fn play(&mut self) {
         let capacity = self.capacity();
-        let mut line = Line::new(Peer::MTA, None, capacity);
+        self.terms = vec![Vec::new(); self.scenario.children.len()];
+        let mut line = Line::new(Peer::MTA, None, capacity, Watch::new(false, false));
         line.inward = self.mta.offer();
         self.lines.push(line);
         self.handle(Input::Tick);
@@ -304,8 +325,16 @@ impl<M: Machine> World<M> {
                     self.handle(Input::Refused { peer, why });
                 } else {
                     self.note(b"", || format!("pool -> S: {} ready", name(peer)));
-                    self.lines[at].child.as_mut().unwrap().connected(self.now);
-                    self.handle(Input::Ready { peer, negotiated: None });
+                    let kept = self.lines[at].kept;
+                    let end = self.lines[at].child.as_mut().unwrap();
+                    end.connected(self.now);
+                    let joined = kept.then(|| self.scenario.children[index_of(peer)].joins(self.offer));
+                    if let Some(joined) = &joined {
+                        end.resume(joined.clone(), self.now);
+                        self.lines[at].watch.resume(joined.clone());
+                    }
+                    let negotiated = joined.as_ref().map(|joined| Box::new(in_core(joined)));
+                    self.handle(Input::Ready { peer, negotiated });
                 }
             }
             Do::Mta => {

@@ -7,15 +7,13 @@ use millstream_core::event::{Event, Failure, LimitName, MessageEnd};
 use millstream_core::machine::{
     Answer, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, SpillId,
 };
-use millstream_core::policy::Endpoint;
 use millstream_core::time::Instant;
 use millstream_core::wire::Fault;
 
-use super::line::{Line, name};
+use super::line::{Line, index_of, name};
 use super::{SECOND, World};
-use crate::peers::child::ChildEnd;
 use crate::peers::mta::MS;
-use crate::plan::{Effect, JoinFault, Kind, Plan, Reads, Rule, Said};
+use crate::plan::{Effect, Kind, Plan, Reads, Rule, Said};
 
 /// The most that keeping one edit costs besides its bytes.
 const EDIT: u64 = 256;
@@ -60,10 +58,15 @@ impl<M: Machine> World<M> {
                 return;
             }
         }
+        // That is answered before anything else happens.
+        for input in std::mem::take(&mut self.recalled) {
+            self.handle(input);
+        }
         for at in 1..self.lines.len() {
             let (peer, open) =
                 (self.lines[at].peer, !self.lines[at].over && self.lines[at].acquiring.is_none());
-            if open && self.pending(peer) == 0 {
+            self.lines[at].unwritten = open && self.pending(peer) > 0;
+            if open && !self.lines[at].unwritten {
                 self.lines[at].watch.idle();
             }
         }
@@ -71,10 +74,11 @@ impl<M: Machine> World<M> {
 
     pub(super) fn output(&mut self, output: Output) {
         match output {
-            Output::Acquire { peer, route, offer, fresh: _ } => {
-                self.acquire(peer, &route.endpoints[0], &offer);
-            }
-            Output::Release { peer, .. } => self.close(peer, Some(self.now + SECOND)),
+            Output::Acquire { peer, route, offer, fresh } => self.acquire(peer, &route, &offer, fresh),
+            Output::Recall { peer, offer, .. } => self.recall(peer, &offer),
+            Output::Learned { peer, negotiated } => drop(self.memory.insert(index_of(peer), *negotiated)),
+            Output::Unwell { peer, .. } => drop(self.memory.remove(&index_of(peer))),
+            Output::Release { peer, negotiated } => self.release(peer, &negotiated),
             Output::Close { peer, flush_by } => self.close(peer, flush_by.map(Instant::as_nanos)),
             Output::LookUp { query, question } => self.look_up(query, &question),
             Output::SpillAppend { file, data } => {
@@ -102,8 +106,7 @@ impl<M: Machine> World<M> {
                     }
                 }
             },
-            // Nothing is kept or remembered beyond a session here.
-            _ => {}
+            Output::Wait(_) | Output::Finished => {}
         }
     }
 
@@ -147,9 +150,11 @@ impl<M: Machine> World<M> {
         match failure {
             Failure::Timeout { timer, .. } => self.timed_out(child, *timer),
             Failure::Closed(_) => {
-                let own = |line: &&Line| line.peer.child_index().is_some_and(|it| usize::from(it.0) == child);
-                let line = self.lines.iter().rfind(own);
-                if line.and_then(|line| line.child.as_ref()).is_some_and(|child| child.died) {
+                let Some(line) = self.lines.iter().rfind(|line| index_of(line.peer) == child) else { return };
+                let begun = self.mta_at.is_some_and(|at| !b"DCH".contains(&self.mta.exchanges[at].letter));
+                if line.kept && line.delivered == 0 && !begun {
+                    self.fail(format!("c{child} is given up, and could have had a fresh connection"));
+                } else if line.child.as_ref().is_some_and(|child| child.died) {
                     self.given_up(child, Kind::Closed);
                 }
             }
@@ -198,63 +203,6 @@ impl<M: Machine> World<M> {
         self.questions.push((self.now + after * MS, query, answer));
     }
 
-    pub(super) fn acquire(
-        &mut self,
-        peer: Peer,
-        endpoint: &Endpoint,
-        offer: &millstream_core::wire::Negotiation,
-    ) {
-        let Some(index) = peer.child_index().map(|index| usize::from(index.0)) else {
-            return self.fail("the session acquires the MTA".into());
-        };
-        if *endpoint != Endpoint::Unix(format!("/run/c{index}").into_bytes().into()) {
-            return self.fail(format!("{} has another endpoint", name(peer)));
-        }
-        for at in 0..self.lines.len() {
-            if self.lines[at].peer == peer {
-                return self.fail(format!("{} acquired twice", name(peer)));
-            }
-            if self.lines[at].peer.slot == peer.slot {
-                if !self.lines[at].over && self.lines[at].flush_by.is_none() {
-                    return self.fail(format!("{} acquired while another connection is open", name(peer)));
-                }
-                self.hang_up(at);
-            }
-        }
-        self.note(b"", || {
-            let [actions, protocol] = [offer.actions.0, offer.protocol.0];
-            format!("S: acquire {} offering {} {actions:#x} {protocol:#x}", name(peer), offer.version)
-        });
-        let mut plan = self.scenario.children[index].clone();
-        if usize::from(peer.generation) < plan.fault_from {
-            plan = Arc::new(Plan { fault: None, ..Plan::clone(&plan) });
-        }
-        let refused = plan.fault == Some(JoinFault::Refused);
-        let exhausted = (plan.fault == Some(JoinFault::Exhausted)).then_some(IoKind::Exhausted);
-        let failure = exhausted.or_else(|| {
-            refused.then(|| {
-                *self.rng.pick(&[
-                    IoKind::Busy,
-                    IoKind::NameNotFound,
-                    IoKind::Other,
-                    IoKind::Refused,
-                    IoKind::NotFound,
-                    IoKind::Denied,
-                    IoKind::Unreachable,
-                    IoKind::TimedOut,
-                ])
-            })
-        });
-        let when = match plan.fault {
-            Some(JoinFault::Hang) => u64::MAX,
-            _ => self.now + plan.joins_after * MS,
-        };
-        let capacity = self.capacity();
-        let mut line = Line::new(peer, Some(ChildEnd::new(plan)), capacity);
-        line.acquiring = Some((when, failure));
-        self.lines.push(line);
-    }
-
     pub(super) fn close(&mut self, peer: Peer, flush_by: Option<u64>) {
         let how = if flush_by.is_some() { ", flushed" } else { "" };
         self.note(b"", || format!("S: close {}{how}", name(peer)));
@@ -267,6 +215,7 @@ impl<M: Machine> World<M> {
         };
         if line.acquiring.take().is_some() || flush_by.is_none() {
             line.over = true;
+            line.cut = line.unwritten;
         } else {
             line.flush_by = flush_by;
         }

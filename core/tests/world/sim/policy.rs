@@ -1,16 +1,17 @@
 //! The policy of a world: what the configuration would say, made from the scenario.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use millstream_core::machine::{Answer, Question};
 use millstream_core::policy::{
-    Answers, ChildIndex, ChildSettings, Decision, Effects, Endpoint, Facts, FailureKind,
-    Fallback as CoreFallback, Limits, Policy, Recipients, Route, Timeouts, Why,
+    Answers, ChildIndex, ChildSettings, ChildState, Decision, Effects, Endpoint, Facts, FailureKind,
+    Fallback as CoreFallback, Limits, Policy, Recipients, Reuse, Route, Timeouts, Why,
 };
 use millstream_core::wire::Stage;
 
-use crate::plan::{Bounds, Effect, Fallback, Kind, Plan, Scenario, Text};
+use crate::plan::{Bounds, Effect, Fallback, Kept, Kind, Plan, Scenario, Text};
 
 #[derive(Debug)]
 pub(crate) struct Scripted {
@@ -20,16 +21,22 @@ pub(crate) struct Scripted {
     fallback: Fallback,
     mark: Option<String>,
     parallel: bool,
+    lazy: bool,
+    /// How many sessions the MTA has begun on its connection: the first child is asked for once in each.
+    sessions: Arc<AtomicUsize>,
 }
 
 impl Scripted {
-    pub(crate) fn of(scenario: &Scenario) -> Arc<dyn Policy> {
+    pub(crate) fn of(scenario: &Scenario, sessions: Arc<AtomicUsize>) -> Arc<dyn Policy> {
         let limits = limits(&scenario.bounds);
         let children = scenario.children.iter().enumerate().map(|(i, plan)| {
             let [connection, writing, reading, end_of_message] = plan.timeouts.map(Duration::from_secs);
+            let route = Route::to(&format!("c{i}"), Endpoint::Unix(format!("/run/c{i}").into_bytes().into()));
+            let kept = Reuse { idle: Duration::from_secs(60), age: Duration::from_secs(600) };
+            let reuse = (plan.kept != Kept::No).then_some(kept);
             ChildSettings {
                 name: format!("c{i}").into(),
-                route: Route::to(&format!("c{i}"), Endpoint::Unix(format!("/run/c{i}").into_bytes().into())),
+                route: Arc::new(Route { reuse, ..Route::clone(&route) }),
                 // Overruled for every kind.
                 fallback: CoreFallback::Reject,
                 evaluation_mode: plan.evaluation,
@@ -38,8 +45,8 @@ impl Scripted {
         });
         let (children, plans) = (children.collect(), scenario.children.clone());
         let mark = scenario.mark.clone().map(|name| String::from_utf8(name).unwrap());
-        let Scenario { fallback, parallel, .. } = *scenario;
-        Arc::new(Self { children, plans, limits, fallback, mark, parallel })
+        let Scenario { fallback, parallel, lazy, .. } = *scenario;
+        Arc::new(Self { children, plans, limits, fallback, mark, parallel, lazy, sessions })
     }
 }
 
@@ -60,6 +67,14 @@ impl Policy for Scripted {
         self.plans[usize::from(child.0)].independent
     }
 
+    fn lazy_connect(&self) -> bool {
+        self.lazy
+    }
+
+    fn pipelining(&self, child: ChildIndex) -> bool {
+        self.plans[usize::from(child.0)].pipelining
+    }
+
     fn recipients(&self) -> Recipients {
         if self.parallel { Recipients::Parallel } else { Recipients::InOrder }
     }
@@ -69,6 +84,9 @@ impl Policy for Scripted {
     }
 
     fn watches(&self, child: ChildIndex, stage: Stage) -> bool {
+        if child.0 == 0 && stage == Stage::Connect {
+            self.sessions.fetch_add(1, Ordering::Relaxed);
+        }
         let conditions = &self.plans[usize::from(child.0)].conditions;
         conditions.iter().any(|condition| condition.letter == stage.letter())
     }
@@ -90,6 +108,11 @@ impl Policy for Scripted {
                 let own = |(name, value): &(Text, Text)| (name.clone().into(), value.clone().into());
                 Decision::Run(Effects { macros: macros.iter().map(own).collect() })
             }
+            Some((_, Effect::Await(other))) => match facts.children[*other] {
+                ChildState::Pending => Decision::Await(ChildIndex(*other as u16)),
+                ChildState::Accepted | ChildState::Stopped | ChildState::Gone => stop(),
+                _ => Decision::Run(Effects::default()),
+            },
             Some((at, Effect::LookUp { .. })) => {
                 let question = Question::Addresses(format!("{}.{at}", child.0).into());
                 match answers.find(&question) {

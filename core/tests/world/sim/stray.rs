@@ -38,8 +38,9 @@ impl<M: Machine> World<M> {
         let same = matches!(output, Output::Wait(at) if at.map(Instant::as_nanos) == self.wait);
         if !same || before != shown(self) {
             self.fail(format!(
-                "an input for the old {} changed something: {what} gave {output:?}",
-                name(peer)
+                "an input for the old {} changed something: {what} gave {output:?}, not {:?}",
+                name(peer),
+                self.wait
             ));
         }
     }

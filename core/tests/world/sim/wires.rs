@@ -65,7 +65,7 @@ impl<M: Machine> World<M> {
         let line = &mut self.lines[at];
         line.came.extend_from_slice(bytes);
         let delivered = line.delivered;
-        let mut notes = Vec::new();
+        let (mut notes, mut earlier) = (Vec::new(), 0);
         while let Some((letter, payload)) = cut(&mut line.came) {
             if at == 0 {
                 let position = self.mta.exchanges.iter().position(|exchange| {
@@ -93,7 +93,8 @@ impl<M: Machine> World<M> {
                 line.quiet[1] = self.now;
                 // An answer that ends the child's part in the message.
                 let ends = b"adrty4".contains(&letter);
-                line.watch.note_reply(letter, ends);
+                line.watch.note_reply(letter, ends, earlier, line.unwritten);
+                earlier += usize::from(b"cadrsty4".contains(&letter));
             }
             notes.push((letter, payload));
         }
@@ -115,6 +116,10 @@ impl<M: Machine> World<M> {
         let mut slices = vec![&b""[..]; *self.rng.pick(&[1, 2, 32])];
         let filled = self.machine.transmit(peer, &mut slices);
         let all = slices[..filled].concat();
+        if self.lines[at].flush_by.is_some_and(|by| by <= self.now) {
+            self.lines[at].over = true;
+            return;
+        }
         if all.is_empty() {
             if self.lines[at].flush_by.is_some() {
                 self.lines[at].over = true;
@@ -122,10 +127,6 @@ impl<M: Machine> World<M> {
                     self.fail(format!("{} closed without QUIT", name(peer)));
                 }
             }
-            return;
-        }
-        if self.lines[at].flush_by.is_some_and(|by| by < self.now) {
-            self.lines[at].over = true;
             return;
         }
         let ended = self.lines[at].inward_end.is_some()
