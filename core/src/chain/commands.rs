@@ -213,6 +213,8 @@ impl Session {
             Consulted::Runs(extra) => extra,
         };
         if wants && self.children[index].up().is_none() {
+            // The command itself is not what it was told before.
+            self.children[index].forget_told_from(stage);
             return self.acquire(index, false);
         }
         self.note_told(index, stage, &extra);

@@ -161,3 +161,13 @@ fn each_of_several_late_replies_has_its_own_time() {
     world.mail();
     assert_eq!(world.told_letters(), "c");
 }
+
+#[test]
+fn a_child_that_is_connected_again_for_a_helo_is_told_only_that() {
+    let mut world = World::new(pipelining(), &[hesitant]).begin("Postfix 3.7");
+    message(&mut world);
+    world.reply(0, &Reply::Final(Final::Accept));
+    world.behave(0, agrees);
+    world.raw(b'H', b"other.test\0");
+    assert_eq!(world.seen(0), "CHMRTLLLLLNCH");
+}
