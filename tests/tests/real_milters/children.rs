@@ -50,8 +50,8 @@ impl Kind {
         }
     }
 
-    /// Whether its connections can be kept. opendkim settles in the negotiation who cares for the blanks before header values,
-    /// and forgets it with QUIT_NC: its signatures would not hold from the second session on.
+    /// Whether its connections are kept where that is asked for. opendkim settles in the negotiation who cares for the blanks
+    /// before header values, and forgets it with QUIT_NC: its signatures would not hold from the second session on.
     pub(crate) fn bears_reuse(self) -> bool {
         self != Self::OpenDkim
     }
@@ -70,9 +70,7 @@ impl Kind {
 
     /// Its block in the manager's configuration, with further lines without `milter.`.
     pub(crate) fn block(self, folder: &Path, fallback: &str, lines: &[&str]) -> String {
-        // Set for all, where a test sets it for any.
-        let borne = |line: &&&str| !line.starts_with("reuse_connections") || self.bears_reuse();
-        let lines: String = lines.iter().filter(borne).map(|line| format!("  milter.{line}\n")).collect();
+        let lines: String = lines.iter().map(|line| format!("  milter.{line}\n")).collect();
         format!(
             "define_milter(\"{}\") do |milter|\n  milter.connection_spec = \"unix:{}\"\n  \
              milter.fallback_status = \"{fallback}\"\n{lines}end\n",
