@@ -16,8 +16,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::Session;
 use super::child::{Child, Gone, Link, Part, Step};
+use super::{Life, Session};
 use crate::client::{Client, FromMilter};
 use crate::event::Failure;
 use crate::machine::{Output, Peer};
@@ -31,8 +31,10 @@ use crate::wire::{Actions, Final, Negotiation, Stage};
 pub(super) struct Leaving {
     pub(super) peer: Peer,
     pub(super) client: Box<Client>,
-    /// It is given back once the child has taken that; then it is closed. `None`: what is queued is written.
-    pub(super) give_back_by: Option<Instant>,
+    /// It is given back once the child has taken that; else it is done with when what is queued is written.
+    pub(super) gives_back: bool,
+    /// Until when.
+    pub(super) by: Instant,
 }
 
 impl Session {
@@ -122,10 +124,12 @@ impl Session {
         let expected = child.expected.take();
         let Some(terms) = child.terms() else { return };
         let told = child.told;
-        if expected.is_some_and(|expected| *expected != *terms) || !self.is_provided_for(index) {
+        let is_bound = self.filter.owed() != Some(Stage::Negotiate);
+        let differs = expected.is_some_and(|expected| *expected != *terms);
+        if is_bound && (differs || !self.is_provided_for(index)) {
             return self.fail_child(index, Failure::Renegotiated);
         }
-        for stage in [Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt] {
+        for stage in [Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt, Stage::Data] {
             if told & 1 << stage as u16 == 0 {
                 continue;
             }
@@ -150,9 +154,7 @@ impl Session {
     /// failed in the session before QUIT_NC.
     fn is_provided_for(&self, index: usize) -> bool {
         let child = &self.children[index];
-        let Some(terms) = child.terms().filter(|_| self.filter.owed() != Some(Stage::Negotiate)) else {
-            return true;
-        };
+        let Some(terms) = child.terms() else { return true };
         let is_sent = |fact: &CommandFact| {
             let wanted = terms.wants(fact.stage) || child.is_watched(fact.stage);
             !wanted || fact.no_send.is_none_or(|bit| !self.answer.protocol.has(bit))
@@ -166,7 +168,7 @@ impl Session {
     /// told: another one, where this one turns out to be of no use.
     pub(super) fn note_told(&mut self, index: usize, stage: Stage, extra: &[(Bytes, Bytes)]) {
         let child = &mut self.children[index];
-        if stage <= Stage::Helo || stage <= Stage::Rcpt && matches!(child.link, Link::Remembered) {
+        if stage <= Stage::Helo || stage <= Stage::Data && matches!(child.link, Link::Remembered) {
             child.told |= 1 << stage as u16;
             child.extras.retain(|(at, _)| *at != stage);
             if !extra.is_empty() {
@@ -253,7 +255,7 @@ impl Session {
                     client.quit();
                 }
                 if gives_back || client.unwritten() > 0 {
-                    self.leaving.push(Leaving { peer, client, give_back_by: gives_back.then_some(by) });
+                    self.leaving.push(Leaving { peer, client, gives_back, by });
                 }
                 gives_back
             }
@@ -281,11 +283,16 @@ impl Session {
     /// Gives back what can be given back, and lets go of what was written or took too long.
     pub(super) fn settle_leaving(&mut self) {
         let clock = &self.clock;
+        let runs = self.life == Life::Running;
         let outputs = &mut self.outputs;
         self.leaving.retain_mut(|leaving| {
             let peer = leaving.peer;
             let client = &mut leaving.client;
-            let Some(by) = leaving.give_back_by else { return client.unwritten() > 0 };
+            let late = clock.is_due(leaving.by);
+            if !leaving.gives_back {
+                // A session that ends waits for all of them at once.
+                return client.unwritten() > 0 && !(late && runs);
+            }
             // Whatever it says is the reply to UNKNOWN: after a verdict libmilter ignores QUIT_NC.
             match client.poll_reply() {
                 Ok(None | Some(FromMilter::Final(_, Final::Continue))) => {}
@@ -300,7 +307,6 @@ impl Session {
                 outputs.push_back(Output::Release { peer, negotiated });
                 return false;
             }
-            let late = clock.is_due(by);
             if late {
                 outputs.push_back(Output::Close { peer, flush_by: None });
             }

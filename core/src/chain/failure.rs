@@ -140,7 +140,7 @@ impl Session {
         let mta = self.mta_timer.map(|(_, deadline)| deadline);
         let budget = self.budget.map(|(deadline, _)| deadline);
         let message = self.message_deadline();
-        let leaving = self.leaving.iter().filter_map(|leaving| leaving.give_back_by);
+        let leaving = self.leaving.iter().filter(|leaving| leaving.gives_back).map(|leaving| leaving.by);
         let mta = mta.into_iter().chain(message).chain(self.unread_until);
         let all = children.chain(mta).chain(budget).chain(self.progress_at).chain(closing).chain(leaving);
         all.min()

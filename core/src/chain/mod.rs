@@ -388,7 +388,7 @@ impl Machine for Session {
     }
 
     fn wants_input(&self, peer: Peer) -> bool {
-        if self.leaving.iter().any(|leaving| leaving.peer == peer && leaving.give_back_by.is_some()) {
+        if self.leaving.iter().any(|leaving| leaving.peer == peer && leaving.gives_back) {
             return true;
         }
         if self.life != Life::Running {

@@ -225,6 +225,20 @@ fn a_connection_is_given_back_when_nothing_is_owed_on_it() {
     assert_eq!((world.pool.released.clone(), world.seen(0)), (vec![0], "CHMRTLNBEAUK".to_owned()));
 }
 
+/// opendkim forgets with the session that it has asked for them, and signs what is not delivered.
+#[test]
+fn a_connection_with_leading_spaces_is_never_kept() {
+    let spaced = |stage: Stage, _: &[u8]| match stage {
+        Stage::Negotiate => negotiates(Actions::ALL, Protocol::HEADER_LEADING_SPACE),
+        _ => says(Final::Continue),
+    };
+    let mut world = World::new(reusing(1), &[spaced]).begin("Postfix 3.7");
+    world.message();
+    world.end();
+    world.raw(b'Q', b"");
+    assert_eq!((world.pool.released.clone(), world.seen(0)), (vec![], "CHMRTLNBEQ".to_owned()));
+}
+
 #[test]
 fn a_connection_on_which_a_reply_is_owed_is_closed() {
     let silent_at_mail = |stage: Stage, payload: &[u8]| match stage {
@@ -393,4 +407,54 @@ fn a_child_that_has_answered_and_dies_is_the_fallback() {
     world.close(0);
     world.mail();
     assert_eq!((world.pool.asked.clone(), world.told_letters()), (vec![('c', 0)], "t".to_owned()));
+}
+
+/// Postfix has no queue id before DATA, and who is shown headers may ask for it there.
+#[test]
+fn macros_of_data_come_with_the_connection_too() {
+    let protocol = LATE.with(Protocol::NO_DATA).with(Protocol::NO_EOH);
+    let headers_only: Behaviour = |stage, _| match stage {
+        Stage::Negotiate => negotiates(Actions::ALL, LATE.with(Protocol::NO_DATA).with(Protocol::NO_EOH)),
+        _ => says(Final::Continue),
+    };
+    for policy in [policy(1), lazy(1)] {
+        let mut world = remembering(policy, &[(headers_only, protocol)]).begin("Postfix 3.7");
+        world.mail();
+        world.rcpt("<c@d.test>");
+        world.raw(b'D', b"Ti\04711\0");
+        world.raw(b'T', b"");
+        world.header("Subject", "test");
+        assert_eq!(world.macros_for(0, b'T'), [("i".to_owned(), "4711".to_owned())]);
+    }
+}
+
+/// The MTA has not been answered: what another child is waited for is no reason to hold a milter to its word.
+#[test]
+fn a_kept_connection_that_is_dead_before_the_mta_is_answered_binds_nobody() {
+    let mute: Behaviour = |_, _| None;
+    let children: [(Behaviour, Protocol); 2] = [(agrees, Protocol::NO_BODY), (mute, Protocol::NONE)];
+    let mut world = remembering(reusing(2), &children);
+    world.pool.kept = vec![0];
+    world.send(&Command::Negotiate(Negotiation {
+        version: VERSION_MAX,
+        actions: Actions::ALL,
+        protocol: Protocol::ALL,
+        macro_lists: Vec::new(),
+    }));
+    world.close(0);
+    assert_eq!(world.pool.asked, [('c', 0), ('c', 1), ('f', 0)]);
+    let failed = |event: &Event| matches!(event, Event::ChildFailed { .. });
+    assert!(!world.events.iter().any(failed), "{:?}", world.events);
+}
+
+/// Nobody tells when what was queued for it could not be written.
+#[test]
+fn a_child_that_does_not_take_its_leave_is_not_waited_for_at_the_end_of_the_session() {
+    let accepts: Behaviour = |stage, _| if stage == Stage::Connect { None } else { says(Final::Continue) };
+    let mut world = World::new(policy(2), &[accepts, agrees]).begin("Postfix 3.7");
+    world.pool.stuck = vec![0];
+    world.reply(0, &Reply::Final(Final::Accept));
+    world.wait(Duration::from_secs(8));
+    world.raw(b'Q', b"");
+    assert!(world.is_finished());
 }
