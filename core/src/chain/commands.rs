@@ -87,8 +87,10 @@ impl Session {
         let pairs = own.as_deref().unwrap_or(pairs);
         if self.macros.bytes() + pairs.len() <= self.policy.limits().macro_bytes {
             self.macros.set(letter, pairs);
-        } else {
+        } else if self.transaction.is_some() {
             self.over_limit(LimitName::MacroBytes);
+        } else {
+            self.lost_macros = self.lost_macros.or(Stage::of_letter(letter));
         }
     }
 
@@ -111,6 +113,12 @@ impl Session {
                 (Link::None | Link::Gone(_), _) => Part::Out,
                 _ => Part::In(Box::default()),
             };
+        }
+        // Children and conditions would take what is missing for something that the MTA has not said.
+        if let Some(stage) = self.lost_macros {
+            self.over_limit(LimitName::MacroBytes);
+            // Those of the connection will be missing the next time, too.
+            self.lost_macros = Some(stage).filter(|stage| *stage <= Stage::Helo);
         }
     }
 
@@ -213,8 +221,6 @@ impl Session {
             Consulted::Runs(extra) => extra,
         };
         if wants && self.children[index].up().is_none() {
-            // The command itself is not what it was told before.
-            self.children[index].forget_told_from(stage);
             return self.acquire(index, false);
         }
         self.note_told(index, stage, &extra);

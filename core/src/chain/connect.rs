@@ -129,8 +129,11 @@ impl Session {
         if is_bound && (differs || !self.is_provided_for(index)) {
             return self.fail_child(index, Failure::Renegotiated);
         }
+        // What is in hand it is shown like any other, and was told of an earlier one of the kind.
+        let in_hand = self.command.as_ref().map(|command| command.stage);
+        let next = in_hand.filter(|_| self.children[index].step == Step::Todo);
         for stage in [Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt, Stage::Data] {
-            if told & 1 << stage as u16 == 0 {
+            if told & 1 << stage as u16 == 0 || next == Some(stage) {
                 continue;
             }
             let extra = self.children[index].extras.iter().find(|(at, _)| *at == stage);
@@ -325,6 +328,7 @@ impl Session {
             self.children[index] = fresh;
         }
         self.macros = crate::wire::Macros::default();
+        self.lost_macros = None;
         self.client = None;
         self.connect = None;
         self.helo = None;
