@@ -516,6 +516,8 @@ impl Pool {
                     child.places.count_waiting(-1);
                     if child.queue.is_empty() {
                         child.places.leave(self.own);
+                        // The wake-up for a place may come when the child is forgotten.
+                        self.handed.push_back(Arc::clone(&lease.route.name));
                     }
                 }
                 until

@@ -1,7 +1,10 @@
 //! How many connections to a child are in use at a time, and who is next.
 
-use millstream_core::machine::Refusal;
+use std::sync::Arc;
 use std::time::Duration;
+
+use millstream_core::machine::Refusal;
+use millstream_core::policy::Route;
 
 use crate::lab::{Lab, QUEUE, REFUSED, connect, limited, refused};
 
@@ -110,4 +113,22 @@ fn sessions_that_wait_are_served_when_a_reload_lifts_the_limit() {
     assert_eq!(lab.says(1), [connect(3, "/a")]);
     lab.over(0, 4);
     assert_eq!(lab.says(0), [connect(5, "/a")]);
+}
+
+/// As after the process stood still: the time of who waits is over before the wake-up is heard, and the child forgotten.
+#[test]
+fn a_place_whose_wake_up_comes_after_the_child_was_forgotten_is_not_lost() {
+    let mut lab = Lab::new(2);
+    let route = limited(1);
+    lab.ask(0, 1, &route);
+    lab.ask(1, 2, &route);
+    lab.over(0, 1);
+    lab.pass(Duration::from_secs(3700));
+    let elsewhere = Route { name: Arc::from("rspamd"), ..(*route).clone() };
+    lab.ask(1, 3, &Arc::new(elsewhere));
+    lab.pools[1].woken(lab.now);
+    lab.says(1);
+    lab.says(0);
+    lab.ask(0, 4, &route);
+    assert_eq!(lab.says(0), [connect(4, "/a")]);
 }
