@@ -65,7 +65,12 @@ pub(crate) fn run(seed: u64, with_transcript: bool) -> Report {
         7..=12 => Wildness::Stored,
         _ => Wildness::Full,
     };
-    World::run(seed, with_transcript, |rng| scenario(rng, wildness), Session::new)
+    World::run(
+        seed,
+        with_transcript,
+        |rng| scenario(rng, wildness),
+        |policy, environment, reserve| Session::new(policy, environment).with_reserve(reserve),
+    )
 }
 
 pub(crate) fn number(name: &str) -> Option<u64> {

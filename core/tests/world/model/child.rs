@@ -298,12 +298,11 @@ impl<'a> Runner<'a> {
     }
 
     /// It may have been given up on another connection before it was asked anything there.
-    pub(super) fn find_lost(&mut self) -> Result<(), String> {
+    pub(super) fn find_lost(&mut self) {
         let here = self.tape.clone();
-        if !(self.again()? && self.tape.lost_with(self.exchange).is_some()) {
+        if !(self.again().unwrap_or(false) && self.tape.lost_with(self.exchange).is_some()) {
             self.tape = here;
         }
-        Ok(())
     }
 
     /// Shows one command to the child and reads its answer from its script.
@@ -366,6 +365,9 @@ impl<'a> Runner<'a> {
         }
         let silent = self.has(no_reply_bit(letter));
         let macros = self.macros_for(macros, own, letter);
+        if b"CH".contains(&letter) {
+            self.told.retain(|(told, ..)| *told != letter);
+        }
         let here = self.tape.clone();
         let moved = self.again()?;
         if self.tape.lost(self.exchange).is_some() {
@@ -382,9 +384,6 @@ impl<'a> Runner<'a> {
             }
             return Ok(if in_vain { Verdict::Go } else { Verdict::Cut });
         };
-        if b"CH".contains(&letter) {
-            self.told.retain(|(told, ..)| *told != letter);
-        }
         // It was dead, and is asked again.
         let here = self.tape.clone();
         if b"CHMU".contains(&letter) && !silent && self.again()? {

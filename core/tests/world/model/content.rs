@@ -18,7 +18,7 @@ impl Model<'_> {
             self.end();
             return Ok(());
         };
-        let body = past(self.setting.bounds.body_bytes, self.sizes[4]);
+        let body = self.setting.rationed || past(self.setting.bounds.body_bytes, self.sizes[4]);
         let body = body && self.setting.body_floods.contains(&number);
         if self.flooded || body && told.0 == b't' {
             let (decided, _) = self.run_content(true, false)?;
@@ -74,6 +74,7 @@ impl Model<'_> {
                 runner.tape = before;
             }
             runner.standing = match &verdict {
+                _ if runner.failed.is_some() && !runner.done => runner.standing,
                 Verdict::Cut => Standing::Pending,
                 Verdict::Refuse(_) => Standing::Refuses,
                 _ => Standing::Done,

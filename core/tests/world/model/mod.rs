@@ -81,7 +81,7 @@ impl<'a> Model<'a> {
         let waits =
             |runner: &&mut Runner<'_>| runner.failed.is_none() && !(content && !runner.out && !runner.done);
         for runner in self.runners.iter_mut().filter(waits) {
-            runner.find_lost()?;
+            runner.find_lost();
             let lost = if before {
                 runner.tape.lost(runner.exchange)
             } else {
@@ -214,7 +214,7 @@ impl<'a> Model<'a> {
             };
             runner.out |= leaves && b"CH".contains(&letter);
             runner.done |= leaves && b"MT".contains(&letter);
-            if leaves || refuses {
+            if (leaves || refuses) && runner.failed.is_none() {
                 runner.standing = if refuses { Standing::Refuses } else { Standing::Done };
             }
         }
@@ -260,8 +260,13 @@ impl<'a> Model<'a> {
                     }
                 }
                 Verdict::Stopped => drop(shown.pop()),
-                Verdict::Refuse((b'd', _)) => (runner.done, runner.standing) = (true, Standing::Refuses),
-                Verdict::Accept => (runner.done, runner.standing) = (true, Standing::Done),
+                Verdict::Refuse((b'd', _)) | Verdict::Accept => {
+                    runner.done = true;
+                    if runner.failed.is_none() {
+                        let accepts = verdict == Verdict::Accept;
+                        runner.standing = if accepts { Standing::Done } else { Standing::Refuses };
+                    }
+                }
                 Verdict::Cut if !self.setting.parallel && !runner.child.plan.evaluation => return Ok(()),
                 Verdict::Cut => cut = true,
                 _ => {}

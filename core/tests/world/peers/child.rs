@@ -226,7 +226,7 @@ impl ChildEnd {
         let pause = act.pause * MS;
         let mut at = now;
         let forgets = self.over && self.plan.forgets && b"LNBE".contains(&letter);
-        self.asked += usize::from(!silent && !forgets);
+        self.asked += usize::from(!silent);
         if self.over && b"LNBE".contains(&letter) {
             if !forgets && !silent {
                 self.todo.push_back((now, Emit::Final(encode(&(b'c', Vec::new())))));

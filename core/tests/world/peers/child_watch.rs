@@ -153,7 +153,9 @@ impl Watch {
             _ => false,
         };
         let behind = behind && self.pipelining && self.in_message
-            || self.again && about == b'H' && self.last == b'C' && self.state == b'C';
+            || self.again
+                && b"CH".contains(&self.last)
+                && (letter == b'H' && self.state == b'C' || letter == b'D');
         if owed && !behind && !b"AQK".contains(&letter) {
             return Err(format!("'{name}' while a reply is owed"));
         }
@@ -251,9 +253,11 @@ impl Watch {
         self.left = if letter == b'A' { self.left } else { 0 };
         match letter {
             b'A' => {
-                let leaves = self.reuse && !self.in_message && std::mem::replace(&mut self.left, 1) == 0;
-                if !self.in_message && self.settled && !skipped(b'M') && !leaves {
-                    return Err("ABORT without a message".into());
+                if !self.in_message && self.settled && !skipped(b'M') {
+                    // Or leave is taken of it.
+                    if !self.reuse || std::mem::replace(&mut self.left, 1) == 1 {
+                        return Err("ABORT without a message".into());
+                    }
                 }
                 self.in_message = false;
                 self.settled = true;

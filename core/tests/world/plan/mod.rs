@@ -123,6 +123,8 @@ pub(crate) struct Scenario {
     pub(crate) bursts: bool,
     /// The configuration is read anew while the session runs.
     pub(crate) reloads: bool,
+    /// Of all sessions together so many percent find no room for what they keep.
+    pub(crate) ration: u64,
     /// Children are connected only when they are shown something, as far as their negotiation is known.
     pub(crate) lazy: bool,
     /// The process is told to stop, and nobody hurries.

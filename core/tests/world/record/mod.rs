@@ -39,6 +39,8 @@ pub(crate) struct Setting {
     /// matter of timing; that it can be so is checked by the world.
     pub(crate) body_floods: Vec<usize>,
     pub(crate) bounds: Bounds,
+    /// All sessions together may keep too much.
+    pub(crate) rationed: bool,
     /// What the children are offered: version, actions, protocol.
     pub(crate) offer: (u32, u32, u32),
 }

@@ -110,6 +110,7 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
             condition.effect = Effect::Await(rng.below(number as u64) as usize);
         }
     }
+    let ration = if (full || wildness == Wildness::Stored) && rng.chance(15) { 30 } else { 0 };
     let lazy = (full || wildness == Wildness::Silent) && rng.chance(30);
     for child in children.iter_mut().filter(|child| child.independent && !mta.tells) {
         // What Sendmail makes of headers that two have written beside each other, the model does not know.
@@ -133,6 +134,7 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
         files_break,
         bursts,
         reloads,
+        ration,
         lazy,
         stops,
     }

@@ -148,7 +148,9 @@ impl<M: Machine> World<M> {
         };
         let kind = if timer == TimerName::Connection { Kind::Connect } else { Kind::Timeout };
         // The most likely first; where several commands of the MTA wait in silence, only the session knows.
-        let others = self.unanswered.iter().map(|(_, number)| 2 * number).filter(|other| *other != when);
+        let latest = self.mta_at.map_or(0, |at| 2 * at + 1);
+        let others = self.unanswered.iter().map(|(_, number)| 2 * number).chain([latest]);
+        let others = others.filter(|other| *other != when);
         let whens: Vec<usize> = std::iter::once(when).chain(others).collect();
         let content = self.mta_at.is_some_and(|at| b"DLNBE".contains(&self.mta.exchanges[at].letter));
         let Some(line) = self.line_of(child) else { return };

@@ -63,6 +63,7 @@ impl<M: Machine> World<M> {
             rejected: agreed.1 & 0x800 != 0,
             lead: agreed.1 & 0x10_0000 != 0,
             agreed,
+            rationed: self.reserve.percent > 0,
             offer: self.offer,
             actions: self.scenario.mta.actions,
         };

@@ -8,6 +8,7 @@ mod line;
 mod outputs;
 mod policy;
 mod pool;
+mod reserve;
 mod stray;
 mod transcript;
 mod wires;
@@ -18,6 +19,7 @@ use std::sync::atomic::AtomicUsize;
 
 use millstream_core::machine::{Answer, Closure, Input, IoError, IoKind, Machine, Peer, QueryId, Refusal};
 use millstream_core::policy::{Environment, Policy};
+use millstream_core::reserve::Reserve;
 use millstream_core::time::Instant;
 use millstream_core::wire::Negotiation;
 
@@ -32,6 +34,7 @@ use crate::rng::Rng;
 use line::{Line, index_of, name};
 use policy::Scripted;
 use pool::in_core;
+use reserve::Rationed;
 
 const SECOND: u64 = 1_000 * MS;
 
@@ -91,6 +94,7 @@ pub(crate) struct World<M> {
     recalled: Vec<Input>,
     /// What the children are offered.
     offer: (u32, u32, u32),
+    reserve: Arc<Rationed>,
     /// When the MTA last sent or took something.
     mta_moved: u64,
     /// Until when nobody may be given up, and when the last pause was.
@@ -117,7 +121,7 @@ impl<M: Machine> World<M> {
         seed: u64,
         with_transcript: bool,
         make_scenario: impl FnOnce(&mut Rng) -> Scenario,
-        make: impl FnOnce(Arc<dyn Policy>, Environment) -> M,
+        make: impl FnOnce(Arc<dyn Policy>, Environment, Arc<dyn Reserve>) -> M,
     ) -> Report {
         let mut rng = Rng::new(seed);
         let scenario = make_scenario(&mut rng);
@@ -125,7 +129,8 @@ impl<M: Machine> World<M> {
         let policy = Scripted::of(&scenario, Arc::clone(&sessions));
         // What is configured now, which a reload replaces; the session keeps what it began with.
         let used = Arc::downgrade(&policy);
-        let machine = make(Arc::clone(&policy), Environment::default());
+        let reserve = Arc::new(Rationed::new(scenario.ration, rng.next()));
+        let machine = make(Arc::clone(&policy), Environment::default(), reserve.clone());
         let mut world = Self {
             mta: MtaEnd::new(scenario.mta.clone()),
             rng,
@@ -149,6 +154,7 @@ impl<M: Machine> World<M> {
             memory: HashMap::new(),
             recalled: Vec::new(),
             offer: (0, 0, 0),
+            reserve: reserve.clone(),
             mta_moved: SECOND,
             grace: 0,
             paused: 0,
@@ -178,6 +184,9 @@ impl<M: Machine> World<M> {
         drop(world.machine);
         if error.is_none() && used.upgrade().is_some() {
             error = Some("the policy is kept beyond the session".into());
+        }
+        if error.is_none() && reserve.taken.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+            error = Some("room is not given back".into());
         }
         Report { error, coverage, transcript }
     }

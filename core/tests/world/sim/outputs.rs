@@ -113,6 +113,13 @@ impl<M: Machine> World<M> {
     /// The session says how a message ended.
     fn message_ended(&mut self, end: &MessageEnd) {
         let body = [LimitName::BodyBytes, LimitName::SpillBytes, LimitName::SpillFile];
+        let shared = [LimitName::TotalBodyBytes, LimitName::TotalSpillBytes];
+        if shared.map(MessageEnd::OverLimit).contains(end) {
+            self.floods.extend(self.mta_at);
+            if self.reserve.refused.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+                self.fail("there was room enough".into());
+            }
+        }
         if body.map(MessageEnd::OverLimit).contains(end) {
             self.floods.extend(self.mta_at);
         }
@@ -152,7 +159,7 @@ impl<M: Machine> World<M> {
             Failure::Closed(_) => {
                 let Some(line) = self.lines.iter().rfind(|line| index_of(line.peer) == child) else { return };
                 let begun = self.mta_at.is_some_and(|at| !b"DCH".contains(&self.mta.exchanges[at].letter));
-                if line.kept && line.delivered == 0 && !begun {
+                if line.kept && line.quiet[1] == 0 && !begun {
                     self.fail(format!("c{child} is given up, and could have had a fresh connection"));
                 } else if line.child.as_ref().is_some_and(|child| child.died) {
                     self.given_up(child, Kind::Closed);

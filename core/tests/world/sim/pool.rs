@@ -84,7 +84,7 @@ impl<M: Machine> World<M> {
         if let Some(line) = before.map(|at| &self.lines[at]) {
             // Or it was kept, and may still know the HELO of another client than this, which sends none.
             let stale = since(b'M') && !since(b'H');
-            if if fresh { !line.kept || line.delivered > 0 && !stale } else { !line.watch.may_be_uncounted } {
+            if if fresh { !line.kept || line.quiet[1] > 0 && !stale } else { !line.watch.may_be_uncounted } {
                 return self.fail(format!("{} acquired again for no reason", name(peer)));
             }
         } else if fresh {

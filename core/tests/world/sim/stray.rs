@@ -13,7 +13,9 @@ impl<M: Machine> World<M> {
     pub(super) fn stray(&mut self) {
         let gone = |line: &&Line| line.over && line.peer != Peer::MTA && self.pending(line.peer) == 0;
         let gone: Vec<_> = self.lines.iter().filter(gone).map(|line| line.peer).collect();
-        if gone.is_empty() || self.wait.is_some_and(|wait| wait <= self.now) {
+        // What was to be written by now may be given up with any input.
+        let late = self.lines.iter().any(|line| line.flush_by.is_some_and(|by| by <= self.now));
+        if late || gone.is_empty() || self.wait.is_some_and(|wait| wait <= self.now) {
             return;
         }
         let peer = *self.rng.pick(&gone);
