@@ -74,6 +74,8 @@ pub struct Session {
     /// What the MTA was answered.
     answer: Negotiation,
     macros: Macros,
+    /// The stage whose macros were too long to keep although no message was open that could end with that.
+    lost_macros: Option<Stage>,
     /// The MTA was asked for its version for our own sake, and what it said.
     asks_version: bool,
     told_kind: Option<MtaKind>,
@@ -148,6 +150,7 @@ impl Session {
             offer: Negotiation::default(),
             answer: Negotiation::default(),
             macros: Macros::default(),
+            lost_macros: None,
             asks_version: false,
             told_kind: None,
             client: None,

@@ -72,6 +72,27 @@ fn endless_macros_end_the_message_and_not_the_memory() {
     assert_eq!(over(|limits| limits.macro_bytes = 2000, flood), (LimitName::MacroBytes, "t".to_owned()));
 }
 
+/// A milter that is not told that the client has authenticated would judge another message.
+#[test]
+fn macros_that_are_lost_before_the_sender_end_the_message_too() {
+    let long = "x".repeat(3000);
+    for (letter, next) in [('M', "c"), ('H', "t")] {
+        let mut policy = policy(1);
+        policy.limits.macro_bytes = 2000;
+        let mut world = World::new(policy, &[agrees]).begin("Postfix 3.7");
+        world.raw(b'D', format!("{letter}{{auth_authen}}\0{long}\0").as_bytes());
+        world.message();
+        world.end();
+        assert!(world.told_letters().ends_with('t'));
+        assert!(!world.seen(0).contains('E'), "{letter}");
+        world.raw(b'A', b"");
+        world.message();
+        world.told.clear();
+        world.end();
+        assert_eq!(world.told_letters(), next, "{letter}");
+    }
+}
+
 /// Edits are in memory until the verdict, so a child may not send any number of bytes.
 #[test]
 fn a_child_that_edits_without_end_has_failed() {
