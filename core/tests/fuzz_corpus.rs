@@ -2,7 +2,7 @@
 //!
 //! With `MILLSTREAM_WRITE_CORPUS=1` the seeds are written anew from the examples of the specification.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[allow(dead_code, reason = "shared with the fuzz targets")]
 #[path = "../../fuzz/src/checks.rs"]

@@ -541,7 +541,7 @@ impl<'a> World<'a> {
             18 => {
                 let kid = self.script.below(3);
                 if let Some(conn) = self.kids.get_mut(kid).and_then(|kid| kid.conn.take()) {
-                    self.hang_up(kid, conn);
+                    self.hang_up(kid, &conn);
                 }
             }
             20..=31 => self.step_of_more(),
@@ -574,7 +574,7 @@ impl<'a> World<'a> {
     }
 
     /// Closes a connection that was taken out of its place.
-    fn hang_up(&mut self, kid: usize, conn: Conn) {
+    fn hang_up(&mut self, kid: usize, conn: &Conn) {
         self.kids[kid].kept_died |= conn.unproven;
         let reset = Closure::Failed(IoError { kind: IoKind::Reset, code: 104 });
         let why = if self.script.below(2) == 0 { Closure::Eof } else { reset };
@@ -635,7 +635,7 @@ impl<'a> World<'a> {
                     self.reply_leaving(place);
                 } else if place < self.leaving.len() {
                     let (kid, conn) = self.leaving.remove(place);
-                    self.hang_up(kid, conn);
+                    self.hang_up(kid, &conn);
                 }
             }
             // Whatever a child may say while leave is taken.
@@ -1095,7 +1095,7 @@ impl<'a> World<'a> {
         });
         assert!(self.now <= late || !self.is_owed(), "an answer came too late");
         // Some children go on reading and answering, others do not.
-        let listens = self.came % 2 == 0;
+        let listens = self.came.is_multiple_of(2);
         let late = self.now + CLOSING + SLACK;
         if !self.closed {
             self.closed = true;
