@@ -421,7 +421,7 @@ fn macros_of_data_come_with_the_connection_too() {
         let mut world = remembering(policy, &[(headers_only, protocol)]).begin("Postfix 3.7");
         world.mail();
         world.rcpt("<c@d.test>");
-        world.raw(b'D', b"Ti\04711\0");
+        world.raw(b'D', b"Ti\x004711\0");
         world.raw(b'T', b"");
         world.header("Subject", "test");
         assert_eq!(world.macros_for(0, b'T'), [("i".to_owned(), "4711".to_owned())]);
