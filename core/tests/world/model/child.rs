@@ -369,7 +369,13 @@ impl<'a> Runner<'a> {
             self.told.retain(|(told, ..)| *told != letter);
         }
         let here = self.tape.clone();
-        let moved = self.again()?;
+        let moved = match self.again() {
+            Err(_) if !exact => {
+                self.tape = here.clone();
+                false
+            }
+            moved => moved?,
+        };
         if self.tape.lost(self.exchange).is_some() {
             return self.lost(letter, exact);
         }
@@ -377,7 +383,8 @@ impl<'a> Runner<'a> {
             // Nobody knows yet that it reads no more.
             return Ok(if silent { Verdict::Go } else { Verdict::Cut });
         }
-        let in_vain = moved && silent && here.is_dead();
+        // What it was sent in silence on a connection that was dead nobody sends again, but for the last HELO.
+        let in_vain = silent && (moved && here.is_dead() || self.tape.retold && b"HU".contains(&letter));
         let Some(mut place) = self.tape.take(letter, payload, &macros, exact && !in_vain)? else {
             if in_vain {
                 self.tape = here;
@@ -389,6 +396,7 @@ impl<'a> Runner<'a> {
         if b"CHMU".contains(&letter) && !silent && self.again()? {
             match self.tape.take(letter, payload, &macros, false)? {
                 Some(again) => place = again,
+                None if self.tape.lost(self.exchange).is_some() => return self.lost(letter, exact),
                 None => self.tape = here,
             }
         }

@@ -4,6 +4,7 @@ use millstream_core::machine::Machine;
 
 use super::World;
 use crate::model::Model;
+use crate::plan::Kind;
 use crate::record::{AGAIN, Child, DEAD, LOST, Lost, Seen, Setting, Terms};
 
 /// How many ways of how it may have been are tried.
@@ -42,7 +43,9 @@ impl<M: Machine> World<M> {
                     child.tape.push(Seen::note(DEAD, None));
                 }
                 let owed = end.asked.saturating_sub(line.watch.replies());
-                line.lost.iter_mut().for_each(|lost| lost.owed = owed);
+                // What is past a limit counts at once, whatever has come behind it.
+                let ours = |lost: &Lost| usize::from(lost.kind == Kind::Ours);
+                line.lost.iter_mut().for_each(|lost| lost.owed = owed.max(ours(lost)));
                 if let Some(first) = line.lost.first() {
                     open.push((index, child.tape.len(), line.lost.clone()));
                     child.tape.push(Seen::note(LOST, Some(*first)));

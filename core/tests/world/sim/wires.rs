@@ -117,7 +117,8 @@ impl<M: Machine> World<M> {
         let filled = self.machine.transmit(peer, &mut slices);
         let all = slices[..filled].concat();
         if self.lines[at].flush_by.is_some_and(|by| by <= self.now) {
-            self.lines[at].over = true;
+            // What was not written by then is lost.
+            (self.lines[at].over, self.lines[at].cut) = (true, true);
             return;
         }
         if all.is_empty() {
