@@ -206,10 +206,17 @@ impl Child {
         self.kept.push(kept);
     }
 
-    /// Takes the newest connection to an endpoint that was negotiated from this offer.
-    pub(super) fn take_kept(&mut self, route: &Route, endpoint: usize, offer: &Negotiation) -> Option<Kept> {
+    /// Takes the newest connection to an endpoint that was negotiated from this offer and whose time is not over.
+    pub(super) fn take_kept(
+        &mut self,
+        now: Instant,
+        route: &Route,
+        endpoint: usize,
+        offer: &Negotiation,
+    ) -> Option<Kept> {
         let endpoint = route.endpoints.get(endpoint)?;
-        let fits = |kept: &Kept| kept.offer == *offer && address::all(endpoint).any(|at| at == kept.address);
+        let is_there = |kept: &Kept| address::all(endpoint).any(|at| at == kept.address);
+        let fits = |kept: &Kept| kept.offer == *offer && now < kept.until && is_there(kept);
         let index = self.kept.iter().rposition(fits)?;
         let kept = self.kept.remove(index);
         self.count_kept(&kept.address, -1);

@@ -393,7 +393,8 @@ impl Pool {
             match lease.search.step(&lease.route) {
                 Candidate::Endpoint(_) if lease.fresh || !child.follows(&lease.route) => {}
                 Candidate::Endpoint(index) => {
-                    let Some(kept) = child.take_kept(&lease.route, index, &lease.offer) else { continue };
+                    let kept = child.take_kept(now, &lease.route, index, &lease.offer);
+                    let Some(kept) = kept else { continue };
                     if breaker::outage(&*child.switch(&kept.address, &*self.shared)).is_some() {
                         // Another loop has found it down: this one is as good as dead.
                         self.kept.remove(&kept.id);

@@ -39,6 +39,20 @@ fn another_offer_and_a_session_that_wants_a_fresh_one_are_not_served_by_it() {
     assert_eq!(lab.says(0), [ready(4, kept)]);
 }
 
+/// As after the process stood still.
+#[test]
+fn a_connection_whose_time_is_over_is_given_to_nobody_although_it_is_not_closed_yet() {
+    let mut lab = Lab::new(1);
+    let route = reusing();
+    lab.connect(0, 1, &route);
+    let kept = lab.give_back(0, 1).unwrap();
+    lab.now = lab.now + Duration::from_secs(11);
+    lab.ask(0, 2, &route);
+    assert_eq!(lab.says(0), [connect(2, "/a")]);
+    lab.pass(Duration::ZERO);
+    assert_eq!(lab.says(0), [Action::Close { kept }]);
+}
+
 #[test]
 fn a_connection_ends_when_it_was_idle_for_too_long_or_is_too_old() {
     let mut lab = Lab::new(1);
