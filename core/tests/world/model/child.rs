@@ -1,7 +1,8 @@
 //! One child in the model: what it must see, checked against its tape, and what its script answers.
 
 use crate::plan::{
-    Effect, End, Fallback, Frame, Joined, Kind, Macros, Said, Text, Verdict, no_reply_bit, no_send_bit,
+    Effect, End, Fallback, Frame, JoinFault, Joined, Kind, Macros, Said, Text, Verdict, no_reply_bit,
+    no_send_bit,
 };
 use crate::queue::Message;
 use crate::record::{Child, Setting, Tape};
@@ -16,6 +17,9 @@ pub(super) enum Standing {
     /// It has accepted, was stopped, or is gone.
     Done,
 }
+
+/// A command, its payload, its macros.
+type Told = (u8, Text, Vec<(Text, Text)>);
 
 /// A child's place in the session.
 pub(super) struct Runner<'a> {
@@ -44,7 +48,7 @@ pub(super) struct Runner<'a> {
     /// How its connection fails once it is needed.
     trouble: Option<Kind>,
     /// What it has to be told again on another connection.
-    told: Vec<(u8, Text, Vec<(Text, Text)>)>,
+    told: Vec<Told>,
 }
 
 /// How far the content goes for a child.
@@ -93,7 +97,7 @@ impl<'a> Runner<'a> {
         self.told.clear();
         let terms = &self.child.terms[self.connection];
         let plan = &self.child.plan;
-        let fault = plan.fault.filter(|_| self.connection >= plan.fault_from).map(|fault| fault.kind());
+        let fault = plan.fault.filter(|_| self.connection >= plan.fault_from).map(JoinFault::kind);
         let otherwise = terms.remembered && terms.joined.as_ref() != Some(&plan.joins(self.setting.offer));
         let unprovided = self.connection > 0 && !self.is_provided_for();
         let trouble = fault.or((otherwise || unprovided).then_some(Kind::Protocol));
@@ -192,10 +196,11 @@ impl<'a> Runner<'a> {
         self.joined().is_some_and(|joined| joined.version >= since) && !self.has(no_send_bit(letter))
     }
 
-    /// Something is looked up before it is shown a command of this kind.
-    pub(super) fn looks_up(&self, letter: u8) -> bool {
+    /// Something is looked up before it is shown a command of this kind, or it may have to be connected.
+    pub(super) fn may_be_late(&self, letter: u8) -> bool {
         let mut conditions = self.child.plan.conditions.iter();
-        conditions.any(|it| it.letter == letter && matches!(it.effect, Effect::LookUp { .. }))
+        let looks_up = conditions.any(|it| it.letter == letter && matches!(it.effect, Effect::LookUp { .. }));
+        looks_up || self.child.terms[self.connection].remembered || self.child.plan.pipelining
     }
 
     /// Shows the content to one child.

@@ -214,7 +214,7 @@ impl<'a> Model<'a> {
             };
             runner.out |= leaves && b"CH".contains(&letter);
             runner.done |= leaves && b"MT".contains(&letter);
-            if (leaves || refuses) && runner.failed.is_none() {
+            if (leaves || refuses) && b"MT".contains(&letter) && runner.failed.is_none() {
                 runner.standing = if refuses { Standing::Refuses } else { Standing::Done };
             }
         }
@@ -244,8 +244,8 @@ impl<'a> Model<'a> {
                 continue;
             }
             // Where one before has failed and refuses the message, the others may be spared; with any objection those
-            // for whom something is looked up first.
-            let exact = exact && !spared && (objection.is_none() || !runner.looks_up(b'R'));
+            // for whom something is looked up first, or who are connected first.
+            let exact = exact && !spared && (objection.is_none() || !runner.may_be_late(b'R'));
             shown.push(i);
             let verdict = runner.ask(b'R', &exchange.payload, &self.macros, exact).map_err(of(i))?;
             doomed = doomed.or(runner.lost_since());

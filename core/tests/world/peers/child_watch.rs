@@ -63,6 +63,11 @@ impl Watch {
         self.left == 3 && !self.owes()
     }
 
+    /// The last thing that it was sent is that nothing of this message counts.
+    pub(crate) fn is_taken_back(&self) -> bool {
+        self.state == b'A'
+    }
+
     /// How many replies have come.
     pub(crate) fn replies(&self) -> usize {
         self.answered

@@ -158,7 +158,7 @@ impl<M: Machine> World<M> {
             Failure::Timeout { timer, .. } => self.timed_out(child, *timer),
             Failure::Closed(_) => {
                 let Some(line) = self.lines.iter().rfind(|line| index_of(line.peer) == child) else { return };
-                let begun = self.mta_at.is_some_and(|at| !b"DCH".contains(&self.mta.exchanges[at].letter));
+                let begun = self.has_come(b"MRTLNBEU");
                 if line.kept && line.quiet[1] == 0 && !begun {
                     self.fail(format!("c{child} is given up, and could have had a fresh connection"));
                 } else if line.child.as_ref().is_some_and(|child| child.died) {

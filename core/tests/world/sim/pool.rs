@@ -77,13 +77,9 @@ impl<M: Machine> World<M> {
             }
         }
         // Another one in the same session: the last was kept and is dead, or its replies cannot be counted any more.
-        let since = |letter: u8| {
-            let sent = self.mta.exchanges[..self.mta_at.map_or(0, |at| at + 1)].iter().rev();
-            sent.take_while(|it| it.letter != b'K').any(|it| it.letter == letter && !it.suppressed)
-        };
+        // Or it was kept, and may still know the HELO of another client than this, which sends none.
+        let stale = self.has_come(b"M") && !self.has_come(b"H");
         if let Some(line) = before.map(|at| &self.lines[at]) {
-            // Or it was kept, and may still know the HELO of another client than this, which sends none.
-            let stale = since(b'M') && !since(b'H');
             if if fresh { !line.kept || line.quiet[1] > 0 && !stale } else { !line.watch.may_be_uncounted } {
                 return self.fail(format!("{} acquired again for no reason", name(peer)));
             }
@@ -131,6 +127,13 @@ impl<M: Machine> World<M> {
         (line.session, line.kept) = (session, kept);
         line.watch.again = before.is_some();
         self.lines.push(line);
+    }
+
+    /// Whether the MTA has sent one of these in its session.
+    pub(super) fn has_come(&self, letters: &[u8]) -> bool {
+        let sent = self.mta.exchanges[..self.mta_at.map_or(0, |at| at + 1)].iter().rev();
+        let mut session = sent.take_while(|it| it.letter != b'K');
+        session.any(|it| letters.contains(&it.letter) && !it.suppressed)
     }
 
     /// A connection is given back: nothing may be owed or queued on it.

@@ -90,7 +90,9 @@ impl<M: Machine> World<M> {
                     _ => {}
                 }
             } else {
-                line.quiet[1] = self.now;
+                if !(line.watch.is_taken_back() && b"pbhim+-2eq".contains(&letter)) {
+                    line.quiet[1] = self.now;
+                }
                 // An answer that ends the child's part in the message.
                 let ends = b"adrty4".contains(&letter);
                 line.watch.note_reply(letter, ends, earlier, line.unwritten);
