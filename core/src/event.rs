@@ -132,7 +132,7 @@ pub enum Failure {
     #[error("{0}")]
     Closed(Closure),
     /// It was not connected when the MTA was answered, and has then negotiated otherwise than it did before, or wants what
-    /// the MTA was not asked for. The next session asks it first.
+    /// the MTA was not asked for. For the next session that is remembered.
     #[error("it has negotiated otherwise than it did before, and the MTA was answered for it already")]
     Renegotiated,
 }
@@ -175,6 +175,19 @@ impl Failure {
             _ => false,
         }
     }
+}
+
+/// Why a fallback is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FallbackReason {
+    /// It is configured for the child.
+    Child,
+    /// It is configured for the child and this kind of failure.
+    Kind,
+    /// It is not the child that failed, but something that this process ran out of.
+    Ours,
+    /// A quarantine is configured, and the MTA offers none.
+    NoQuarantine,
 }
 
 /// How one child's part in a message ended.
@@ -312,8 +325,10 @@ pub enum Event {
         stage: Stage,
         /// What happened.
         failure: Failure,
-        /// What is answered instead: the configured fallback, or a temporary failure when it is our own limit.
+        /// What is answered instead.
         fallback: Fallback,
+        /// Why that.
+        reason: FallbackReason,
         /// The child is in evaluation mode, so that nothing is answered instead.
         evaluation: bool,
     },

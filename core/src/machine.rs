@@ -288,8 +288,8 @@ pub enum Output {
         /// What it answered.
         negotiated: Box<Negotiation>,
     },
-    /// The child did not take this connection in time, or took it and has not answered the offer as it should: what is
-    /// remembered of it is void, and a few of these in a row mean that it is down. [`Output::Close`] follows. A connection that the child closes before
+    /// The child did not take this connection in time, has not answered the offer on it as it should, or has said nothing in
+    /// time on one that was kept: what is remembered of it is void, and a few of these in a row mean that it is down. [`Output::Close`] follows. A connection that the child closes before
     /// [`Output::Learned`] counts likewise and is not told.
     Unwell {
         /// Which connection.

@@ -870,7 +870,8 @@ impl<'a> World<'a> {
                     conn.terms = Some(*negotiated);
                 }
                 Output::Unwell { peer, .. } => {
-                    assert!(self.conn(peer).is_some_and(|conn| conn.terms.is_none()), "nothing ails it");
+                    let silent = |conn: &mut Conn| conn.terms.is_none() || conn.unproven;
+                    assert!(self.conn(peer).is_some_and(silent), "nothing ails it");
                     self.unwell = Some(peer);
                 }
                 Output::Release { peer, negotiated } => self.release(peer, *negotiated),

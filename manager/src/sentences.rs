@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use millstream_config::LogLevel;
 use millstream_core::event::{
-    ChildReport, Event, Failure, LimitName, MessageEnd, MessageReport, Outcome, Verdict,
+    ChildReport, Event, Failure, FallbackReason, LimitName, MessageEnd, MessageReport, Outcome, Verdict,
 };
 use millstream_core::machine::{IoError, IoKind, Refusal};
+use millstream_core::policy::FailureKind;
 use millstream_core::pool::AddressState;
 use millstream_core::service::{Notice, PauseReason, SessionId};
 use millstream_core::time::Instant;
@@ -34,13 +35,17 @@ pub(crate) fn event(session: SessionId, event: &Event) -> String {
         Event::Negotiated { version, children } => {
             format!("[session][negotiated] version {version}, {}", crate::count(*children, "child milter"))
         }
-        Event::ChildFailed { name, stage, failure, fallback, evaluation, .. } => {
-            let consequence = if failure.is_ours() && !*evaluation {
-                "a limit of this process and not of the milter, so answered: temporary-failure".to_owned()
-            } else if *evaluation {
-                "it is in evaluation mode, so the mail goes on without it".to_owned()
-            } else {
-                format!("answered instead: {fallback} (milter.fallback_status)")
+        Event::ChildFailed { name, stage, failure, fallback, reason, evaluation, .. } => {
+            let consequence = match reason {
+                _ if *evaluation => "it is in evaluation mode, so the mail goes on without it".to_owned(),
+                FallbackReason::Ours => {
+                    "a limit of this process and not of the milter, so answered: temporary-failure".to_owned()
+                }
+                FallbackReason::NoQuarantine => {
+                    format!("answered instead: {fallback}, since the MTA offers no quarantine")
+                }
+                FallbackReason::Child => format!("answered instead: {fallback} (milter.fallback_status)"),
+                FallbackReason::Kind => format!("answered instead: {fallback} ({})", of_kind(failure.kind())),
             };
             format!("[milter][failed] {name}: {failure}, at {stage}; {consequence}")
         }
@@ -214,6 +219,16 @@ pub(crate) fn notice(notice: &Notice) -> (LogLevel, String) {
     }
 }
 
+/// The setting of the fallback for a kind of failure.
+const fn of_kind(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Connect => "milter.fallback_status_at_connect",
+        FailureKind::Timeout => "milter.fallback_status_at_timeout",
+        FailureKind::Protocol => "milter.fallback_status_at_protocol_error",
+        FailureKind::Closed => "milter.fallback_status_at_close",
+    }
+}
+
 /// How an address of a milter stands.
 pub(crate) fn state(state: &AddressState, now: Instant) -> String {
     let AddressState { child, address, outage, in_use, kept, waiting } = state;
@@ -285,6 +300,7 @@ mod tests {
             stage: millstream_core::wire::Stage::Negotiate,
             failure: Failure::Connect(why),
             fallback: millstream_core::policy::Fallback::Accept,
+            reason: FallbackReason::Child,
             evaluation: false,
         };
         let error = IoError { kind: IoKind::Refused, code: 111 };

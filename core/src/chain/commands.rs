@@ -10,6 +10,7 @@ use super::mta::MtaKind;
 use super::policy::Consulted;
 use super::transaction::Transaction;
 use super::{Decided, InHand, Session};
+use crate::client::Client;
 use crate::event::{Event, Failure, LimitName, MessageEnd, Outcome, Verdict};
 use crate::filter::FromMta;
 use crate::message::Content;
@@ -143,6 +144,10 @@ impl Session {
         self.command = Some(InHand { stage, payload: Bytes::copy_from_slice(payload) });
         for child in &mut self.children {
             child.step = Step::Todo;
+            // What was asked for a command that is over is of no interest; what is asked for the content goes on.
+            if stage != Stage::Unknown {
+                child.forget_asked();
+            }
         }
     }
 
@@ -200,9 +205,15 @@ impl Session {
             return;
         }
         let wants = terms.wants(stage);
-        if child.up().is_some_and(|client| client.awaits().is_some()) {
+        match child.up().and_then(Client::awaits) {
+            None => {}
+            // It is still busy with the end of a message whose outcome was certain without it: nobody waits for that.
+            Some(Stage::EndOfMessage) if stage == Stage::Mail => {
+                self.leave_connection(index);
+                return self.acquire(index, false);
+            }
             // A reply to something that was taken back is still to come.
-            return;
+            Some(_) => return,
         }
         if self.avoids_stale_helo(index, stage) {
             return;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::child::{Child, Gone, Link, Part, Step, Timer};
 use super::commands::fallback_step;
 use super::{Life, Session};
-use crate::event::{Event, Failure, LimitName, Outcome, TimerName};
+use crate::event::{Event, Failure, FallbackReason, LimitName, Outcome, TimerName};
 use crate::machine::Output;
 use crate::policy::{ChildIndex, Fallback};
 use crate::time::Instant;
@@ -19,13 +19,14 @@ impl Session {
     pub(super) fn fail_child(&mut self, index: usize, failure: Failure) {
         let name = self.name(index);
         let configured = self.policy.fallback_for(ChildIndex(index as u16), failure.kind());
-        let fallback = match configured {
+        let (fallback, reason) = match configured {
             // What we lack ourselves never lets mail pass that the child did not see.
-            _ if failure.is_ours() => Fallback::TemporaryFailure,
+            _ if failure.is_ours() => (Fallback::TemporaryFailure, FallbackReason::Ours),
             Fallback::Quarantine if !self.offered.actions.has(Actions::QUARANTINE) => {
-                Fallback::TemporaryFailure
+                (Fallback::TemporaryFailure, FallbackReason::NoQuarantine)
             }
-            configured => configured,
+            _ if configured == self.policy.children()[index].fallback => (configured, FallbackReason::Child),
+            _ => (configured, FallbackReason::Kind),
         };
         let stage = self.stage_of(index);
         self.unsettled = true;
@@ -53,24 +54,30 @@ impl Session {
         }
         let evaluation = child.evaluation;
         let child = ChildIndex(index as u16);
-        self.event(Event::ChildFailed { child, name, stage, failure, fallback, evaluation });
+        self.event(Event::ChildFailed { child, name, stage, failure, fallback, reason, evaluation });
         if self.children[index].decisive().is_some() {
             self.abort_behind(index);
         }
     }
 
-    /// Whether a failure says of a child that has not answered the offer that it is unwell, and not only that there was
-    /// little time left. What ended by itself the pool knows.
+    /// Whether a failure says of a child that has said nothing on this connection that it is unwell, and not only that
+    /// there was little time left. What ended by itself the pool knows, and kept connections end when a child is restarted.
     fn is_unwell(&self, index: usize, failure: &Failure) -> bool {
         let child = &self.children[index];
-        match (&child.link, failure) {
-            (Link::Connecting | Link::Negotiating(_), Failure::Timeout { timer: TimerName::Budget, .. }) => {
-                child.timer.is_some_and(|timer| self.now().since(timer.since) >= HUNG)
-            }
-            (Link::Connecting | Link::Negotiating(_), Failure::Timeout { .. })
-            | (Link::Negotiating(_), Failure::Protocol(_)) => !failure.is_ours(),
+        let has_said_nothing = match &child.link {
+            Link::Connecting | Link::Negotiating(_) => true,
+            Link::Up(_) => child.unproven,
             _ => false,
-        }
+        };
+        has_said_nothing
+            && match failure {
+                Failure::Timeout { timer: TimerName::Budget, .. } => {
+                    child.timer.is_some_and(|timer| self.now().since(timer.since) >= HUNG)
+                }
+                Failure::Timeout { .. } => true,
+                Failure::Protocol(_) => matches!(child.link, Link::Negotiating(_)) && !failure.is_ours(),
+                _ => false,
+            }
     }
 
     /// What a child is doing, for messages to people.

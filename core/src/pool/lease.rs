@@ -20,6 +20,8 @@ pub(super) struct Lease {
     pub(super) stage: Stage,
     /// The child has answered the offer on its connection, or is known not to.
     pub(super) answered: bool,
+    /// That it is not well was counted.
+    pub(super) unwell: bool,
     pub(super) search: Search,
     /// The address that only this request may try.
     pub(super) probe: Option<Address>,

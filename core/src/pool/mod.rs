@@ -204,6 +204,7 @@ impl Pool {
             stage: Stage::Begun,
             search: Search::default(),
             answered: false,
+            unwell: false,
             probe: None,
         };
         if limited && let Taken::Wait(handed) = child.places.take(self.own, child.limit()) {
@@ -280,9 +281,10 @@ impl Pool {
         let Some(lease) = self.leases.get_mut(&ticket) else { return };
         let (Stage::InUse(address, _) | Stage::Connecting(address)) = &lease.stage else { return };
         // Once for each connection.
-        if core::mem::replace(&mut lease.answered, true) {
+        if core::mem::replace(&mut lease.unwell, true) {
             return;
         }
+        lease.answered = true;
         let connecting = matches!(lease.stage, Stage::Connecting(_));
         let Some(child) = self.children.get_mut(&lease.route.name) else { return };
         child.forget();
@@ -489,6 +491,8 @@ impl Pool {
         if self.stopping || until <= now || !wanted {
             return None;
         }
+        // It has served a session: what it did not do before was a hiccup.
+        child.switch(address, &*self.shared).forgive();
         self.next_number += 1;
         let id = KeptId(self.next_number);
         let (address, offer) = (address.clone(), lease.offer.clone());

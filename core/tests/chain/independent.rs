@@ -214,3 +214,16 @@ fn who_waits_for_an_independent_child_goes_on_once_the_one_before_that_is_stoppe
     assert_eq!(world.seen(2), "CHMRTLNBE");
     assert!(world.told_letters().ends_with('c'));
 }
+
+/// Its verdict was not needed, and it may take its time: the next message is another connection's affair.
+#[test]
+fn a_child_that_is_still_at_the_end_of_a_refused_message_does_not_hold_up_the_next() {
+    let mut world = pending(&[1]);
+    world.reply(0, &Reply::Final(Final::Reject));
+    assert_eq!(world.told_letters(), "r");
+    world.mail();
+    assert_eq!(world.told_letters(), "c");
+    assert_eq!(world.pool.asked, [('c', 0), ('c', 1), ('c', 2), ('c', 1)]);
+    assert!(world.seen(1).ends_with("EACHM"), "{}: as one that was just connected", world.seen(1));
+    assert!(world.closed(1));
+}

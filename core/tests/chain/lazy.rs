@@ -190,6 +190,21 @@ fn a_child_for_which_no_time_was_left_is_not_unwell() {
     }
 }
 
+/// Each of its kept connections would cost a session its time limit.
+#[test]
+fn a_child_that_says_nothing_on_a_kept_connection_is_unwell() {
+    let mute: Behaviour = |_, _| None;
+    let mut world = kept(reusing(1), &[(mute, Protocol::NONE)]).begin("Postfix 3.7");
+    world.wait(Duration::from_secs(8));
+    assert_eq!((world.pool.unwell.clone(), world.told_letters()), (vec![0], "Ott".to_owned()));
+
+    let mut world = kept(reusing(1), &[(agrees, Protocol::NONE)]).begin("Postfix 3.7");
+    world.behave(0, mute);
+    world.mail();
+    world.wait(Duration::from_secs(8));
+    assert_eq!(world.pool.unwell, [], "it has answered on this one, and is only slow");
+}
+
 #[test]
 fn a_child_that_never_negotiates_is_unwell() {
     let silent: Behaviour = |_, _| None;
