@@ -46,7 +46,7 @@ pub(super) struct Runner<'a> {
     pub(super) standing: Standing,
     pub(super) awaited: Standing,
     /// How its connection fails once it is needed.
-    trouble: Option<Kind>,
+    pub(super) trouble: Option<Kind>,
     /// What it has to be told again on another connection.
     told: Vec<Told>,
 }

@@ -3,6 +3,11 @@
 //! It shares no code with core, not even wire types. Its input is what the MTA said and was told, and each child's script
 //! and tape (what the child saw). The tape is checked against what the child must see. It decides only what timing
 //! decides: how far a child got with a message that ended without it (aborted, or refused by a child before it).
+//!
+//! All that decides on an outcome is in this folder, about 990 lines. Not counted: `plan` (plain types, shared with the scripts),
+//! `record` (how a tape is read) and `queue` (what an MTA does with edits). A third of it is the run itself; the rest is the
+//! price of an input that has timing in it: children that were given up at a moment that only the session knows, what was on
+//! its way to them, other connections in the same session.
 
 mod child;
 mod content;
@@ -145,7 +150,9 @@ impl<'a> Model<'a> {
         }
         self.content |= b"LNB".contains(&letter);
         if exchange.suppressed {
-            let wanted = |runner: &&Runner<'_>| runner.failed.is_none() && runner.wants(letter);
+            // One that was not there when the MTA was asked, and is not yet, fails for that once it is needed.
+            let is_there = |runner: &Runner<'_>| runner.failed.is_none() && runner.trouble.is_none();
+            let wanted = |runner: &&Runner<'_>| is_there(runner) && runner.wants(letter);
             return match self.runners.iter().find(wanted) {
                 _ if letter == b'L' && self.setting.mark.is_some() => {
                     Err("the session asked for no headers, and cannot remove the mark".into())

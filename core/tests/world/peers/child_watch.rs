@@ -68,6 +68,11 @@ impl Watch {
         self.state == b'A'
     }
 
+    /// It is still busy with the end of a message.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.owes() && self.last == b'E'
+    }
+
     /// How many replies have come.
     pub(crate) fn replies(&self) -> usize {
         self.answered

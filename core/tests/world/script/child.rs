@@ -184,6 +184,8 @@ pub(super) fn special(rng: &mut Rng, wildness: Wildness, plan: &Plan) -> Rule {
         0 if silent && content && is_asked_again(plan) => End::Close,
         0 if silent => plan.usual.end.clone(),
         0 | 1 => fault(rng, letter, plan),
+        // A discarded recipient ends the message, which few commands do.
+        _ if letter == b'R' && rng.chance(20) => End::Final((b'd', Vec::new())),
         _ => End::Final(verdict(rng, letter)),
     };
     let edits = if letter == b'E' { edits(rng, plan.protocol & LEAD != 0) } else { Vec::new() };

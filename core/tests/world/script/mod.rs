@@ -7,7 +7,7 @@ mod sessions;
 
 use std::sync::Arc;
 
-use crate::plan::{Bounds, Effect, End, Fallback, JoinFault, Scenario, Step, Text};
+use crate::plan::{Bounds, Effect, End, Fallback, JoinFault, Kept, Scenario, Step, Text};
 use crate::rng::Rng;
 
 /// How wild a scenario is.
@@ -110,8 +110,15 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
             condition.effect = Effect::Await(rng.below(number as u64) as usize);
         }
     }
-    let ration = if (full || wildness == Wildness::Stored) && rng.chance(15) { 30 } else { 0 };
     let lazy = (full || wildness == Wildness::Silent) && rng.chance(30);
+    for child in children.iter_mut().filter(|child| lazy && child.version == 6) {
+        // Some are connected only in the middle of a message, if at all.
+        if rng.chance(35) {
+            child.protocol |= *rng.pick(&[0x03, 0x07, 0x0f, 0x20f, 0x20f, 0x22f, 0x26f, 0x27f]);
+            child.kept = if full && rng.chance(60) { Kept::Alive } else { child.kept };
+        }
+    }
+    let ration = if (full || wildness == Wildness::Stored) && rng.chance(15) { 30 } else { 0 };
     for child in children.iter_mut().filter(|child| child.independent && !mta.tells) {
         // What Sendmail makes of headers that two have written beside each other, the model does not know.
         child.actions &= !0x11;

@@ -106,7 +106,7 @@ impl<M: Machine> World<M> {
 
     /// The last connection of a child in this session; a note of one that it never had, when there is none.
     fn line_of(&mut self, child: usize) -> Option<&mut Line> {
-        let session = self.sessions.load(std::sync::atomic::Ordering::Relaxed);
+        let session = self.session_of(child);
         let is_its = |line: &Line| index_of(line.peer) == child && line.session == session;
         if !self.lines.iter().any(is_its) {
             let peer = Peer { slot: child as u16 + 1, generation: u16::MAX };

@@ -29,6 +29,7 @@ impl<M: Machine> World<M> {
             joined.protocol ^= 0x10;
         }
         let first = self.terms[index].is_empty();
+        self.terms[index].push(Terms::default());
         let known = (first && plan.known != Known::Nothing).then(|| in_core(&joined));
         let negotiated = self.memory.get(&index).cloned().or(known);
         self.note(b"", || format!("pool -> S: {} is remembered: {}", name(peer), negotiated.is_some()));
@@ -40,11 +41,19 @@ impl<M: Machine> World<M> {
         self.recalled.push(Input::Remembered { peer, negotiated: negotiated.map(Box::new) });
     }
 
+    /// The number of the session for which a child is asked for now: late connections are recalled first.
+    pub(super) fn session_of(&self, index: usize) -> usize {
+        match self.scenario.lazy {
+            true => self.terms[index].len(),
+            false => self.sessions.load(Ordering::Relaxed),
+        }
+    }
+
     /// What a child is in the session that the MTA has now.
     fn terms_now(&mut self, index: usize) -> &mut Terms {
-        let sessions = self.sessions.load(Ordering::Relaxed);
+        let session = self.session_of(index);
         let terms = &mut self.terms[index];
-        terms.resize(sessions.max(terms.len()), Terms::default());
+        terms.resize(session, Terms::default());
         terms.last_mut().unwrap()
     }
 
@@ -76,11 +85,16 @@ impl<M: Machine> World<M> {
                 }
             }
         }
-        // Another one in the same session: the last was kept and is dead, or its replies cannot be counted any more.
+        // Another one in the same session: the last was kept and is dead, its replies cannot be counted any more, or it is
+        // still busy with the end of a message that was decided without it.
         // Or it was kept, and may still know the HELO of another client than this, which sends none.
         let stale = self.has_come(b"M") && !self.has_come(b"H");
         if let Some(line) = before.map(|at| &self.lines[at]) {
-            if if fresh { !line.kept || line.quiet[1] > 0 && !stale } else { !line.watch.may_be_uncounted } {
+            if if fresh {
+                !line.kept || line.quiet[1] > 0 && !stale
+            } else {
+                !line.watch.may_be_uncounted && !line.watch.is_at_end()
+            } {
                 return self.fail(format!("{} acquired again for no reason", name(peer)));
             }
         } else if fresh {
