@@ -68,7 +68,7 @@ impl Policy for Stopping {
     }
 
     fn watches(&self, child: ChildIndex, stage: Stage) -> bool {
-        child.0 == 0 && stage == Stage::Mail || child.0 == 1 && stage == Stage::Unknown
+        child.0 == 0 && stage == Stage::Mail || stage == Stage::Unknown
     }
 
     fn decide(&self, _: ChildIndex, stage: Stage, facts: &Facts<'_>, _: &Answers) -> Decision {
