@@ -150,19 +150,6 @@ impl Failure {
         }
     }
 
-    /// The same as an error of the operating system, for who only wants to know whether the child is alive.
-    #[must_use]
-    pub const fn as_io(&self) -> IoError {
-        match self {
-            Self::Connect(Refusal::Failed(error) | Refusal::Down { error, .. })
-            | Self::Closed(Closure::Failed(error)) => *error,
-            Self::Timeout { .. } => IoError { kind: IoKind::TimedOut, code: 0 },
-            Self::Closed(Closure::Eof) => IoError { kind: IoKind::Reset, code: 0 },
-            Self::Connect(Refusal::Full) => IoError { kind: IoKind::Busy, code: 0 },
-            Self::Protocol(_) | Self::Renegotiated => IoError { kind: IoKind::Other, code: 0 },
-        }
-    }
-
     /// Whether it is not the peer that failed but something that this process ran out of: descriptors, memory, or a
     /// limit of its own. The answer is then a temporary failure, whatever the fallback is.
     #[must_use]

@@ -6,7 +6,7 @@ use super::child::{Child, Gone, Link, Part, Step, Timer};
 use super::commands::fallback_step;
 use super::{Life, Session};
 use crate::event::{Event, Failure, FallbackReason, LimitName, Outcome, TimerName};
-use crate::machine::Output;
+use crate::machine::{IoError, IoKind, Output};
 use crate::policy::{ChildIndex, Fallback};
 use crate::time::Instant;
 use crate::wire::{Actions, Stage};
@@ -34,7 +34,9 @@ impl Session {
         let child = &mut self.children[index];
         let refused = matches!(failure, Failure::Connect(_) | Failure::Closed(_));
         if unwell {
-            self.outputs.push_back(Output::Unwell { peer: child.peer, error: failure.as_io() });
+            let in_time = !matches!(failure, Failure::Timeout { .. });
+            let kind = if in_time { IoKind::Other } else { IoKind::TimedOut };
+            self.outputs.push_back(Output::Unwell { peer: child.peer, error: IoError { kind, code: 0 } });
         }
         let has_connection = matches!(child.link, Link::Connecting | Link::Negotiating(_) | Link::Up(_));
         child.link = Link::Gone(Gone::Failed(fallback));
