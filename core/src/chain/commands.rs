@@ -208,10 +208,7 @@ impl Session {
         match child.up().and_then(Client::awaits) {
             None => {}
             // It is still busy with the end of a message whose outcome was certain without it: nobody waits for that.
-            Some(Stage::EndOfMessage) if stage == Stage::Mail => {
-                self.leave_connection(index);
-                return self.acquire(index, false);
-            }
+            Some(Stage::EndOfMessage) => self.leave_connection(index),
             // A reply to something that was taken back is still to come.
             Some(_) => return,
         }

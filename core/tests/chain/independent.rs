@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millstream_core::event::Event;
 use millstream_core::policy::{Decision, Effects, Why};
-use millstream_core::wire::{Edit, Final, Reply, Stage};
+use millstream_core::wire::{Actions, Edit, Final, Protocol, Reply, Stage};
 
-use crate::driver::{World, agrees, policy, says};
+use crate::driver::{Behaviour, Decide, World, agrees, negotiates, policy, says};
 
 fn silent_at_end(stage: Stage, _: &[u8]) -> Option<Vec<Reply>> {
     (stage != Stage::EndOfMessage).then(|| vec![Reply::Final(Final::Continue)])
@@ -226,4 +226,42 @@ fn a_child_that_is_still_at_the_end_of_a_refused_message_does_not_hold_up_the_ne
     assert_eq!(world.pool.asked, [('c', 0), ('c', 1), ('c', 2), ('c', 1)]);
     assert!(world.seen(1).ends_with("EACHM"), "{}: as one that was just connected", world.seen(1));
     assert!(world.closed(1));
+}
+
+#[test]
+fn a_child_that_is_still_at_the_end_of_a_refused_message_does_not_hold_up_another_helo() {
+    let mut world = pending(&[1]);
+    world.reply(0, &Reply::Final(Final::Reject));
+    world.told.clear();
+    world.raw(b'H', b"again.test\0");
+    assert_eq!(world.told_letters(), "c");
+    assert!(world.seen(1).ends_with("EACH"), "{}", world.seen(1));
+}
+
+/// What it wants of the next message may be its content alone, and a condition may spare it all of it.
+#[test]
+fn who_was_let_go_at_the_end_of_a_message_is_connected_again_only_for_what_it_is_shown() {
+    let content_only = |stage: Stage, _: &[u8]| match stage {
+        Stage::Negotiate => negotiates(Actions::ALL, Protocol::NO_MAIL.with(Protocol::NO_RCPT)),
+        Stage::EndOfMessage => None,
+        _ => says(Final::Continue),
+    };
+    let stops_the_second: Decide = |child, _, facts, _| match (child.0, facts.sender) {
+        (1, Some(b"<second@b.test>")) => {
+            Decision::Stop(Why { condition: Arc::from("test"), place: Arc::from("test.conf:1") })
+        }
+        _ => Decision::Run(Effects::default()),
+    };
+    let no_conditions: Decide = |_, _, _, _| Decision::Run(Effects::default());
+    for (second, decide) in [(content_only as Behaviour, no_conditions), (silent_at_end, stops_the_second)] {
+        let mut policy = policy(2);
+        (policy.independent, policy.watched, policy.decide) = (vec![1], vec![Stage::Mail], decide);
+        let mut world = World::new(policy, &[silent_at_end, second]).begin("Postfix 3.7");
+        world.message();
+        world.end();
+        world.reply(0, &Reply::Final(Final::Reject));
+        world.told.clear();
+        world.raw(b'M', b"<second@b.test>\0");
+        assert_eq!((world.told_letters(), world.pool.asked.len()), ("c".to_owned(), 2));
+    }
 }

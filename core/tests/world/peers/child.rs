@@ -211,16 +211,17 @@ impl ChildEnd {
             self.tape.push(Seen { letter, payload, macros: self.macros.get(letter), lost: None });
         }
         self.macros.came(letter);
+        let protocol = self.joined.as_ref().map_or(0, |joined| joined.protocol);
+        let silent = protocol & no_reply_bit(letter) != 0;
         if self.dies_at_first {
             (self.dies_at, self.dies_at_first) = (Some(now), false);
+            self.asked += usize::from(!silent && !b"AQ".contains(&letter));
             return;
         }
         self.over &= b"LNBE".contains(&letter);
         if b"AQ".contains(&letter) {
             return;
         }
-        let protocol = self.joined.as_ref().map_or(0, |joined| joined.protocol);
-        let silent = protocol & no_reply_bit(letter) != 0;
         let plan = Arc::clone(&self.plan);
         let act = plan.act(&place);
         let pause = act.pause * MS;

@@ -82,9 +82,9 @@ impl Watch {
         self.asked > self.answered
     }
 
-    /// It owes a reply to a command, or one to what was taken back, for which a command waits.
+    /// It owes an answer to the offer or to a command, or one to what was taken back, for which a command waits.
     pub(crate) fn holds_up(&self) -> bool {
-        self.owes() && (b"CHMRTU".contains(&self.last) || self.state == b'A')
+        self.owes() && (b"CHMRTU".contains(&self.last) || b"OA".contains(&self.state))
     }
 
     /// A whole answer has reached the session.

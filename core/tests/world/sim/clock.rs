@@ -67,7 +67,8 @@ impl<M: Machine> World<M> {
         let content = self.mta_at.is_some_and(|at| b"LNB".contains(&self.mta.exchanges[at].letter));
         let waits = content && !line.inward.is_empty() && !line.over && !self.machine.wants_input(Peer::MTA);
         // While a command is in hand, also a silent one, for the time of each that may be; else for five seconds.
-        let in_hand = self.lines[1..].iter().any(|line| !line.over && line.watch.holds_up())
+        let waited_for = |line: &Line| line.acquiring.is_some() || line.watch.holds_up();
+        let in_hand = self.lines[1..].iter().any(|line| !line.over && waited_for(line))
             || self.asked.iter().any(|until| self.now < *until);
         let times = self.unanswered.iter().map(|(_, at)| self.mta.exchanges[*at].letter);
         let times = times.map(|letter| budget(&self.scenario.bounds, letter, self.postfix)).sum::<u64>();
@@ -106,7 +107,8 @@ impl<M: Machine> World<M> {
 
     /// The last connection of a child in this session; a note of one that it never had, when there is none.
     fn line_of(&mut self, child: usize) -> Option<&mut Line> {
-        let session = self.session_of(child);
+        // The session of the MTA whose outputs are read, which may have begun another meanwhile.
+        let session = self.terms[child].len();
         let is_its = |line: &Line| index_of(line.peer) == child && line.session == session;
         if !self.lines.iter().any(is_its) {
             let peer = Peer { slot: child as u16 + 1, generation: u16::MAX };

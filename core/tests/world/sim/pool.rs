@@ -90,10 +90,12 @@ impl<M: Machine> World<M> {
         // Or it was kept, and may still know the HELO of another client than this, which sends none.
         let stale = self.has_come(b"M") && !self.has_come(b"H");
         if let Some(line) = before.map(|at| &self.lines[at]) {
+            // The end of a message that did not leave the session any more.
+            let dropped = line.cut && self.has_come(b"E");
             if if fresh {
                 !line.kept || line.quiet[1] > 0 && !stale
             } else {
-                !line.watch.may_be_uncounted && !line.watch.is_at_end()
+                !line.watch.may_be_uncounted && !line.watch.is_at_end() && !dropped
             } {
                 return self.fail(format!("{} acquired again for no reason", name(peer)));
             }
