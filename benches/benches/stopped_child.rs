@@ -123,7 +123,8 @@ fn start(scratch: &Path, index: usize) -> io::Result<(Side, Server)> {
     let policy = Stops { children, limits: Limits::default(), stops, lazy };
     let service = Arc::new(Silent(Arc::new(policy)));
     let options = Options { loops: 1, ..Options::default() };
-    let (threads, server) = Threads::started_by(|| Server::start(vec![listener], service, options))?;
+    let (threads, server) =
+        Threads::started_by(|| millstream_runtime_std::start(vec![listener], service, options))?;
     Ok((Side::in_process(name, &folder, &socket, threads, accepted), server))
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use millstream_config::{Configuration, Hosts, LogLevel, Problem};
-use millstream_runtime_std::{Handle, Options as RuntimeOptions, Server};
+use millstream_runtime_std::{Handle, Options as RuntimeOptions};
 use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
@@ -78,8 +78,8 @@ pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<()
     let current = Arc::new(Current::new(configuration.clone(), hosts, Arc::clone(&service), logger.clone()));
     let watch = Watch::start(Arc::clone(&current)).map_err(DaemonError::Start)?;
     let listeners = std::mem::take(&mut bound.listeners);
-    let server =
-        Server::start(listeners, service, runtime_options(configuration)).map_err(DaemonError::Start)?;
+    let server = millstream_runtime_std::start(listeners, service, runtime_options(configuration))
+        .map_err(DaemonError::Start)?;
     logger.message(|| {
         let enabled = configuration.milters.iter().filter(|milter| milter.enabled).count();
         format!(

@@ -11,7 +11,7 @@ use std::thread;
 
 use common::{Kit, PATIENCE, Script, echo, loops, start};
 use millstream_core::machine::{Input, Peer};
-use millstream_runtime_std::{Listener, Options, Server};
+use millstream_runtime_std::{Listener, Options};
 
 fn round_trip(mut stream: impl Read + Write, text: &[u8]) {
     stream.write_all(text).unwrap();
@@ -53,7 +53,9 @@ fn inet6_clients_are_served() {
     };
     let address = listener.local_addr().unwrap();
     let kit = Kit::new(|_, _| Script::new(echo));
-    let server = Server::start(vec![Listener::Tcp(listener)], Arc::clone(&kit), Options::default()).unwrap();
+    let server =
+        millstream_runtime_std::start(vec![Listener::Tcp(listener)], Arc::clone(&kit), Options::default())
+            .unwrap();
     round_trip(TcpStream::connect(address).unwrap(), b"over inet6");
     server.stop();
     assert_eq!(server.join().served, 1);

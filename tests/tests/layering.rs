@@ -1,4 +1,4 @@
-//! Dependencies point one way: programs -> configuration and runtimes -> core.
+//! Dependencies point one way: programs -> configuration and runtimes -> what runtimes have in common -> what loops share -> core.
 
 #![allow(clippy::expect_used, reason = "a test without the sources is no test")]
 
@@ -31,11 +31,21 @@ fn core_depends_on_nothing_of_ours_and_little_else() {
     assert_eq!(dependencies("core"), ["bytes", "thiserror", "memchr"]);
 }
 
+/// Those of them that are members.
+fn ours(member: &str) -> Vec<String> {
+    dependencies(member).into_iter().filter(|name| name.starts_with("millstream")).collect()
+}
+
 #[test]
-fn the_runtime_knows_core_and_not_the_configuration() {
-    let ours: Vec<String> =
-        dependencies("runtime-std").into_iter().filter(|name| name.starts_with("millstream")).collect();
-    assert_eq!(ours, ["millstream-core", "millstream-shared"]);
+fn a_runtime_knows_what_runtimes_have_in_common_and_nothing_else_of_ours() {
+    for runtime in ["runtime-std"] {
+        assert_eq!(ours(runtime), ["millstream-runtime"], "{runtime}");
+    }
+}
+
+#[test]
+fn what_runtimes_have_in_common_knows_core_and_what_loops_share_but_no_poller() {
+    assert_eq!(dependencies("runtime"), ["millstream-core", "millstream-shared", "bytes", "rustix"]);
 }
 
 #[test]
@@ -45,9 +55,7 @@ fn what_loops_share_knows_core_and_nothing_else() {
 
 #[test]
 fn the_configuration_knows_core_and_no_runtime() {
-    let ours: Vec<String> =
-        dependencies("config").into_iter().filter(|name| name.starts_with("millstream")).collect();
-    assert_eq!(ours, ["millstream-core"]);
+    assert_eq!(ours("config"), ["millstream-core"]);
 }
 
 #[test]

@@ -136,7 +136,8 @@ fn serve(kind: Kind, path: &Path) -> io::Result<(Arc<DemoService>, Server)> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
     let service = Arc::new(DemoService::new(kind));
     let options = Options { loops: 1, ..Options::default() };
-    let server = Server::start(vec![Listener::Unix(listener)], Arc::clone(&service), options)?;
+    let server =
+        millstream_runtime_std::start(vec![Listener::Unix(listener)], Arc::clone(&service), options)?;
     Ok((service, server))
 }
 

@@ -284,7 +284,7 @@ pub fn start<S: Service>(service: &Arc<S>, options: Options) -> Running {
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = tcp.local_addr().unwrap();
     let listeners = vec![Listener::Unix(unix), Listener::Tcp(tcp)];
-    let server = Server::start(listeners, Arc::clone(service), options).unwrap();
+    let server = millstream_runtime_std::start(listeners, Arc::clone(service), options).unwrap();
     Running { server, address, folder }
 }
 

@@ -1,13 +1,15 @@
 //! Reading into memory that is not initialised, the only `unsafe` of this crate.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use bytes::BytesMut;
 
-use crate::socket::Socket;
+use crate::descriptor;
 
 /// What one read found.
-pub(crate) enum Received {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
     /// As much as there was room for; there may be more.
     Full,
     /// Something, and that was all.
@@ -19,14 +21,14 @@ pub(crate) enum Received {
 }
 
 /// Appends to `buffer` what the socket has, as far as there is room.
-pub(crate) fn receive(socket: &Socket, buffer: &mut BytesMut) -> io::Result<Received> {
+pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut BytesMut) -> io::Result<Received> {
     let spare = buffer.spare_capacity_mut();
     let room = spare.len();
     if room == 0 {
         // A lent buffer without room goes back as it is; a read of no bytes would look like the end.
         return Ok(Received::Full);
     }
-    match socket.receive(spare) {
+    match descriptor::receive(socket, spare) {
         Ok(0) => Ok(Received::End),
         Ok(n) => {
             grow(buffer, n);
@@ -42,7 +44,7 @@ pub(crate) fn receive(socket: &Socket, buffer: &mut BytesMut) -> io::Result<Rece
 fn grow(buffer: &mut BytesMut, n: usize) {
     let end = buffer.len() + n;
     assert!(end <= buffer.capacity(), "more bytes were received than there was room for");
-    // SAFETY: the only caller has just had the kernel fill the first `n` bytes of the spare capacity (`Socket::receive`
-    // returns the length of the part that it initialised), and `end` is within the capacity.
+    // SAFETY: the only caller has just had the kernel fill the first `n` bytes of the spare capacity
+    // (`descriptor::receive` returns the length of the part that it initialised), and `end` is within the capacity.
     unsafe { buffer.set_len(end) };
 }

@@ -3,24 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use millstream_core::machine::{IoError, Machine, Peer, TRANSMIT_SLICES};
+use millstream_core::machine::{Machine, Peer, TRANSMIT_SLICES};
 use millstream_core::policy::Route;
 use millstream_core::pool::{Action, Ticket};
 use millstream_core::service::Service;
 use millstream_core::wire::Negotiation;
 
 use crate::context::Context;
+use crate::descriptor::Progress;
 use crate::error::classify;
 use crate::kept;
-use crate::link::{Link, Phase, Wire};
+use crate::link::{Link, Phase};
+use crate::poller::Poller;
 use crate::routes::Owner;
 use crate::session::Session;
-use crate::socket::{Progress, Socket};
+use crate::wire::Wire;
 
 /// How long a connection that was given back with something still to write may take for it. Machines do not do that.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-impl<S: Service> Session<S> {
+impl<S: Service, P: Poller> Session<S, P> {
     /// Asks the pool for a connection.
     pub(crate) fn acquire(
         &mut self,
@@ -28,7 +30,7 @@ impl<S: Service> Session<S> {
         route: Arc<Route>,
         offer: Negotiation,
         fresh: bool,
-        cx: &mut Context<S>,
+        cx: &mut Context<S, P>,
     ) {
         self.links.push(Link { peer, phase: Phase::Asked, wire: None });
         cx.pool.acquire(cx.now, self.ticket(peer), route, offer, fresh);
@@ -41,7 +43,7 @@ impl<S: Service> Session<S> {
     }
 
     /// Does what the pool says about this session. What it says about others is left to the loop.
-    pub(crate) fn obey_pool(&mut self, cx: &mut Context<S>) {
+    pub(crate) fn obey_pool(&mut self, cx: &mut Context<S, P>) {
         while let Some(action) = cx.pool.poll() {
             match action {
                 Action::Connect { ticket, .. }
@@ -57,12 +59,13 @@ impl<S: Service> Session<S> {
     }
 
     /// Does one thing that the pool says about this session. The machine is told in its next turn.
-    pub(crate) fn obey(&mut self, action: Action, cx: &mut Context<S>) {
+    pub(crate) fn obey(&mut self, action: Action, cx: &mut Context<S, P>) {
         match action {
             Action::Connect { ticket, address } => {
                 let Some(link) = self.asking(ticket.peer) else { return };
                 link.phase = Phase::Connecting;
-                match Socket::connect(&address).and_then(|socket| watch(socket, ticket, cx)) {
+                let owner = Owner::Session(ticket.session, ticket.peer);
+                match Wire::connect(&address, owner, cx) {
                     Ok((wire, connected)) => {
                         link.wire = Some(wire);
                         if connected {
@@ -97,21 +100,28 @@ impl<S: Service> Session<S> {
         }
     }
 
-    fn asking(&mut self, peer: Peer) -> Option<&mut Link> {
+    fn asking(&mut self, peer: Peer) -> Option<&mut Link<P>> {
         let asks =
-            |link: &&mut Link| link.peer == peer && matches!(link.phase, Phase::Asked | Phase::Connecting);
+            |link: &&mut Link<P>| link.peer == peer && matches!(link.phase, Phase::Asked | Phase::Connecting);
         self.links.iter_mut().find(asks)
     }
 
     /// Looks at a link that the kernel connects.
-    pub(crate) fn advance_connect(&mut self, at: usize, cx: &mut Context<S>) {
+    pub(crate) fn advance_connect(&mut self, at: usize, cx: &mut Context<S, P>) {
         let link = &mut self.links[at];
         let ticket = Ticket { session: self.key.index, peer: link.peer };
         let Some(wire) = link.wire.as_mut().filter(|wire| wire.writable) else { return };
-        match wire.socket.progress() {
-            Progress::Connected => cx.pool.connected(cx.now, ticket),
-            Progress::Pending => wire.writable = false,
-            Progress::Failed(error) => {
+        let failure = match cx.poller.progress(&mut wire.socket) {
+            Progress::Connected => None,
+            Progress::Pending => match wire.block_writing(&mut cx.poller) {
+                Ok(()) => return,
+                Err(error) => Some(classify(&error)),
+            },
+            Progress::Failed(error) => Some(error),
+        };
+        match failure {
+            None => cx.pool.connected(cx.now, ticket),
+            Some(error) => {
                 if let Some(wire) = link.wire.take() {
                     wire.close(cx);
                 }
@@ -123,12 +133,14 @@ impl<S: Service> Session<S> {
     }
 
     /// The machine gives a connection back.
-    pub(crate) fn release(&mut self, peer: Peer, negotiated: Box<Negotiation>, cx: &mut Context<S>) {
+    pub(crate) fn release(&mut self, peer: Peer, negotiated: Box<Negotiation>, cx: &mut Context<S, P>) {
         let Some(at) = self.find_open(peer) else { return self.close(peer, None, cx) };
         let mut slices: [&[u8]; TRANSMIT_SLICES] = [&[]; TRANSMIT_SLICES];
         let clean = self.machine.transmit(peer, &mut slices) == 0;
         let wire = self.links[at].wire.as_mut();
-        if !wire.is_some_and(|wire| clean && wire.is_quiet() && wire.rest_writing(&cx.registry).is_ok()) {
+        if !wire.is_some_and(|wire| {
+            clean && wire.is_quiet(&mut cx.poller) && wire.rest_writing(&mut cx.poller).is_ok()
+        }) {
             return self.close(peer, Some(cx.now + LAST_WORDS), cx);
         }
         if let Some(id) = cx.pool.released(cx.now, self.ticket(peer), negotiated)
@@ -138,24 +150,5 @@ impl<S: Service> Session<S> {
             cx.kept.insert(id, wire);
         }
         self.remove(at, cx);
-    }
-}
-
-/// Registers a socket whose connect was begun. Says whether it is connected already, as TCP on the same machine mostly
-/// is, too.
-fn watch<S: Service>(socket: Socket, ticket: Ticket, cx: &mut Context<S>) -> Result<(Wire, bool), IoError> {
-    let connected = match socket.is_connected_at_once() {
-        true => Progress::Connected,
-        false => socket.progress(),
-    };
-    let connected = match connected {
-        Progress::Connected => true,
-        Progress::Pending => false,
-        Progress::Failed(error) => return Err(error),
-    };
-    let owner = Owner::Session(ticket.session, ticket.peer);
-    match Wire::new(socket, owner, connected, cx) {
-        Ok(wire) => Ok((wire, connected)),
-        Err(error) => Err(classify(&error)),
     }
 }

@@ -13,29 +13,29 @@
 //! goes on with every session that ends, which nobody wants in a log.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use millstream_core::machine::{IoError, IoKind};
 use millstream_core::service::{Notice, PauseReason};
 use millstream_core::time::Instant;
 use millstream_shared::Admission;
-use mio::net::{TcpListener, UnixListener};
-use mio::{Interest, Registry, Token};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_setfd};
 
+use crate::descriptor;
 use crate::error::classify;
-use crate::server::Listener;
-use crate::socket::Socket;
+use crate::options::Listener;
+use crate::poller::{Interest, Poller, Token};
 
 /// How many connections are accepted before the loop's own sessions have their turn.
 const ACCEPTS: usize = 16;
 
-/// A bound listener, watched by the poller.
-enum Source {
-    Unix(UnixListener),
-    Tcp(TcpListener),
+/// A bound listener.
+struct Source<P: Poller> {
+    socket: P::Socket,
+    tcp: bool,
+    /// What the poller said: a connection may be waiting.
+    ready: bool,
 }
 
 /// Why nothing is accepted.
@@ -47,9 +47,8 @@ enum Pause {
 }
 
 /// The listeners of a server, on its first loop.
-pub(crate) struct Acceptor {
-    /// Each with what the poller said: a connection may be waiting.
-    sources: Vec<(Source, bool)>,
+pub(crate) struct Acceptor<P: Poller> {
+    sources: Vec<Source<P>>,
     pause: Option<Pause>,
     /// The program was told that connections wait.
     told: bool,
@@ -63,14 +62,12 @@ const fn token(index: usize) -> Token {
     Token(usize::MAX - 1 - index)
 }
 
-impl Acceptor {
+impl<P: Poller> Acceptor<P> {
     /// Takes the listeners over and watches them.
-    pub(crate) fn new(listeners: Vec<Listener>, registry: &Registry, suspend: Duration) -> io::Result<Self> {
+    pub(crate) fn new(listeners: Vec<Listener>, poller: &mut P, suspend: Duration) -> io::Result<Self> {
         let mut sources = Vec::with_capacity(listeners.len());
         for (index, listener) in listeners.into_iter().enumerate() {
-            let mut source = Source::new(listener)?;
-            source.register(registry, token(index))?;
-            sources.push((source, false));
+            sources.push(Source::new(listener, token(index), poller)?);
         }
         Ok(Self { sources, pause: None, told: false, first: 0, suspend })
     }
@@ -79,8 +76,8 @@ impl Acceptor {
     pub(crate) fn note(&mut self, reported: Token) -> bool {
         let Some(index) = (usize::MAX - 1).checked_sub(reported.0) else { return false };
         match self.sources.get_mut(index) {
-            Some((_, ready)) => {
-                *ready = true;
+            Some(source) => {
+                source.ready = true;
                 true
             }
             None => false,
@@ -97,16 +94,16 @@ impl Acceptor {
 
     /// Whether there may be more to accept at once.
     pub(crate) fn has_more(&self) -> bool {
-        self.pause.is_none() && self.sources.iter().any(|(_, ready)| *ready)
+        self.pause.is_none() && self.sources.iter().any(|source| source.ready)
     }
 
     /// Accepts a bounded number of connections into `accepted`; each has a place in `admission`.
     pub(crate) fn turn(
         &mut self,
         now: Instant,
-        registry: &Registry,
+        poller: &mut P,
         admission: &Admission,
-        accepted: &mut Vec<Socket>,
+        accepted: &mut Vec<OwnedFd>,
         notify: &dyn Fn(Notice),
     ) {
         if let Some(pause) = &self.pause {
@@ -117,21 +114,20 @@ impl Acceptor {
             if !again {
                 return;
             }
-            self.resume(registry);
+            self.resume(poller);
         }
         for _ in 0..ACCEPTS {
             let Some(index) = self.next_ready() else { return };
             if !admission.has_room() {
-                if !self.sources[index].0.has_waiting() {
-                    self.sources[index].1 = false;
-                    self.drained(notify);
+                if !descriptor::has_waiting(self.sources[index].socket.as_fd()) {
+                    self.drained(index, now, poller, notify);
                 } else if admission.wait() {
-                    self.pause(Pause::Full, registry);
+                    self.pause(Pause::Full, poller);
                     return self.tell(PauseReason::MaxConnections(admission.limit()), notify);
                 }
                 continue;
             }
-            let after = match self.sources[index].0.accept() {
+            let after = match self.sources[index].accept(poller) {
                 Ok(socket) => {
                     admission.enter();
                     accepted.push(socket);
@@ -141,13 +137,10 @@ impl Acceptor {
             };
             match after {
                 After::Again => {}
-                After::Empty => {
-                    self.sources[index].1 = false;
-                    self.drained(notify);
-                }
+                After::Empty => self.drained(index, now, poller, notify),
                 After::Pause(error) => {
                     admission.wait_for_end();
-                    self.pause(Pause::Failed(now + self.suspend), registry);
+                    self.pause(Pause::Failed(now + self.suspend), poller);
                     return self.tell(PauseReason::AcceptFailed(error), notify);
                 }
             }
@@ -158,44 +151,46 @@ impl Acceptor {
     fn next_ready(&mut self) -> Option<usize> {
         let count = self.sources.len();
         let mut order = (0..count).map(|n| (self.first + n) % count);
-        let found = order.find(|&index| self.sources[index].1)?;
+        let found = order.find(|&index| self.sources[index].ready)?;
         self.first = found + 1;
         Some(found)
     }
 
     /// Closes the listeners. Others may have copies of them, as the service manager that made them, so they are taken from
     /// the poller too.
-    pub(crate) fn close(mut self, registry: &Registry) {
-        if self.pause.is_none() {
-            self.unwatch(registry);
+    pub(crate) fn close(self, poller: &mut P) {
+        for source in self.sources {
+            poller.close(source.socket);
         }
     }
 
-    fn pause(&mut self, pause: Pause, registry: &Registry) {
+    fn pause(&mut self, pause: Pause, poller: &mut P) {
         self.pause = Some(pause);
-        self.unwatch(registry);
-    }
-
-    fn unwatch(&mut self, registry: &Registry) {
-        for (source, ready) in &mut self.sources {
-            *ready = false;
-            source.deregister(registry);
+        for source in &mut self.sources {
+            source.ready = false;
+            poller.pause(&mut source.socket);
         }
     }
 
     /// Watches the listeners again, and looks whether anything waits.
-    fn resume(&mut self, registry: &Registry) {
+    fn resume(&mut self, poller: &mut P) {
         self.pause = None;
-        for (index, (source, ready)) in self.sources.iter_mut().enumerate() {
+        for source in &mut self.sources {
             // One that cannot be watched is at least looked at now.
-            let _ = source.register(registry, token(index));
-            *ready = true;
+            let _ = poller.resume(&mut source.socket);
+            source.ready = true;
         }
     }
 
     /// A listener's queue is empty; when all are, nobody waits any more.
-    fn drained(&mut self, notify: &dyn Fn(Notice)) {
-        if self.told && !self.sources.iter().any(|(_, ready)| *ready) {
+    fn drained(&mut self, index: usize, now: Instant, poller: &mut P, notify: &dyn Fn(Notice)) {
+        let source = &mut self.sources[index];
+        source.ready = false;
+        if poller.await_readable(&mut source.socket).is_err() {
+            // Nobody would be seen there: all are looked at again in a while.
+            return self.pause(Pause::Failed(now + self.suspend), poller);
+        }
+        if self.told && !self.sources.iter().any(|source| source.ready) {
             self.told = false;
             notify(Notice::ListenerResumed);
         }
@@ -234,53 +229,25 @@ impl After {
     }
 }
 
-impl Source {
-    fn new(listener: Listener) -> io::Result<Self> {
-        match listener {
+impl<P: Poller> Source<P> {
+    fn new(listener: Listener, token: Token, poller: &mut P) -> io::Result<Self> {
+        let (socket, tcp): (OwnedFd, bool) = match listener {
             Listener::Unix(listener) => {
                 listener.set_nonblocking(true)?;
-                fcntl_setfd(&listener, FdFlags::CLOEXEC)?;
-                Ok(Self::Unix(UnixListener::from_std(listener)))
+                (listener.into(), false)
             }
             Listener::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
-                fcntl_setfd(&listener, FdFlags::CLOEXEC)?;
-                Ok(Self::Tcp(TcpListener::from_std(listener)))
+                (listener.into(), true)
             }
-        }
-    }
-
-    fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        match self {
-            Self::Unix(listener) => registry.register(listener, token, Interest::READABLE),
-            Self::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
-        }
-    }
-
-    fn deregister(&mut self, registry: &Registry) {
-        // It can only fail when it was not registered.
-        let _ = match self {
-            Self::Unix(listener) => registry.deregister(listener),
-            Self::Tcp(listener) => registry.deregister(listener),
         };
+        fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+        Ok(Self { socket: poller.watch(socket, token, Interest::Read)?, tcp, ready: false })
     }
 
-    fn accept(&self) -> io::Result<Socket> {
-        let socket = match self {
-            Self::Unix(listener) => Socket::Unix(listener.accept()?.0),
-            Self::Tcp(listener) => Socket::Tcp(listener.accept()?.0),
-        };
-        socket.prepare();
+    fn accept(&mut self, poller: &mut P) -> io::Result<OwnedFd> {
+        let socket = poller.accept(&mut self.socket)?;
+        descriptor::prepare(socket.as_fd(), self.tcp);
         Ok(socket)
-    }
-
-    /// Whether a client waits, without accepting it.
-    fn has_waiting(&self) -> bool {
-        let fd = match self {
-            Self::Unix(listener) => listener.as_fd(),
-            Self::Tcp(listener) => listener.as_fd(),
-        };
-        let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-        !matches!(poll(&mut polled, Some(&Timespec::default())), Ok(0))
     }
 }

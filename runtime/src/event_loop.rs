@@ -1,67 +1,97 @@
 //! One thread: waits, notes what happened, and gives each session with something to do a bounded turn.
 
+use std::collections::VecDeque;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use millstream_core::machine::{Input, IoError, IoKind};
+use millstream_core::machine::{Input, IoError, IoKind, Peer};
 use millstream_core::policy::Environment;
-use millstream_core::pool::Action;
+use millstream_core::pool::{Action, Pool};
 use millstream_core::service::{Notice, Service, SessionId};
 use millstream_core::time::Instant;
-use mio::{Events, Poll, Token};
 
 use crate::acceptor::Acceptor;
 use crate::caught::catch;
 use crate::clock::unix_seconds;
 use crate::context::Context;
 use crate::error::classify;
-use crate::kept;
+use crate::kept::{self, KeptWires};
 use crate::mailbox::{Key, Message};
+use crate::poller::{Poller, Readiness, Token};
 use crate::read::READ_SIZE;
-use crate::routes::Owner;
-use crate::server::{Shared, StopLevel};
+use crate::routes::{Owner, Routes};
+use crate::server::Launch;
 use crate::session::{Session, Turn};
-use crate::socket::Socket;
+use crate::shared::{Shared, StopLevel};
 use crate::timers::Timers;
+use crate::wire::Wire;
 
-/// The poller's token for the mailbox; no connection gets there.
-pub(crate) const WAKER: Token = Token(usize::MAX);
+/// What a loop is to be given next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// What has happened meanwhile: it has more to do at once.
+    More,
+    /// Rest until something happens, or until this time.
+    Wait(Option<Instant>),
+    /// Nothing: it is over.
+    Over,
+}
 
-/// How many events are taken at a time.
-const EVENTS: usize = 256;
-
-/// One event loop and its sessions.
-pub(crate) struct EventLoop<S: Service> {
+/// One event loop and its sessions, made with [`Launch::begin`]. What its runtime does:
+///
+/// ```text
+///   pass --More---------------------> take what has happened
+///        --Wait(until)--------------> sleep until then, or until something happens
+///        --Over---------------------> return
+///   for each thing that has happened: note, woken; then pass again
+/// ```
+pub struct EventLoop<S: Service, P: Poller> {
     index: usize,
-    poll: Poll,
     shared: Arc<Shared>,
     /// On the first loop only.
-    acceptor: Option<Acceptor>,
-    cx: Context<S>,
-    sessions: Vec<Option<Box<Session<S>>>>,
+    acceptor: Option<Acceptor<P>>,
+    cx: Context<S, P>,
+    sessions: Vec<Option<Box<Session<S, P>>>>,
     free: Vec<u32>,
     timers: Timers,
     /// Sessions with something to do.
     ready: Vec<u32>,
+    /// The two lists whose memory is used again for each pass: sessions whose turn it is, and what the mailbox had.
+    turns: Vec<u32>,
+    messages: Vec<Message>,
     /// Until when running sessions may go on after a stop was asked for.
     stop_at: Option<Instant>,
     /// Another thread has something for this loop.
     woken: bool,
+    /// Everything is closed.
+    over: bool,
 }
 
-impl<S: Service> EventLoop<S> {
-    pub(crate) const fn new(
-        index: usize,
-        poll: Poll,
-        shared: Arc<Shared>,
-        acceptor: Option<Acceptor>,
-        cx: Context<S>,
-    ) -> Self {
-        Self {
+impl<S: Service, P: Poller> EventLoop<S, P> {
+    pub(crate) fn new(launch: Launch<S>, mut poller: P) -> io::Result<Self> {
+        let Launch { index, shared, service, spill, listeners, .. } = launch;
+        let acceptor = match listeners {
+            Some((listeners, suspend)) => Some(Acceptor::new(listeners, &mut poller, suspend)?),
+            None => None,
+        };
+        let cx = Context {
+            clock: shared.clock,
+            now: shared.clock.now(),
+            service,
+            poller,
+            routes: Routes::default(),
+            pool: Pool::new(u32::try_from(index).unwrap_or_default(), shared.children.clone()),
+            kept: KeptWires::new(),
+            later: VecDeque::new(),
+            buffer: BytesMut::with_capacity(READ_SIZE),
+            mailbox: Arc::clone(&shared.mailboxes[index]),
+            spill,
+        };
+        Ok(Self {
             index,
-            poll,
             shared,
             acceptor,
             cx,
@@ -69,101 +99,122 @@ impl<S: Service> EventLoop<S> {
             free: Vec::new(),
             timers: Timers::new(),
             ready: Vec::new(),
+            turns: Vec::new(),
+            messages: Vec::new(),
             stop_at: None,
             woken: false,
+            over: false,
+        })
+    }
+
+    /// Notes what the poller has found out about a socket. All is noted before any session runs, so that no report can
+    /// mean a connection that was closed meanwhile.
+    pub fn note(&mut self, token: Token, readiness: Readiness) {
+        match self.cx.routes.find(token) {
+            Some(Owner::Session(index, peer)) => {
+                if let Some(session) = session_at(&mut self.sessions, index) {
+                    session.note(peer, readiness);
+                    queue(session, &mut self.ready);
+                }
+            }
+            Some(Owner::Kept(id)) => {
+                if self.cx.kept.note(id, readiness, &mut self.cx.poller) {
+                    self.cx.pool.disturbed(id);
+                }
+            }
+            None => {
+                if let Some(acceptor) = &mut self.acceptor {
+                    acceptor.note(token);
+                }
+            }
         }
     }
 
-    /// Serves until the server stops.
-    pub(crate) fn run(mut self) {
-        let failure = match catch(|| self.serve()) {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(classify(&error)),
-            Err(_) => Some(IoError { kind: IoKind::Other, code: 0 }),
-        };
-        if let Some(error) = failure {
+    /// Notes that another thread has something for this loop.
+    pub const fn woken(&mut self) {
+        self.woken = true;
+    }
+
+    /// Gives each session with something to do a bounded turn. `all_noted` is false when more had happened than was noted
+    /// since the last pass.
+    pub fn pass(&mut self, all_noted: bool) -> Next {
+        match catch(|| self.serve(all_noted)) {
+            Ok(Next::Over) => {
+                self.close();
+                Next::Over
+            }
+            Ok(next) => next,
+            Err(_) => {
+                self.failed(IoError { kind: IoKind::Other, code: 0 });
+                Next::Over
+            }
+        }
+    }
+
+    /// Ends the loop because its poller has failed.
+    pub fn fail(&mut self, error: &io::Error) {
+        self.failed(classify(error));
+    }
+
+    /// How long it is until `at`.
+    #[must_use]
+    pub fn until(&self, at: Instant) -> Duration {
+        self.cx.clock.until(at)
+    }
+
+    /// The poller that the loop was made with.
+    pub const fn poller(&mut self) -> &mut P {
+        &mut self.cx.poller
+    }
+
+    fn failed(&mut self, error: IoError) {
+        if !self.over {
             // Half a server that nobody notices is worse than one that ends and is started again.
             self.shared.stop(StopLevel::Graceful);
             self.notice(Notice::LoopFailed(error));
+            self.close();
         }
-        self.close();
     }
 
-    fn serve(&mut self) -> io::Result<()> {
-        self.cx.buffer = BytesMut::with_capacity(READ_SIZE);
-        let mut events = Events::with_capacity(EVENTS);
-        let mut messages = Vec::new();
-        let mut turns = Vec::new();
-        loop {
-            match self.poll.poll(&mut events, self.timeout()) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result?,
-            }
-            let count = self.note(&events);
-            self.obey_pool();
-            if count < EVENTS {
-                // Time goes on only when everything that had arrived by then is known: a reply that lies in a socket
-                // must not time out because the loop was busy or the process was paused.
-                self.cx.now = self.cx.clock.now();
-            }
-            self.cx.mailbox.take(&mut messages);
-            for message in messages.drain(..) {
-                self.receive(message);
-            }
-            while let Some(index) = self.timers.due(self.cx.now) {
-                self.alarm(index);
-            }
-            self.pool_turn();
-            // What gets ready meanwhile has its turn after the next poll.
-            std::mem::swap(&mut self.ready, &mut turns);
-            for index in turns.drain(..) {
-                self.run_session(index, None);
-            }
-            self.accept();
-            if self.stop() {
-                return Ok(());
-            }
+    fn serve(&mut self, all_noted: bool) -> Next {
+        self.obey_pool();
+        if all_noted {
+            // Time goes on only when everything that had arrived by then is known: a reply that lies in a socket must not
+            // time out because the loop was busy or the process was paused.
+            self.cx.now = self.cx.clock.now();
         }
+        let mut messages = std::mem::take(&mut self.messages);
+        self.cx.mailbox.take(&mut messages);
+        for message in messages.drain(..) {
+            self.receive(message);
+        }
+        self.messages = messages;
+        while let Some(index) = self.timers.due(self.cx.now) {
+            self.alarm(index);
+        }
+        self.pool_turn();
+        // What gets ready meanwhile has its turn in the next pass.
+        let mut turns = std::mem::take(&mut self.turns);
+        std::mem::swap(&mut self.ready, &mut turns);
+        for index in turns.drain(..) {
+            self.run_session(index, None);
+        }
+        self.turns = turns;
+        self.accept();
+        if self.stop() {
+            return Next::Over;
+        }
+        self.next()
     }
 
     /// How long nothing can happen by itself.
-    fn timeout(&self) -> Option<Duration> {
+    fn next(&self) -> Next {
         if !self.ready.is_empty() || self.acceptor.as_ref().is_some_and(Acceptor::has_more) {
-            return Some(Duration::ZERO);
+            return Next::More;
         }
         let accept = self.acceptor.as_ref().and_then(Acceptor::deadline);
         let pool = self.cx.pool.deadline();
-        let next = self.timers.next().into_iter().chain(pool).chain(accept).chain(self.stop_at).min();
-        next.map(|at| self.cx.clock.until(at))
-    }
-
-    /// Notes all events before any session runs, so that none can mean a connection that was closed meanwhile. Returns
-    /// how many there were.
-    fn note(&mut self, events: &Events) -> usize {
-        let mut count = 0;
-        for event in events {
-            count += 1;
-            match self.cx.routes.find(event.token()) {
-                Some(Owner::Session(index, peer)) => {
-                    if let Some(session) = session_at(&mut self.sessions, index) {
-                        session.note(peer, event);
-                        queue(session, &mut self.ready);
-                    }
-                }
-                Some(Owner::Kept(id)) => {
-                    if self.cx.kept.note(id, event) {
-                        self.cx.pool.disturbed(id);
-                    }
-                }
-                None if event.token() == WAKER => self.woken = true,
-                None => {
-                    if let Some(acceptor) = &mut self.acceptor {
-                        acceptor.note(event.token());
-                    }
-                }
-            }
-        }
-        count
+        Next::Wait(self.timers.next().into_iter().chain(pool).chain(accept).chain(self.stop_at).min())
     }
 
     /// Gives the pool its time, and the places that other loops have handed over.
@@ -195,8 +246,7 @@ impl<S: Service> EventLoop<S> {
                 Action::Close { kept } => kept::close(kept, &mut self.cx),
                 Action::Wake { event_loop } => {
                     if let Some(mailbox) = self.shared.mailboxes.get(event_loop as usize) {
-                        // It fails only without memory; the loop then finds its place at its next wake-up.
-                        let _ = mailbox.wake();
+                        mailbox.wake();
                     }
                 }
                 Action::Notice(notice) => self.notice(notice),
@@ -255,7 +305,7 @@ impl<S: Service> EventLoop<S> {
         let mut accepted = Vec::new();
         let service = &self.cx.service;
         let notify = |notice| drop(catch(|| service.notice(notice)));
-        acceptor.turn(self.cx.now, &self.cx.registry, &self.shared.admission, &mut accepted, &notify);
+        acceptor.turn(self.cx.now, &mut self.cx.poller, &self.shared.admission, &mut accepted, &notify);
         for socket in accepted {
             let id = self.shared.next_session();
             let to = self.shared.least_loaded(self.index);
@@ -272,7 +322,7 @@ impl<S: Service> EventLoop<S> {
     }
 
     /// Makes the session of a connection.
-    fn begin(&mut self, socket: Socket, id: SessionId) {
+    fn begin(&mut self, socket: OwnedFd, id: SessionId) {
         let environment =
             Environment { unix_seconds: unix_seconds(), sessions: self.shared.admission.running() };
         let machine = match catch(|| self.cx.service.accept(id, environment)) {
@@ -288,7 +338,8 @@ impl<S: Service> EventLoop<S> {
             u32::try_from(self.sessions.len() - 1).unwrap_or(u32::MAX)
         });
         let key = Key { index, id };
-        let Ok(wire) = Session::register(socket, key, &mut self.cx) else {
+        let owner = Owner::Session(key.index, Peer::MTA);
+        let Ok(wire) = Wire::accepted(socket, owner, &mut self.cx) else {
             // The kernel has no memory to watch it; the client sees its connection closed.
             self.free.push(index);
             return self.shared.session_ended(self.index);
@@ -337,13 +388,14 @@ impl<S: Service> EventLoop<S> {
 
     fn stop_accepting(&mut self) {
         if let Some(acceptor) = self.acceptor.take() {
-            acceptor.close(&self.cx.registry);
+            acceptor.close(&mut self.cx.poller);
             self.shared.stopped_accepting();
         }
     }
 
     /// Closes what is left.
     fn close(&mut self) {
+        self.over = true;
         self.stop_accepting();
         let timed_out = self.shared.stop_level() == StopLevel::Graceful
             && self.stop_at.is_some_and(|at| at <= self.cx.now);
@@ -377,12 +429,23 @@ impl<S: Service> EventLoop<S> {
     }
 }
 
-fn session_at<S: Service>(sessions: &mut [Option<Box<Session<S>>>], index: u32) -> Option<&mut Session<S>> {
+/// A loop that its runtime dropped before it was over has failed: nobody else would say so, and nobody would serve what
+/// is on its way to it.
+impl<S: Service, P: Poller> Drop for EventLoop<S, P> {
+    fn drop(&mut self) {
+        self.failed(IoError { kind: IoKind::Other, code: 0 });
+    }
+}
+
+fn session_at<S: Service, P: Poller>(
+    sessions: &mut [Option<Box<Session<S, P>>>],
+    index: u32,
+) -> Option<&mut Session<S, P>> {
     sessions.get_mut(index as usize)?.as_deref_mut()
 }
 
 /// Notes that a session has something to do.
-fn queue<S: Service>(session: &mut Session<S>, ready: &mut Vec<u32>) {
+fn queue<S: Service, P: Poller>(session: &mut Session<S, P>, ready: &mut Vec<u32>) {
     if !session.queued {
         session.queued = true;
         ready.push(session.key.index);

@@ -8,6 +8,7 @@ use millstream_core::service::Service;
 use crate::context::Context;
 use crate::error::classify;
 use crate::link::Phase;
+use crate::poller::Poller;
 use crate::session::{Budget, Session};
 
 /// What came of one attempt.
@@ -22,9 +23,9 @@ enum Written {
     Failed,
 }
 
-impl<S: Service> Session<S> {
+impl<S: Service, P: Poller> Session<S, P> {
     /// Writes on all links until there is nothing more to write or to be written to. Says whether anything was written.
-    pub(crate) fn write_links(&mut self, cx: &mut Context<S>, budget: &mut Budget) -> bool {
+    pub(crate) fn write_links(&mut self, cx: &mut Context<S, P>, budget: &mut Budget) -> bool {
         let mut any = false;
         loop {
             let mut progress = false;
@@ -43,7 +44,7 @@ impl<S: Service> Session<S> {
         }
     }
 
-    fn write_link(&mut self, mut at: usize, cx: &mut Context<S>, budget: &mut Budget) -> bool {
+    fn write_link(&mut self, mut at: usize, cx: &mut Context<S, P>, budget: &mut Budget) -> bool {
         let peer = self.links[at].peer;
         let mut progress = false;
         while !budget.is_empty() {
@@ -73,7 +74,7 @@ impl<S: Service> Session<S> {
         progress
     }
 
-    fn write_once(&mut self, at: usize, cx: &Context<S>) -> Written {
+    fn write_once(&mut self, at: usize, cx: &mut Context<S, P>) -> Written {
         let link = &mut self.links[at];
         let (Phase::Open | Phase::Flushing(_), Some(wire)) = (&link.phase, &mut link.wire) else {
             return Written::Blocked;
@@ -92,11 +93,11 @@ impl<S: Service> Session<S> {
         if length == 0 {
             return Written::Nothing;
         }
-        let result = match wire.socket.send(&vector[..count]) {
-            Ok(n) if n < length => wire.block_writing(&cx.registry).map(|()| Written::Some(n, true)),
+        let result = match cx.poller.send(&mut wire.socket, &vector[..count]) {
+            Ok(n) if n < length => wire.block_writing(&mut cx.poller).map(|()| Written::Some(n, true)),
             Ok(n) => Ok(Written::Some(n, false)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                wire.block_writing(&cx.registry).map(|()| Written::Blocked)
+                wire.block_writing(&mut cx.poller).map(|()| Written::Blocked)
             }
             Err(error) => Err(error),
         };
@@ -109,15 +110,13 @@ impl<S: Service> Session<S> {
     }
 
     /// A link that is being flushed is done; an open one needs no wake-up for writing any more.
-    fn nothing_to_write(&mut self, at: usize, cx: &mut Context<S>) {
+    fn nothing_to_write(&mut self, at: usize, cx: &mut Context<S, P>) {
         let link = &mut self.links[at];
         let Some(wire) = &mut link.wire else { return };
         if matches!(link.phase, Phase::Flushing(_)) {
-            if wire.readable && !wire.is_gone() {
-                wire.socket.finish();
-            }
+            wire.end_writing();
             self.remove(at, cx);
-        } else if let Err(error) = wire.rest_writing(&cx.registry) {
+        } else if let Err(error) = wire.rest_writing(&mut cx.poller) {
             wire.failed = Some(classify(&error));
         }
     }

@@ -2,7 +2,8 @@
 
 use millstream_core::machine::Peer;
 use millstream_core::pool::KeptId;
-use mio::Token;
+
+use crate::poller::Token;
 
 /// Whose connection it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,14 +1,12 @@
 //! What other threads send to a loop.
 
-use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use millstream_core::machine::{Answer, Input, QueryId};
 use millstream_core::service::SessionId;
-use mio::Waker;
-
-use crate::socket::Socket;
 
 /// A session of one loop. The number tells sessions apart that use the same index one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +20,8 @@ pub(crate) struct Key {
 /// One thing for a loop to do.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A connection was accepted for this loop.
-    Accepted(Socket, SessionId),
+    /// A connection was accepted for this loop. It is a bare descriptor: what watches it belongs to one thread.
+    Accepted(OwnedFd, SessionId),
     /// Something that a session asked for is done.
     Input(Key, Input),
 }
@@ -53,8 +51,7 @@ impl Mailbox {
             None => return Err(message),
         };
         if first {
-            // It fails only when the process has no memory; the loop then finds the message at its next wake-up.
-            let _ = self.wake();
+            self.wake();
         }
         Ok(())
     }
@@ -66,8 +63,8 @@ impl Mailbox {
     }
 
     /// Wakes the loop. Touches nothing but the waker, so that signal handlers may call it.
-    pub(crate) fn wake(&self) -> io::Result<()> {
-        self.waker.wake()
+    pub(crate) fn wake(&self) {
+        self.waker.wake_by_ref();
     }
 
     /// Moves what has come to `into`, which is empty.

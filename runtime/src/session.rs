@@ -3,14 +3,12 @@
 use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer};
 use millstream_core::service::Service;
 use millstream_core::time::Instant;
-use mio::event::Event;
-use std::io;
 
 use crate::context::Context;
-use crate::link::{Link, Phase, Wire};
+use crate::link::{Link, Phase};
 use crate::mailbox::Key;
-use crate::routes::Owner;
-use crate::socket::Socket;
+use crate::poller::{Poller, Readiness};
+use crate::wire::Wire;
 
 /// How many inputs a session may have before the other sessions of the loop have their turn: up to about
 /// 1 MiB read, which takes well below a millisecond.
@@ -41,11 +39,11 @@ pub(crate) enum Turn {
 }
 
 /// One machine with its connections.
-pub(crate) struct Session<S: Service> {
+pub(crate) struct Session<S: Service, P: Poller> {
     pub(crate) key: Key,
     pub(crate) machine: S::Machine,
     /// The MTA first; a handful, so that looking for one is quick.
-    pub(crate) links: Vec<Link>,
+    pub(crate) links: Vec<Link<P>>,
     /// When the machine wants to be called.
     wait: Option<Instant>,
     /// The alarm that is set in the loop's timers.
@@ -56,41 +54,36 @@ pub(crate) struct Session<S: Service> {
     spilled: bool,
 }
 
-impl<S: Service> Session<S> {
+impl<S: Service, P: Poller> Session<S, P> {
     /// A session for a connection that was accepted.
-    pub(crate) fn new(key: Key, machine: S::Machine, wire: Wire) -> Self {
+    pub(crate) fn new(key: Key, machine: S::Machine, wire: Wire<P>) -> Self {
         let links = vec![Link { peer: Peer::MTA, phase: Phase::Open, wire: Some(wire) }];
         Self { key, machine, links, wait: None, alarm: None, queued: false, finished: false, spilled: false }
     }
 
-    /// Registers the connection of a session that is about to be made.
-    pub(crate) fn register(socket: Socket, key: Key, cx: &mut Context<S>) -> io::Result<Wire> {
-        Wire::new(socket, Owner::Session(key.index, Peer::MTA), true, cx)
-    }
-
     /// Notes what the poller reported about a connection. The turn comes later.
-    pub(crate) fn note(&mut self, peer: Peer, event: &Event) {
+    pub(crate) fn note(&mut self, peer: Peer, readiness: Readiness) {
         let links = self.links.iter_mut().filter(|link| link.peer == peer);
         for wire in links.filter_map(|link| link.wire.as_mut()) {
-            wire.note(event);
+            wire.note(readiness);
         }
     }
 
     /// Gives the machine something that did not come from its connections. One that is done wants nothing more.
-    pub(crate) fn tell(&mut self, input: Input, cx: &mut Context<S>) {
+    pub(crate) fn tell(&mut self, input: Input, cx: &mut Context<S, P>) {
         if !self.finished {
             self.input(input, cx);
         }
     }
 
     /// Gives the machine an input and does what it asks for.
-    pub(crate) fn input(&mut self, input: Input, cx: &mut Context<S>) {
+    pub(crate) fn input(&mut self, input: Input, cx: &mut Context<S, P>) {
         self.machine.handle(cx.now, input);
         self.drain(cx);
     }
 
     /// Connects, writes, reads and fires timers until nothing is left to do or others have to have their turn.
-    pub(crate) fn turn(&mut self, cx: &mut Context<S>) -> Turn {
+    pub(crate) fn turn(&mut self, cx: &mut Context<S, P>) -> Turn {
         let mut budget = Budget(STEPS);
         loop {
             let mut progress = self.advance(cx, &mut budget);
@@ -119,7 +112,7 @@ impl<S: Service> Session<S> {
     }
 
     /// Closes everything that is left.
-    pub(crate) fn close_all(&mut self, cx: &mut Context<S>) {
+    pub(crate) fn close_all(&mut self, cx: &mut Context<S, P>) {
         while !self.links.is_empty() {
             self.remove(self.links.len() - 1, cx);
         }
@@ -129,7 +122,7 @@ impl<S: Service> Session<S> {
     }
 
     /// Ends a connection that the machine still has and tells it why.
-    pub(crate) fn closed(&mut self, at: usize, why: Closure, cx: &mut Context<S>) {
+    pub(crate) fn closed(&mut self, at: usize, why: Closure, cx: &mut Context<S, P>) {
         let peer = self.links[at].peer;
         if peer != Peer::MTA {
             let error = match why {
@@ -148,7 +141,7 @@ impl<S: Service> Session<S> {
     }
 
     /// Closes a connection without a word to the machine.
-    pub(crate) fn remove(&mut self, at: usize, cx: &mut Context<S>) {
+    pub(crate) fn remove(&mut self, at: usize, cx: &mut Context<S, P>) {
         let link = self.links.remove(at);
         if let Some(wire) = link.wire {
             wire.close(cx);
@@ -159,7 +152,7 @@ impl<S: Service> Session<S> {
     }
 
     /// Moves connections on that are not open: being connected, to be told about, or out of time.
-    fn advance(&mut self, cx: &mut Context<S>, budget: &mut Budget) -> bool {
+    fn advance(&mut self, cx: &mut Context<S, P>, budget: &mut Budget) -> bool {
         let mut progress = false;
         let mut at = 0;
         // What is acquired meanwhile waits for the next round, behind writing and reading.
@@ -201,7 +194,7 @@ impl<S: Service> Session<S> {
     }
 
     /// Reads once from each link and writes what comes of it.
-    fn read_links(&mut self, cx: &mut Context<S>, budget: &mut Budget) -> bool {
+    fn read_links(&mut self, cx: &mut Context<S, P>, budget: &mut Budget) -> bool {
         let mut progress = false;
         let mut at = 0;
         while at < self.links.len() && !budget.is_empty() {
@@ -216,7 +209,7 @@ impl<S: Service> Session<S> {
     }
 
     /// Does what the machine asks for, until it waits.
-    fn drain(&mut self, cx: &mut Context<S>) {
+    fn drain(&mut self, cx: &mut Context<S, P>) {
         loop {
             match self.machine.poll_output() {
                 Output::Recall { peer, route, offer } => {
@@ -260,7 +253,7 @@ impl<S: Service> Session<S> {
     }
 
     /// The machine closes a connection, or gives up one that it waits for.
-    pub(crate) fn close(&mut self, peer: Peer, flush_by: Option<Instant>, cx: &mut Context<S>) {
+    pub(crate) fn close(&mut self, peer: Peer, flush_by: Option<Instant>, cx: &mut Context<S, P>) {
         let mut at = self.links.len();
         while at > 0 {
             at -= 1;
@@ -276,7 +269,7 @@ impl<S: Service> Session<S> {
     }
 
     /// The machine is done: only what it wanted flushed is left.
-    fn finish(&mut self, cx: &mut Context<S>) {
+    fn finish(&mut self, cx: &mut Context<S, P>) {
         self.finished = true;
         self.wait = None;
         let mut at = self.links.len();

@@ -7,20 +7,20 @@
 use millstream_core::machine::{Closure, Input, Machine};
 use millstream_core::service::Service;
 
-use crate::buffer::{Received, receive};
+use crate::buffer::Received;
 use crate::context::Context;
-use crate::error::classify;
 use crate::link::Phase;
+use crate::poller::Poller;
 use crate::session::Session;
 
 /// Room for one read: more than the largest body frame (65,535 bytes and 5 of head), so that a frame that comes alone
 /// needs one read.
 pub(crate) const READ_SIZE: usize = 72 << 10;
 
-impl<S: Service> Session<S> {
+impl<S: Service, P: Poller> Session<S, P> {
     /// Reads once from a link, if there is something to read and the machine wants it. Says whether the machine was given
     /// something.
-    pub(crate) fn read_link(&mut self, at: usize, cx: &mut Context<S>) -> bool {
+    pub(crate) fn read_link(&mut self, at: usize, cx: &mut Context<S, P>) -> bool {
         let link = &mut self.links[at];
         let peer = link.peer;
         let (Phase::Open, Some(wire)) = (&link.phase, &mut link.wire) else { return false };
@@ -35,28 +35,21 @@ impl<S: Service> Session<S> {
         }
         let (data, result, lent) = match self.machine.read_buffer(peer) {
             Some(mut own) => {
-                let result = receive(&wire.socket, &mut own);
+                let result = wire.receive(&mut own, &mut cx.poller);
                 (own, result, true)
             }
             None => {
                 cx.buffer.reserve(READ_SIZE);
-                let result = receive(&wire.socket, &mut cx.buffer);
+                let result = wire.receive(&mut cx.buffer, &mut cx.poller);
                 (cx.buffer.split(), result, false)
             }
         };
         let told = lent || !data.is_empty();
         let end = match result {
-            Ok(Received::Full) => None,
-            Ok(Received::Part) => {
-                wire.readable = wire.ended;
-                None
-            }
-            Ok(Received::Nothing) => {
-                wire.readable = false;
-                wire.failed.map(Closure::Failed)
-            }
+            Ok(Received::Full | Received::Part) => None,
+            Ok(Received::Nothing) => wire.failed.map(Closure::Failed),
             Ok(Received::End) => Some(wire.failed.map_or(Closure::Eof, Closure::Failed)),
-            Err(error) => Some(Closure::Failed(wire.failed.unwrap_or_else(|| classify(&error)))),
+            Err(error) => Some(Closure::Failed(wire.failed.unwrap_or(error))),
         };
         if told {
             self.input(Input::Received { peer, data }, cx);

@@ -1,0 +1,217 @@
+//! The public door: start, stop, join.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use millstream_core::pool::AddressState;
+use millstream_core::service::Service;
+use millstream_core::time::Instant;
+
+use crate::event_loop::EventLoop;
+use crate::mailbox::Mailbox;
+use crate::options::{Listener, Options};
+use crate::poller::{Poller, Runtime};
+use crate::shared::{Shared, StopLevel};
+use crate::spill::Spill;
+
+/// What a server has done in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// Sessions that ended by themselves.
+    pub served: u64,
+    /// Sessions that were closed because the server stopped.
+    pub cut: u32,
+}
+
+/// A running server. Dropping it without [`join`](Self::join) stops it at once, in the background.
+#[derive(Debug)]
+pub struct Server {
+    handle: Handle,
+    threads: Vec<JoinHandle<()>>,
+    spill: Arc<Spill>,
+}
+
+impl Server {
+    /// Starts the loops and accepts connections from `listeners` for `service`. Each runtime has a function `start` that
+    /// calls this.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives no poller, no thread, or does not let a listener be watched.
+    pub fn start<R: Runtime, S: Service>(
+        listeners: Vec<Listener>,
+        service: Arc<S>,
+        options: Options,
+    ) -> io::Result<Self> {
+        let loops = options.loop_count(R::DEFAULT_LOOPS);
+        let mut seats = Vec::with_capacity(loops);
+        let mut mailboxes = Vec::with_capacity(loops);
+        for _ in 0..loops {
+            let (seat, waker) = R::prepare()?;
+            seats.push(seat);
+            mailboxes.push(Arc::new(Mailbox::new(waker)));
+        }
+        let shared = Arc::new(Shared::new(&options, mailboxes));
+        let mut server = Self {
+            handle: Handle { shared },
+            threads: Vec::with_capacity(loops),
+            spill: Arc::new(Spill::new(options.spill_directory)),
+        };
+        let (begun, reports) = channel();
+        let mut listeners = Some((listeners, options.suspend));
+        for (index, seat) in seats.into_iter().enumerate() {
+            let launch = Launch {
+                index,
+                shared: Arc::clone(&server.handle.shared),
+                service: Arc::clone(&service),
+                spill: Arc::clone(&server.spill),
+                listeners: listeners.take(),
+                begun: begun.clone(),
+            };
+            let begun = begun.clone();
+            // Machines and sockets need not be `Send`: the loop that owns them is made on its thread. When one thread
+            // cannot be started, dropping the server stops those that were.
+            let run = move || {
+                if let Err(error) = R::run(seat, launch) {
+                    // Nobody listens any more when another loop has failed before.
+                    let _ = begun.send(Err(error));
+                }
+            };
+            server.threads.push(Builder::new().name(format!("millstream-{index}")).spawn(run)?);
+        }
+        drop((begun, service));
+        all_begun(&reports, loops)?;
+        Ok(server)
+    }
+
+    /// Stops gracefully: closes the listeners, tells every machine, and gives them [`Options::stop_grace`] to finish.
+    /// Returns at once; [`join`](Self::join) waits.
+    pub fn stop(&self) {
+        self.handle.stop();
+    }
+
+    /// Stops and closes every session at once.
+    pub fn stop_now(&self) {
+        self.handle.stop_now();
+    }
+
+    /// How many sessions run.
+    #[must_use]
+    pub fn sessions(&self) -> u32 {
+        self.handle.sessions()
+    }
+
+    /// How the children stand that sessions have asked for.
+    #[must_use]
+    pub fn children(&self) -> Vec<AddressState> {
+        self.handle.children()
+    }
+
+    /// A handle for other threads and for signals.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits until the server has stopped, which someone must ask for.
+    #[must_use = "it says whether sessions were cut off"]
+    pub fn join(mut self) -> Stopped {
+        for thread in self.threads.drain(..) {
+            // The loops catch what panics in them.
+            let _ = thread.join();
+        }
+        self.spill.end();
+        let shared = &self.handle.shared;
+        Stopped { served: shared.served.load(Ordering::SeqCst), cut: shared.cut.load(Ordering::SeqCst) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.handle.stop_now();
+    }
+}
+
+/// Stops a server from elsewhere.
+///
+/// [`stop`](Self::stop) and [`stop_now`](Self::stop_now) store a number and wake the loops, which takes neither a lock
+/// nor memory where the runtime's wakers do not; each runtime says whether a signal handler may call them.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// See [`Server::stop`].
+    pub fn stop(&self) {
+        self.shared.stop(StopLevel::Graceful);
+    }
+
+    /// See [`Server::stop_now`].
+    pub fn stop_now(&self) {
+        self.shared.stop(StopLevel::Now);
+    }
+
+    /// How many sessions run.
+    #[must_use]
+    pub fn sessions(&self) -> u32 {
+        self.shared.admission.running()
+    }
+
+    /// How the children stand that sessions have asked for: what is down, in use, kept and waited for. Not for signal
+    /// handlers.
+    #[must_use]
+    pub fn children(&self) -> Vec<AddressState> {
+        self.shared.children.states()
+    }
+
+    /// The time as the server and its sessions know it.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.shared.clock.now()
+    }
+}
+
+/// What a loop is begun with, on its thread.
+pub struct Launch<S: Service> {
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) service: Arc<S>,
+    pub(crate) spill: Arc<Spill>,
+    /// For the first loop only, and how long it pauses after `accept` has failed.
+    pub(crate) listeners: Option<(Vec<Listener>, Duration)>,
+    begun: Sender<io::Result<()>>,
+}
+
+impl<S: Service> Launch<S> {
+    /// The number of the loop, from 0.
+    #[must_use]
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Makes the loop, which is ready to serve then.
+    ///
+    /// # Errors
+    ///
+    /// A listener cannot be watched.
+    pub fn begin<P: Poller>(self, poller: P) -> io::Result<EventLoop<S, P>> {
+        let begun = self.begun.clone();
+        let event_loop = EventLoop::new(self, poller)?;
+        // Nobody listens any more when another loop has failed before.
+        let _ = begun.send(Ok(()));
+        Ok(event_loop)
+    }
+}
+
+/// Waits until all loops have begun, or one has failed.
+fn all_begun(reports: &Receiver<io::Result<()>>, loops: usize) -> io::Result<()> {
+    for _ in 0..loops {
+        reports.recv().unwrap_or_else(|_| Err(io::Error::other("the thread of an event loop has ended")))?;
+    }
+    Ok(())
+}
