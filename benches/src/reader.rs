@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::BytesMut;
 use millstream_core::wire::{Command, Decoder, Frame, WireError};
 
-/// Room for one read, as in `millstream-runtime-std`.
+/// Room for one read, as in `millstream-runtime`.
 const READ_SIZE: usize = 72 << 10;
 
 /// What was forwarded.

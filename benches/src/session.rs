@@ -15,7 +15,7 @@ use millstream_core::wire::{Actions, CHUNK_SIZE, Command, Negotiation, Protocol,
 use crate::child::{NoObjection, Wishes};
 use crate::counting::{Allocations, allocations};
 
-/// Room for one read, as in `millstream-runtime-std`.
+/// Room for one read, as in `millstream-runtime`.
 const READ_SIZE: usize = 72 << 10;
 
 /// A milter at the other end of a peer.
