@@ -1,19 +1,18 @@
 //! A watched socket and what is known about its readiness.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use bytes::BytesMut;
 use millstream_core::machine::IoError;
 use millstream_core::pool::Address;
 use millstream_core::service::Service;
 
-use crate::Token;
 use crate::buffer::Received;
 use crate::context::Context;
 use crate::descriptor::{Progress, finish};
 use crate::error::classify;
-use crate::poller::{Interest, Poller, Readiness};
+use crate::poller::{Interest, Poller, Readiness, Token};
 use crate::routes::{Owner, Routes};
 
 /// A watched socket. `readable` and `writable` stay set until the kernel said that there is nothing more.
@@ -33,7 +32,7 @@ pub(crate) struct Wire<P: Poller> {
 impl<P: Poller> Wire<P> {
     /// Watches a socket that was accepted.
     pub(crate) fn accepted<S: Service>(
-        socket: std::os::fd::OwnedFd,
+        socket: OwnedFd,
         owner: Owner,
         cx: &mut Context<S, P>,
     ) -> io::Result<Self> {
