@@ -24,7 +24,10 @@ impl Session {
             return false;
         }
         match self.filter.poll_command() {
-            Ok(None) => false,
+            Ok(None) => {
+                self.behind_since = None;
+                false
+            }
             Ok(Some(FromMta::Body(frame))) => {
                 self.body_came(frame);
                 true
@@ -331,7 +334,11 @@ impl Session {
 
     /// A final reply to the MTA, where one is owed.
     pub(super) fn reply(&mut self, reply: Final) {
-        if self.filter.owed().is_some() && self.filter.reply(reply).is_err() {
+        if self.filter.owed().is_none() {
+            return;
+        }
+        self.behind_since = None;
+        if self.filter.reply(reply).is_err() {
             debug_assert!(false, "a verdict that the stage does not have");
             self.finish();
         }

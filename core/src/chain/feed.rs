@@ -69,7 +69,8 @@ impl Session {
         self.begin_budget(Stage::EndOfMessage);
         self.command = Some(InHand { stage: Stage::EndOfMessage, payload: Bytes::new() });
         self.unsettled = true;
-        self.progress_at = Some(self.now() + self.policy.limits().progress);
+        let since = self.behind_since.unwrap_or(self.now());
+        self.progress_at = Some(since + self.policy.limits().progress);
     }
 
     /// Whether more content may be taken from the MTA: not while what is fed live has not caught up. Where a child

@@ -91,6 +91,8 @@ pub struct Session {
     mta_timer: Option<(TimerName, Instant)>,
     /// Until when the answer that the MTA waits for must be there, and how long that was.
     budget: Option<(Instant, Duration)>,
+    /// Since when the MTA may be waiting: it was not answered, and all that it has sent was never done with.
+    behind_since: Option<Instant>,
     progress_at: Option<Instant>,
     /// When the MTA will have been left unread for too long.
     unread_until: Option<Instant>,
@@ -161,6 +163,7 @@ impl Session {
             transaction: None,
             mta_timer: None,
             budget: None,
+            behind_since: None,
             progress_at: None,
             unread_until: None,
             share: Share::default(),
@@ -191,10 +194,12 @@ impl Session {
         self.told_kind.unwrap_or_else(|| MtaKind::of(&self.macros))
     }
 
-    /// The MTA begins to wait for the answer to the command of `stage`.
+    /// The MTA waits for the answer to the command of `stage`, or to one behind it: those that it sends in silence share
+    /// one budget, since together they hold up what it waits for.
     fn begin_budget(&mut self, stage: Stage) {
         let limit = self.mta_kind().budget(stage, self.policy.limits());
-        self.budget = Some((self.now() + limit, limit));
+        let now = self.now();
+        self.budget = Some((*self.behind_since.get_or_insert(now) + limit, limit));
     }
 
     fn event(&mut self, event: Event) {

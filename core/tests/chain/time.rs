@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use millstream_core::event::{Event, Failure, TimerName};
-use millstream_core::machine::{Machine, Peer};
-use millstream_core::policy::Fallback;
+use millstream_core::machine::{Answer, Machine, Peer, Question};
+use millstream_core::policy::{Decision, Effects, Fallback};
 use millstream_core::wire::{Actions, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX};
 
 use crate::driver::{Behaviour, World, agrees, negotiates, policy, says};
@@ -59,6 +59,57 @@ fn who_has_left_is_not_blamed_for_the_time_of_others() {
     assert_eq!(world.told_letters(), "a");
     let failed = world.events.iter().filter(|event| matches!(event, Event::ChildFailed { .. })).count();
     assert_eq!(failed, 1, "{:?}", world.events);
+}
+
+/// Of this MTA nothing is answered before the end of message, and each command takes three seconds of looking up.
+fn silence_and_look_ups(mta: &'static str) -> World {
+    let mut policy = policy(1);
+    policy.watched = vec![Stage::Mail, Stage::Rcpt];
+    policy.decide = |_, _, _, answers| {
+        let question = Question::Addresses("client.test".into());
+        match answers.find(&question) {
+            None => Decision::Need(question),
+            Some(_) => Decision::Run(Effects::default()),
+        }
+    };
+    let child: Behaviour = |stage, _| match stage {
+        Stage::Negotiate => negotiates(Actions::ALL, Protocol::NO_REPLY),
+        _ => None,
+    };
+    let mut world = World::new(policy, &[child]).begin(mta);
+    world.mail();
+    for _ in 0..4 {
+        world.rcpt("<c@d.test>");
+    }
+    world.end();
+    world.told.clear();
+    for _ in 0..5 {
+        world.wait(Duration::from_secs(3));
+        if let Some((query, _)) = world.questions.pop() {
+            world.answer(query, Answer::Nothing);
+        }
+        if !world.told.is_empty() {
+            break;
+        }
+    }
+    world
+}
+
+/// It waits for the end of message, whatever it takes us to come to it.
+#[test]
+fn commands_that_are_sent_in_silence_share_one_time_limit() {
+    let mut world = silence_and_look_ups("8.17.1");
+    assert_eq!(
+        (world.told_letters(), world.elapsed()),
+        ("t".to_owned(), Duration::from_secs(9)),
+        "after 7 s"
+    );
+}
+
+#[test]
+fn who_has_waited_for_the_end_of_message_behind_other_commands_is_sent_progress_at_once() {
+    let mut world = silence_and_look_ups("Postfix 3.7.11");
+    assert_eq!((world.told_letters(), world.elapsed()), ("p".to_owned(), Duration::from_secs(15)));
 }
 
 #[test]

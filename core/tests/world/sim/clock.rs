@@ -39,8 +39,8 @@ impl<M: Machine> World<M> {
             if self.now > since + bound && open && self.pending(Peer::MTA) == 0 {
                 return self.fail(format!("no reply to '{letter}' for {} s", (self.now - since) / SECOND));
             }
-            // Sendmail waits 10 s for each reply.
-            let progress = 11 * SECOND;
+            // Sendmail waits 10 s for each reply. What an MTA sends in silence before may take the time of a command.
+            let progress = SECOND + budget(&self.scenario.bounds, b'R', self.postfix).max(10 * SECOND);
             if letter == 'E'
                 && self.now > last.max(self.paused) + progress
                 && !self.lines[0].over
