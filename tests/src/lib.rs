@@ -37,6 +37,7 @@ pub mod manager_log;
 pub mod message;
 pub mod mta;
 pub mod mta_side;
+pub mod name_server;
 pub mod post;
 pub mod postfix;
 pub mod process;

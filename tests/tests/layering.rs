@@ -57,6 +57,11 @@ fn the_configuration_knows_core_and_no_runtime() {
 }
 
 #[test]
+fn the_resolver_knows_nothing_of_ours() {
+    assert_eq!(dependencies("resolver"), ["hickory-resolver", "thiserror", "tokio"]);
+}
+
+#[test]
 fn core_has_neither_std_nor_unsafe_code() {
     let top = fs::read_to_string(root().join("core/src/lib.rs")).expect("core has a top");
     for attribute in ["#![no_std]", "#![forbid(unsafe_code)]"] {
