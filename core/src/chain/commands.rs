@@ -349,11 +349,14 @@ impl Session {
     }
 }
 
-/// The step of a child that is not connected: its fallback, where it has failed and that counts at this stage.
+/// The step of a child that is not connected: its fallback, where it has failed and that counts at this stage. It does not
+/// for the rest of a message with which the child was done before it failed.
 pub(super) fn fallback_step(child: &Child, stage: Stage) -> Step {
     let counts = !matches!(stage, Stage::Connect | Stage::Helo | Stage::Unknown);
+    let was_done = matches!(stage, Stage::Rcpt | Stage::Data)
+        && !matches!(child.part, Part::Done(Outcome::Failed(_), ..));
     match child.fallback() {
-        _ if child.evaluation => Step::Passed,
+        _ if child.evaluation || was_done => Step::Passed,
         None | Some(Fallback::Accept | Fallback::Quarantine) => Step::Passed,
         Some(Fallback::Discard) if !counts => Step::Passed,
         Some(fallback) => Step::Decided(fallback.into()),

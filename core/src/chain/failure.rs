@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::child::{Child, Gone, Link, Part, Step, Timer};
 use super::commands::fallback_step;
+use super::verdict::Joint;
 use super::{Life, Session};
 use crate::event::{Event, Failure, FallbackReason, LimitName, Outcome, TimerName};
 use crate::machine::{IoError, IoKind, Output};
@@ -57,8 +58,11 @@ impl Session {
         let evaluation = child.evaluation;
         let child = ChildIndex(index as u16);
         self.event(Event::ChildFailed { child, name, stage, failure, fallback, reason, evaluation });
-        if self.children[index].decisive().is_some() {
-            self.abort_behind(index);
+        match self.joint_verdict() {
+            // That is the answer to the command in hand, too, although the child had passed it.
+            Joint::Certain(decided) if !decided.verdict.delivers() => self.decide(decided),
+            _ if self.children[index].decisive().is_some() => self.abort_behind(index),
+            _ => {}
         }
     }
 

@@ -221,3 +221,33 @@ fn wants_the_envelope(stage: Stage, _: &[u8]) -> Option<Vec<Reply>> {
         _ => says(Final::Continue),
     }
 }
+
+/// Behind an MTA by itself nobody would ask it about this message again.
+#[test]
+fn a_child_that_dies_after_it_has_accepted_a_message_does_not_refuse_the_rest_of_it() {
+    let accepts: Behaviour =
+        |stage, _| says(if stage == Stage::Mail { Final::Accept } else { Final::Continue });
+    let mut world = World::new(policy(2), &[accepts, agrees]).begin("Postfix 3.7");
+    world.mail();
+    world.close(0);
+    world.told.clear();
+    world.rcpt("<c@d.test>");
+    world.raw(b'T', b"");
+    world.raw(b'N', b"");
+    world.end();
+    assert_eq!(world.told_letters(), "ccc");
+    world.mail();
+    assert_eq!(world.told_letters(), "t", "the next message");
+}
+
+/// The message will not be delivered whatever the others say: the recipient is not promised anything.
+#[test]
+fn a_recipient_is_refused_when_a_child_dies_that_has_passed_it() {
+    let waits: Behaviour = |stage, _| if stage == Stage::Rcpt { None } else { says(Final::Continue) };
+    let mut world = World::new(policy(3), &[agrees, waits, agrees]).begin("Postfix 3.7");
+    world.mail();
+    world.rcpt("<c@d.test>");
+    world.told.clear();
+    world.close(0);
+    assert_eq!((world.told_letters(), world.seen(2)), ("t".to_owned(), "CHMA".to_owned()));
+}

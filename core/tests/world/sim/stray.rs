@@ -1,5 +1,7 @@
 //! Late inputs for connections that are gone.
 
+use std::sync::atomic::Ordering;
+
 use bytes::BytesMut;
 use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine, Output, Peer, Refusal};
 use millstream_core::time::Instant;
@@ -15,7 +17,9 @@ impl<M: Machine> World<M> {
         let gone: Vec<_> = self.lines.iter().filter(gone).map(|line| line.peer).collect();
         // What was to be written by now may be given up with any input.
         let late = self.lines.iter().any(|line| line.flush_by.is_some_and(|by| by <= self.now));
-        if late || gone.is_empty() || self.wait.is_some_and(|wait| wait <= self.now) {
+        // With any input it may also ask again for room that was not there before.
+        let asks_again = self.reserve.refused.load(Ordering::Relaxed) > 0;
+        if late || asks_again || gone.is_empty() || self.wait.is_some_and(|wait| wait <= self.now) {
             return;
         }
         let peer = *self.rng.pick(&gone);
