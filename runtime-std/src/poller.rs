@@ -35,6 +35,9 @@ const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 impl Poller for MioPoller {
     type Socket = Socket;
 
+    /// Threads poll before each pass, and say when they could not take all.
+    const LAGS: bool = false;
+
     fn watch(&mut self, fd: OwnedFd, token: Token, wanted: Wanted) -> io::Result<Socket> {
         let token = mio::Token(token.0);
         let watches_writing = wanted == Wanted::Both;

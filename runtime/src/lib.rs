@@ -62,4 +62,4 @@ pub use poller::{Interest, Poller, Readiness, Runtime, Token};
 pub use server::{Handle, Launch, Server, Stopped};
 
 #[doc(no_inline)]
-pub use millstream_core::service::Service;
+pub use millstream_core::{service::Service, time::Instant};

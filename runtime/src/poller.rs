@@ -10,7 +10,9 @@
 //! | one report for one question, as `async-io` | ask |
 //! | completions, as `io_uring` | begin to poll, or to read; what was read stays with the socket until it is received |
 //!
-//! A report may be late or wrong. It is never lost: a socket that was asked about and has something is reported.
+//! A report may be late or wrong. It is never lost: a socket that was asked about and has something is reported. Where it may
+//! be late ([`LAGS`](Poller::LAGS)) a session tries its connections before a timer of its own fires: a reply that lies in
+//! a socket must not time out because the loop was busy or the process was paused.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
@@ -57,6 +59,9 @@ pub enum Interest {
 pub trait Poller: Sized + 'static {
     /// A socket that is watched.
     type Socket: AsFd;
+
+    /// Not everything that has happened before a pass is noted by then, and nobody can tell.
+    const LAGS: bool;
 
     /// Watches a nonblocking socket, and reports it as `token` with
     /// [`EventLoop::note`](crate::EventLoop::note).

@@ -85,6 +85,7 @@ impl<S: Service, P: Poller> Session<S, P> {
     /// Connects, writes, reads and fires timers until nothing is left to do or others have to have their turn.
     pub(crate) fn turn(&mut self, cx: &mut Context<S, P>) -> Turn {
         let mut budget = Budget(STEPS);
+        let mut knows_all = !P::LAGS;
         loop {
             let mut progress = self.advance(cx, &mut budget);
             progress |= self.write_links(cx, &mut budget);
@@ -97,12 +98,23 @@ impl<S: Service, P: Poller> Session<S, P> {
                 if self.wait.is_none_or(|at| at > cx.now) {
                     return Turn::Idle;
                 }
+                if !std::mem::replace(&mut knows_all, true) {
+                    self.look_again();
+                    continue;
+                }
                 budget.spend();
                 self.input(Input::Tick, cx);
             }
             if budget.is_empty() {
                 return Turn::More;
             }
+        }
+    }
+
+    /// Reports may be on their way: each connection is tried as if one had come.
+    fn look_again(&mut self) {
+        for wire in self.links.iter_mut().filter_map(|link| link.wire.as_mut()) {
+            wire.note(Readiness { readable: true, writable: true, ..Readiness::default() });
         }
     }
 

@@ -38,7 +38,9 @@ fn ours(member: &str) -> Vec<String> {
 
 #[test]
 fn a_runtime_knows_what_runtimes_have_in_common_and_nothing_else_of_ours() {
-    assert_eq!(ours("runtime-std"), ["millstream-runtime"]);
+    for runtime in ["runtime-std", "runtime-smol"] {
+        assert_eq!(ours(runtime), ["millstream-runtime"], "{runtime}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use millstream_core::policy::{ChildIndex, Endpoint, Environment, Route};
 use millstream_core::service::{Notice, Service, SessionId};
 use millstream_core::time::Instant;
 use millstream_core::wire::Negotiation;
-use millstream_runtime_std::{Listener, Options, Server};
+use millstream_runtime::{Listener, Options, Server, Stopped};
 
 /// Longer than anything here takes; what waits this long hangs.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -271,21 +271,50 @@ impl Running {
         stream
     }
 
-    pub fn stop(self) -> millstream_runtime_std::Stopped {
+    pub fn stop(self) -> Stopped {
         self.server.stop();
         self.server.join()
     }
 }
 
-/// A server on a TCP port and a unix socket of its own.
-pub fn start<S: Service>(service: &Arc<S>, options: Options) -> Running {
-    let folder = Folder::new();
-    let unix = UnixListener::bind(folder.socket()).unwrap();
-    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = tcp.local_addr().unwrap();
-    let listeners = vec![Listener::Unix(unix), Listener::Tcp(tcp)];
-    let server = millstream_runtime_std::start(listeners, Arc::clone(service), options).unwrap();
-    Running { server, address, folder }
+/// A runtime that is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    Std,
+    Smol,
+}
+
+/// Runs a test on each runtime. What fails says on which.
+pub fn on_each(test: impl Fn(On)) {
+    for on in [On::Std, On::Smol] {
+        println!("on {on:?}");
+        test(on);
+    }
+}
+
+impl On {
+    pub fn serve<S: Service>(
+        self,
+        listeners: Vec<Listener>,
+        service: Arc<S>,
+        options: Options,
+    ) -> std::io::Result<Server> {
+        match self {
+            Self::Std => millstream_runtime_std::start(listeners, service, options),
+            Self::Smol => millstream_runtime_smol::start(listeners, service, options),
+        }
+    }
+
+    /// A server on a TCP port and a unix socket of its own.
+    pub fn start<S: Service>(self, service: &Arc<S>, options: Options) -> Running {
+        let folder = Folder::new();
+        let unix = UnixListener::bind(folder.socket()).unwrap();
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = tcp.local_addr().unwrap();
+        let listeners = vec![Listener::Unix(unix), Listener::Tcp(tcp)];
+        let server = self.serve(listeners, Arc::clone(service), options).unwrap();
+        Running { server, address, folder }
+    }
 }
 
 pub fn loops(loops: usize) -> Options {

@@ -10,29 +10,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{
-    CHILD, Folder, Kit, PATIENCE, Script, descriptors, echo, loop_activity, loops, start, unix_endpoint,
+    CHILD, Folder, Kit, On, PATIENCE, Script, descriptors, echo, loop_activity, loops, on_each, unix_endpoint,
 };
 use millstream_core::machine::{Input, Output, SpillId};
 
 #[test]
 fn idle_loops_sleep_and_every_descriptor_is_freed() {
-    // What a process opens once and keeps.
-    start(&Kit::new(|_, _| Script::new(echo)), loops(1)).stop();
-    let before = descriptors();
-    idle_sessions_do_not_wake_their_loops();
-    assert_eq!(descriptors(), before);
-    sessions_with_children_and_files_leave_nothing();
-    assert_eq!(descriptors(), before);
+    on_each(|on| {
+        // What a process opens once and keeps.
+        on.start(&Kit::new(|_, _| Script::new(echo)), loops(1)).stop();
+        let before = descriptors();
+        idle_sessions_do_not_wake_their_loops(on);
+        assert_eq!(descriptors(), before);
+        sessions_with_children_and_files_leave_nothing(on);
+        assert_eq!(descriptors(), before);
+    });
 }
 
-fn idle_sessions_do_not_wake_their_loops() {
+fn idle_sessions_do_not_wake_their_loops(on: On) {
     let kit = Kit::new(|_, _| {
         Script::new(|base, now, input| {
             base.wait = Some(now + PATIENCE * 10);
             echo(base, now, input);
         })
     });
-    let running = start(&kit, loops(3));
+    let running = on.start(&kit, loops(3));
     let mut clients: Vec<_> = (0..60).map(|_| running.tcp()).collect();
     for client in &mut clients {
         client.write_all(b"x").unwrap();
@@ -47,7 +49,7 @@ fn idle_sessions_do_not_wake_their_loops() {
     assert_eq!(running.stop().served, 60);
 }
 
-fn sessions_with_children_and_files_leave_nothing() {
+fn sessions_with_children_and_files_leave_nothing(on: On) {
     let folder = Folder::new();
     let listener = std::os::unix::net::UnixListener::bind(folder.socket()).unwrap();
     let endpoint = unix_endpoint(&folder.socket());
@@ -65,7 +67,7 @@ fn sessions_with_children_and_files_leave_nothing() {
             _ => echo(base, now, input),
         })
     });
-    let running = start(&kit, loops(2));
+    let running = on.start(&kit, loops(2));
     let clients: Vec<_> = (0..30).map(|_| running.unix()).collect();
     let children: Vec<_> = (0..30).map(|_| listener.accept().unwrap()).collect();
     while running.server.sessions() > 10 {
