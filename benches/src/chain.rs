@@ -6,12 +6,29 @@ use std::path::{Path, PathBuf};
 use millstream_tests::manager::{Manager, give_to_manager};
 use millstream_tests::mta::child_socket;
 
+use crate::meter;
+
 /// A manager that runs, ended when this is dropped.
 #[derive(Debug)]
 pub struct Chain {
     manager: Manager,
     socket: PathBuf,
     children: Vec<PathBuf>,
+}
+
+/// The configuration of a manager at `spec` with the lines `settings`, and of its children at `children` with the lines
+/// `child_settings` each.
+#[must_use]
+pub fn configuration(spec: &str, settings: &str, children: &[String], child_settings: &str) -> String {
+    let mut text =
+        format!("manager.connection_spec = \"{spec}\"\nmanager.unix_socket_mode = 0666\n{settings}\n");
+    for (index, child) in children.iter().enumerate() {
+        text += &format!(
+            "define_milter(\"child{index}\") do |milter|\n  milter.connection_spec = \"{child}\"\n  \
+             {child_settings}\nend\n"
+        );
+    }
+    text
 }
 
 impl Chain {
@@ -34,18 +51,10 @@ impl Chain {
         give_to_manager(folder);
         let socket = folder.join("manager.sock");
         let children: Vec<_> = (1..=children).map(|number| folder.join(child_socket(number))).collect();
-        let mut configuration = format!(
-            "manager.connection_spec = \"unix:{}\"\nmanager.unix_socket_mode = 0666\n{settings}\n",
-            socket.display()
-        );
-        for (index, child) in children.iter().enumerate() {
-            listen(index, child);
-            configuration += &format!(
-                "define_milter(\"child{index}\") do |milter|\n  milter.connection_spec = \"unix:{}\"\n  \
-                 {child_settings}\nend\n",
-                child.display()
-            );
-        }
+        children.iter().enumerate().for_each(|(index, child)| listen(index, child));
+        let unix = |socket: &PathBuf| format!("unix:{}", socket.display());
+        let specs: Vec<_> = children.iter().map(unix).collect();
+        let configuration = configuration(&unix(&socket), settings, &specs, child_settings);
         let mut manager = Manager::start(&folder.join("manager"), &configuration);
         manager.process().wait_for_socket(&socket);
         Self { manager, socket, children }
@@ -66,23 +75,13 @@ impl Chain {
     /// A size of the manager's process in bytes, by its name in `/proc/PID/status`.
     #[must_use]
     pub fn size(&mut self, name: &str) -> Option<usize> {
-        let status = fs::read_to_string(self.proc("status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.split_whitespace().next()?.parse::<usize>().ok().map(|kib| kib * 1024)
+        meter::size(self.process(), name)
     }
 
     /// Its resident memory, once it changes no more.
     #[must_use]
     pub fn settled(&mut self) -> Option<usize> {
-        let mut before = self.size("VmRSS")?;
-        loop {
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            let now = self.size("VmRSS")?;
-            if now == before {
-                return Some(now);
-            }
-            before = now;
-        }
+        meter::settled(self.process())
     }
 
     /// The manager's process.

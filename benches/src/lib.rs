@@ -1,11 +1,12 @@
 //! What the benches share: traffic, a reader like that of a runtime, a whole session, an MTA and children that have no
-//! objection, sessions as clients have them, what processes cost, and an allocator that counts.
+//! objection, sessions as clients have them, what processes cost, an allocator that counts, and the load runner.
 
 pub mod chain;
 pub mod child;
 pub mod counting;
 pub mod figures;
 pub mod libmilter;
+pub mod load;
 pub mod meter;
 pub mod mta;
 pub mod reader;

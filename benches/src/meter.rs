@@ -54,6 +54,20 @@ impl Threads {
         Ok(sum)
     }
 
+    /// How often these threads were put on a processor after they had waited or made room for others, so far.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn switches(&self) -> io::Result<u64> {
+        let mut sum = 0;
+        for folder in &self.folders {
+            let status = fs::read_to_string(folder.join("status"))?;
+            let counts = status.lines().filter(|line| line.contains("ctxt_switches:"));
+            sum += counts.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum::<u64>();
+        }
+        Ok(sum)
+    }
+
     /// The system calls of `run` by name; `None` without strace.
     ///
     /// # Errors
@@ -131,4 +145,26 @@ pub fn process_time(process: u32) -> io::Result<f64> {
     // The name before may contain anything; the times are the 12th and 13th field behind it.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
     Ok(fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() * 1e7)
+}
+
+/// A size of a process in bytes, by its name in `/proc/PID/status`.
+#[must_use]
+pub fn size(process: u32, name: &str) -> Option<usize> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse::<usize>().ok().map(|kib| kib * 1024)
+}
+
+/// The resident memory of a process, once it changes no more.
+#[must_use]
+pub fn settled(process: u32) -> Option<usize> {
+    let mut before = size(process, "VmRSS")?;
+    loop {
+        std::thread::sleep(Duration::from_millis(500));
+        let now = size(process, "VmRSS")?;
+        if now == before {
+            return Some(now);
+        }
+        before = now;
+    }
 }

@@ -21,7 +21,38 @@ pub struct Script {
     steps: Vec<(Stage, Vec<u8>)>,
 }
 
+/// What becomes of a command after a negotiation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// The milter does not want it.
+    Unsent,
+    /// It is sent, and no answer is owed.
+    Unanswered,
+    /// It is sent, and the MTA waits for the answer.
+    Answered,
+}
+
+impl Demand {
+    /// That of a stage's command with what was negotiated.
+    #[must_use]
+    pub fn of(stage: Stage, protocol: Protocol) -> Self {
+        if stage.fact().no_send.is_some_and(|bit| protocol.has(bit)) {
+            Self::Unsent
+        } else if stage.fact().no_reply.is_some_and(|bit| protocol.has(bit)) {
+            Self::Unanswered
+        } else {
+            Self::Answered
+        }
+    }
+}
+
 impl Script {
+    /// The commands as bytes, macros included.
+    #[must_use]
+    pub fn steps(&self) -> &[(Stage, Vec<u8>)] {
+        &self.steps
+    }
+
     /// Commands as bytes, macros included.
     #[must_use]
     pub fn raw(steps: impl IntoIterator<Item = (Stage, Vec<u8>)>) -> Self {
@@ -57,7 +88,8 @@ impl Script {
                 b"from mail.example (mail.example [192.0.2.1])\n\tby mx.test; Fri, 20 Nov",
             ),
         };
-        let chunk = Bytes::from(vec![b'x'; CHUNK_SIZE]);
+        let line = b"A body has lines of text, as this one, and each of them ends in two bytes\r\n";
+        let chunk: Bytes = line.iter().copied().cycle().take(CHUNK_SIZE).collect();
         let chunks = (0..body).step_by(CHUNK_SIZE).map(|at| chunk.slice(..CHUNK_SIZE.min(body - at)));
         let mut script = Self::new(
             iter::repeat_n((Stage::Header, header), headers)
@@ -160,11 +192,12 @@ impl Mta {
 
     /// Says a command, and waits for the answer where one is owed.
     fn step(&mut self, stage: Stage, wire: &[u8]) -> io::Result<()> {
-        if stage.fact().no_send.is_some_and(|bit| self.protocol.has(bit)) {
+        let demand = Demand::of(stage, self.protocol);
+        if demand == Demand::Unsent {
             return Ok(());
         }
         self.waiting.extend_from_slice(wire);
-        if stage.fact().no_reply.is_some_and(|bit| self.protocol.has(bit)) {
+        if demand == Demand::Unanswered {
             // What Postfix keeps before it writes.
             return if self.waiting.len() > 16 << 10 { self.flush() } else { Ok(()) };
         }

@@ -194,18 +194,23 @@ pub fn macros(letter: u8) -> Command {
     Command::Macros { letter, pairs: Bytes::from_static(b"i\x004Xq9Yw1ZzZ\0") }
 }
 
-/// Negotiation and the macros for CONNECT.
+/// The negotiation with the offer of Postfix.
+#[must_use]
+pub fn offer() -> BytesMut {
+    encode(&[Command::Negotiate(Negotiation {
+        version: VERSION_MAX,
+        actions: Actions::ALL,
+        protocol: Protocol::ALL,
+        macro_lists: Vec::new(),
+    })])
+}
+
+/// That, and the macros for CONNECT.
 #[must_use]
 pub fn opening() -> BytesMut {
-    encode(&[
-        Command::Negotiate(Negotiation {
-            version: VERSION_MAX,
-            actions: Actions::ALL,
-            protocol: Protocol::ALL,
-            macro_lists: Vec::new(),
-        }),
-        macros(b'C'),
-    ])
+    let mut all = offer();
+    all.extend_from_slice(&encode(&[macros(b'C')]));
+    all
 }
 
 /// MAIL, RCPT and DATA, each to be answered before the next.

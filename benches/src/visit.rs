@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use millstream_core::wire::{ClientAddress, Command, ConnectInfo, Protocol, Stage};
 
 use crate::mta::{Mta, Script};
+use crate::session::encode;
 
 /// How far a session comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +79,12 @@ impl Visits {
     /// Sessions whose messages have so many headers.
     #[must_use]
     pub fn with_headers(headers: usize) -> Self {
+        Self::with_message(headers, 1024)
+    }
+
+    /// Sessions whose messages have so many headers and so many bytes of body.
+    #[must_use]
+    pub fn with_message(headers: usize, body: usize) -> Self {
         let client = ConnectInfo {
             host: Bytes::from_static(b"client.test"),
             address: ClientAddress::Ip(Ipv4Addr::new(192, 0, 2, 1).into(), 34567),
@@ -86,7 +93,7 @@ impl Visits {
         let mail = b"{mail_mailer}\0smtp\0{mail_host}\0b.test\0{mail_addr}\0a@b.test\0";
         let rcpt = b"i\x004Xq9Yw1ZzZ\0{rcpt_mailer}\0local\0{rcpt_addr}\0c@d.test\0";
         let mut message = Script::raw([(Stage::Data, frames(b"i\x004Xq9Yw1ZzZ\0", &Command::Data))]);
-        message.append(Script::content(headers, 1024, true));
+        message.append(Script::content(headers, body, true));
         Self {
             parts: [
                 Script::raw([(Stage::Connect, frames(of_postfix, &Command::Connect(client)))]),
@@ -98,6 +105,40 @@ impl Visits {
                 message,
             ],
         }
+    }
+
+    /// The commands of a session that brings `messages` messages if it comes that far. Between two of them is the ABORT by
+    /// which Postfix ends each.
+    #[must_use]
+    pub fn script(&self, ending: Ending, messages: usize) -> Script {
+        let mut script = Script::raw([]);
+        for part in &self.parts[..=ending as usize] {
+            script.append(part.clone());
+        }
+        for _ in 1..messages {
+            for part in &self.parts[Ending::Rcpt as usize..=ending as usize] {
+                let mut steps = part.steps().to_vec();
+                if let Some((Stage::Mail, wire)) = steps.first_mut() {
+                    let mut frames = encode(&[Command::Abort]).to_vec();
+                    frames.append(wire);
+                    *wire = frames;
+                }
+                script.append(Script::raw(steps));
+            }
+        }
+        script
+    }
+
+    /// Begins a session that has said HELO.
+    ///
+    /// # Errors
+    /// When the milter has an objection or says nothing.
+    pub fn begin(&self, socket: &Path) -> io::Result<Mta> {
+        let mut mta = Mta::open(socket)?;
+        for part in &self.parts[..=Ending::Helo as usize] {
+            mta.pass(part)?;
+        }
+        Ok(mta)
     }
 
     /// One session.

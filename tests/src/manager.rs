@@ -123,9 +123,11 @@ pub fn program() -> &'static Path {
         if let Some(named) = env::var_os("MILTER_MANAGER") {
             return PathBuf::from(named);
         }
-        // TARGET/PROFILE/deps/TEST
+        // TARGET/PROFILE/deps/TEST, or TARGET/PROFILE/PROGRAM where a program drives the tests
         let test = env::current_exe().expect("a running program has a file");
-        let profile = test.ancestors().nth(2).expect("tests are in a target folder");
+        let folder = test.parent().expect("tests are in a target folder");
+        let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+        let profile = profile.expect("tests are in a target folder");
         let program = profile.join("milter-manager");
         let cargo = env::var_os("CARGO");
         if cargo.is_some() || !program.is_file() {
