@@ -7,7 +7,8 @@
 //! * What waits to be written stays within a small multiple of what came in.
 //! * An MTA that keeps to the protocol is answered in time, whatever the children do: at the end time passes until it is.
 //! * Nothing is sent on a connection that was given back, nor taken from it, and no reply is owed on it then.
-//! * A child has one connection, besides those of which leave was taken. A fresh one is asked for only when a kept one died.
+//! * A child has one connection, besides those of which leave was taken. A fresh one is asked for only when a kept one died, or
+//!   for a message without HELO.
 //! * When the MTA has closed, the session is over soon, and holds nothing any more of what all sessions share.
 //!
 //! What came later than the first scripts of the corpus is chosen by a bit that those leave off.
@@ -274,6 +275,9 @@ struct World<'a> {
     protocol: Option<u32>,
     stage: usize,
     honest: bool,
+    /// The MTA has sent HELO in this session; it has begun a message without.
+    greeted: bool,
+    nameless: bool,
     closed: bool,
     finished: bool,
     came: usize,
@@ -474,6 +478,8 @@ impl<'a> World<'a> {
             protocol: None,
             stage: 0,
             honest: true,
+            greeted: false,
+            nameless: false,
             closed: false,
             finished: false,
             came: 0,
@@ -761,6 +767,8 @@ impl<'a> World<'a> {
         self.mta_sent.push(bytes);
         while let Some((letter, _)) = self.mta_sent.cut() {
             self.asked.push_back(letter);
+            self.greeted = letter == b'H' || self.greeted && letter != b'K';
+            self.nameless |= letter == b'M' && !self.greeted;
         }
         if self.is_owed() {
             self.owed_since.get_or_insert(self.now);
@@ -945,7 +953,8 @@ impl<'a> World<'a> {
             self.leaving.push((index, before));
         }
         let kid = &mut self.kids[index];
-        assert!(!fresh || kid.kept_died, "a fresh connection is asked for, and no kept one has died");
+        let wanted = kid.kept_died || self.nameless;
+        assert!(!fresh || wanted, "a fresh connection is asked for, and no kept one has died");
         kid.kept_died = false;
         kid.conn = Some(Conn::new(peer, offer, fresh));
     }

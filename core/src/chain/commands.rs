@@ -215,8 +215,8 @@ impl Session {
             // A reply to something that was taken back is still to come.
             Some(_) => return,
         }
-        if self.avoids_stale_helo(index, stage) {
-            return;
+        if self.children[index].kept && self.is_without_helo(index) {
+            self.leave_connection(index);
         }
         if stage == Stage::Data && self.is_unconcerned(index) {
             self.leave_message(index, Outcome::Stopped, stage);

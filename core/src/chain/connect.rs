@@ -67,8 +67,9 @@ impl Session {
         }
     }
 
-    /// Asks for a connection to a child, a `fresh` one when the last was dead.
+    /// Asks for a connection to a child, a `fresh` one when the last was dead or might be taken for another client's.
     pub(super) fn acquire(&mut self, index: usize, fresh: bool) {
+        let fresh = fresh || self.is_without_helo(index);
         let child = &mut self.children[index];
         child.link = Link::Connecting;
         child.touched = true;
@@ -193,17 +194,11 @@ impl Session {
         self.outputs.push_back(Output::Close { peer, flush_by: None });
     }
 
-    /// MAIL without HELO, on a connection that had an earlier session: a milter may still know the HELO of that one, as
-    /// rspamd does (`docs/children.md`). Asks for a fresh connection then, and returns whether it did.
-    pub(super) fn avoids_stale_helo(&mut self, index: usize, stage: Stage) -> bool {
-        let child = &self.children[index];
-        let stale = stage == Stage::Mail && self.helo.is_none() && child.kept;
-        let wants_helo = child.up().is_some_and(|client| client.wants(Stage::Helo));
-        if stale && wants_helo {
-            self.leave_connection(index);
-            self.acquire(index, true);
-        }
-        stale && wants_helo
+    /// A message without HELO, for a child that wants that: on a connection that had an earlier session it may still know
+    /// the HELO of that one, as rspamd does (`docs/children.md`).
+    pub(super) fn is_without_helo(&self, index: usize) -> bool {
+        let wants_helo = self.children[index].terms().is_some_and(|terms| terms.wants(Stage::Helo));
+        self.transaction.is_some() && self.helo.is_none() && wants_helo
     }
 
     /// A kept connection turned out to be dead before the child said anything on it: once more on a fresh one, as far as

@@ -462,6 +462,33 @@ fn a_kept_connection_that_is_dead_before_the_mta_is_answered_binds_nobody() {
     assert!(!world.events.iter().any(failed), "{:?}", world.events);
 }
 
+/// Whenever it is connected, and only then.
+#[test]
+fn a_child_that_is_connected_in_a_message_without_helo_gets_a_fresh_connection() {
+    let wanted = LATE.without(Protocol::NO_HELO);
+    let mut policy = reusing(2);
+    policy.lazy = true;
+    policy.watched = vec![Stage::Data];
+    policy.decide = |child, _, _, _| match child.0 {
+        0 => Decision::Stop(Why { condition: Arc::from("remote"), place: Arc::from("test.conf:1") }),
+        _ => Decision::Run(Effects::default()),
+    };
+    let mut world = kept(policy, &[(agrees, wanted), (agrees, wanted)]);
+    world.send(&Command::Negotiate(Negotiation {
+        version: VERSION_MAX,
+        actions: Actions::ALL,
+        protocol: Protocol::ALL,
+        macro_lists: Vec::new(),
+    }));
+    world.raw(b'C', b"client.test\0U");
+    world.pool.remembered.insert(1, answer(Protocol::NONE));
+    world.mail();
+    world.rcpt("<c@d.test>");
+    assert_eq!(world.pool.asked, []);
+    world.raw(b'T', b"");
+    assert_eq!(world.pool.asked, [('f', 1)]);
+}
+
 /// Nobody tells when what was queued for it could not be written.
 #[test]
 fn a_child_that_does_not_take_its_leave_is_not_waited_for_at_the_end_of_the_session() {

@@ -87,19 +87,18 @@ impl<M: Machine> World<M> {
         }
         // Another one in the same session: the last was kept and is dead, its replies cannot be counted any more, or it is
         // still busy with the end of a message that was decided without it.
-        // Or it was kept, and may still know the HELO of another client than this, which sends none.
+        // Or it may still know the HELO of another client than this, which sends none.
         let stale = self.has_come(b"M") && !self.has_come(b"H");
         if let Some(line) = before.map(|at| &self.lines[at]) {
             // The end of a message that did not leave the session any more.
             let dropped = line.cut && self.has_come(b"E");
-            if if fresh {
-                !line.kept || line.quiet[1] > 0 && !stale
-            } else {
-                !line.watch.may_be_uncounted && !line.watch.is_at_end() && !dropped
-            } {
+            let left = line.watch.may_be_uncounted || line.watch.is_at_end() || dropped;
+            let dead = line.kept && line.quiet[1] == 0;
+            let doubtful = line.kept && stale;
+            if !(left || fresh && (dead || doubtful)) || fresh && !(dead || stale) {
                 return self.fail(format!("{} acquired again for no reason", name(peer)));
             }
-        } else if fresh {
+        } else if fresh && !stale {
             return self.fail(format!("{} must be a fresh connection", name(peer)));
         }
         self.note(b"", || {
