@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use millstream_core::chain::Session;
@@ -10,7 +11,9 @@ use millstream_core::policy::{
     ChildIndex, ChildSettings, Endpoint, Environment, Fallback, Limits, Route, StaticPolicy, Timeouts,
 };
 use millstream_core::time::Instant;
-use millstream_core::wire::{Actions, CHUNK_SIZE, Command, Negotiation, Protocol, VERSION_MAX};
+use millstream_core::wire::{
+    Actions, CHUNK_SIZE, ClientAddress, Command, ConnectInfo, Negotiation, Protocol, VERSION_MAX,
+};
 
 use crate::child::{NoObjection, Wishes};
 use crate::counting::{Allocations, allocations};
@@ -38,6 +41,15 @@ pub struct Bench {
     pub cost: Allocations,
     /// How often a read buffer was filled, by any peer.
     pub refills: usize,
+    /// The time in core so far, where somebody wants to know: see [`timed`](Bench::timed).
+    spent: Option<Spent>,
+}
+
+/// Time in core.
+#[derive(Debug, Default, Clone, Copy)]
+struct Spent {
+    time: Duration,
+    calls: u32,
 }
 
 impl Bench {
@@ -69,7 +81,17 @@ impl Bench {
             body_bytes_copied: 0,
             cost: Allocations::default(),
             refills: 0,
+            spent: None,
         }
+    }
+
+    /// The time in core of what `run` does, without that of the peers around it and without what the clock itself takes,
+    /// which is `clock` for each look.
+    pub fn timed(&mut self, clock: Duration, run: impl FnOnce(&mut Self)) -> Duration {
+        self.spent = Some(Spent::default());
+        run(self);
+        let spent = self.spent.take().unwrap_or_default();
+        spent.time.saturating_sub(clock * spent.calls)
     }
 
     /// Feeds bytes of the MTA as a runtime reads them, and lets everything follow from that.
@@ -98,8 +120,8 @@ impl Bench {
     }
 
     fn handle(&mut self, input: Input) {
-        let session = &mut self.session;
-        let (cost, ()) = allocations(|| in_core_handle(session, input));
+        let (session, spent) = (&mut self.session, &mut self.spent);
+        let (cost, ()) = allocations(|| clocked(spent, || in_core_handle(session, input)));
         self.cost.count += cost.count;
         self.cost.bytes += cost.bytes;
     }
@@ -109,8 +131,8 @@ impl Bench {
         loop {
             let mut moved = false;
             loop {
-                let session = &mut self.session;
-                let (cost, output) = allocations(|| in_core_poll(session));
+                let (session, spent) = (&mut self.session, &mut self.spent);
+                let (cost, output) = allocations(|| clocked(spent, || in_core_poll(session)));
                 self.cost.count += cost.count;
                 self.cost.bytes += cost.bytes;
                 match output {
@@ -132,7 +154,8 @@ impl Bench {
 
     fn write(&mut self, peer: Peer, child: Option<usize>) -> bool {
         let mut slices = [&b""[..]; TRANSMIT_SLICES];
-        let filled = in_core_transmit(&self.session, peer, &mut slices);
+        let (session, spent) = (&self.session, &mut self.spent);
+        let filled = clocked(spent, || in_core_transmit(session, peer, &mut slices));
         let mut all = BytesMut::new();
         for slice in &slices[..filled] {
             let at = slice.as_ptr() as usize;
@@ -160,6 +183,27 @@ impl Bench {
         }
         true
     }
+}
+
+/// What `call` does, its time in `spent` where that is wanted.
+fn clocked<T>(spent: &mut Option<Spent>, call: impl FnOnce() -> T) -> T {
+    let Some(spent) = spent else { return call() };
+    let began = std::time::Instant::now();
+    let result = call();
+    spent.time += began.elapsed();
+    spent.calls += 1;
+    result
+}
+
+/// What two looks at the clock with nothing in between take.
+#[must_use]
+pub fn clock_cost() -> Duration {
+    let mut spent = Some(Spent::default());
+    for _ in 0..100_000 {
+        clocked(&mut spent, || std::hint::black_box(()));
+    }
+    let spent = spent.unwrap_or_default();
+    spent.time / spent.calls
 }
 
 /// The doors of core, each by a name that a profiler can find.
@@ -221,16 +265,34 @@ pub fn envelope() -> Vec<BytesMut> {
     vec![mail, rcpt, encode(&[macros(b'T'), Command::Data])]
 }
 
-/// `count` headers of the usual size, each with its macros, and the end of headers.
+/// CONNECT, with its macros.
 #[must_use]
-pub fn headers(count: usize) -> BytesMut {
+pub fn connect() -> BytesMut {
+    let address = ClientAddress::Ip(std::net::Ipv4Addr::new(192, 0, 2, 1).into(), 34567);
+    let client = ConnectInfo { host: Bytes::from_static(b"client.test"), address };
+    encode(&[macros(b'C'), Command::Connect(client)])
+}
+
+/// A header of the usual size, with its macros.
+#[must_use]
+pub fn header() -> BytesMut {
     let value =
         Bytes::from_static(b"from mail.example (mail.example [192.0.2.1])\n\tby mx.test; Fri, 20 Nov 2026");
-    let header = Command::Header { name: Bytes::from_static(b"Received"), value };
-    let pair = [macros(b'L'), header];
-    let mut all = encode(&pair.iter().cycle().take(2 * count).cloned().collect::<Vec<_>>());
-    all.extend_from_slice(&encode(&[macros(b'N'), Command::EndOfHeaders]));
-    all
+    encode(&[macros(b'L'), Command::Header { name: Bytes::from_static(b"Received"), value }])
+}
+
+/// The end of the headers, with its macros.
+#[must_use]
+pub fn end_of_headers() -> BytesMut {
+    encode(&[macros(b'N'), Command::EndOfHeaders])
+}
+
+/// `count` headers and their end.
+#[must_use]
+pub fn headers(count: usize) -> BytesMut {
+    let mut all = header().repeat(count);
+    all.extend_from_slice(&end_of_headers());
+    BytesMut::from(&all[..])
 }
 
 /// A body in frames of the largest size, each with its macros.
