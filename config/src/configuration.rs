@@ -7,6 +7,7 @@ use std::sync::Arc;
 use millstream_core::limits::Limits;
 use millstream_core::policy::{Fallback, Recipients};
 
+use crate::backend::EventLoopBackend;
 use crate::connection_spec::{ConnectionSpec, Host};
 use crate::log_level::LogLevel;
 use crate::milter::Milter;
@@ -139,8 +140,8 @@ pub struct Manager {
     pub fallback_status: Fallback,
     /// What is answered when the SMTP client is gone.
     pub fallback_status_at_disconnect: Fallback,
-    /// Which event loop library the reference uses.
-    pub event_loop_backend: EventLoopBackend,
+    /// On which runtime the program serves; `None`: on its default.
+    pub event_loop_backend: Option<EventLoopBackend>,
     /// Worker processes or threads; 0: as the program decides.
     pub n_workers: u32,
     /// Bytes gathered before they are sent; 0: sent at once.
@@ -179,7 +180,7 @@ impl Default for Manager {
             custom_configuration_directory: None,
             fallback_status: Fallback::Accept,
             fallback_status_at_disconnect: Fallback::TemporaryFailure,
-            event_loop_backend: EventLoopBackend::Glib,
+            event_loop_backend: None,
             n_workers: 0,
             packet_buffer_size: 0,
             connection_check_interval: 0,
@@ -196,16 +197,6 @@ impl Default for Manager {
 /// `inet:10025@[127.0.0.1]`
 pub(crate) fn default_connection_spec() -> ConnectionSpec {
     ConnectionSpec::Inet { host: Some(Host::Address(std::net::Ipv4Addr::LOCALHOST.into())), port: 10025 }
-}
-
-/// The event loop library of the reference. Remembered and shown; our runtimes are chosen when building.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum EventLoopBackend {
-    /// GLib.
-    #[default]
-    Glib,
-    /// libev.
-    Libev,
 }
 
 /// `controller`: the control socket.

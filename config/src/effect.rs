@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::backend::EventLoopBackend;
 use crate::configuration::{Configuration, Location};
 use crate::inspect;
 use crate::milter::Milter;
@@ -29,7 +30,11 @@ pub enum Lack {
     NoEffectYet,
     /// It was changed since the start, and is only read there.
     Restart,
+    /// It names an event loop library of milter manager, which this program does not have.
+    ForeignBackend,
 }
+
+const BACKEND: &str = "manager.event_loop_backend";
 
 impl fmt::Display for Ineffective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,6 +48,7 @@ impl fmt::Display for Ineffective {
         f.write_str(match self.lack {
             Lack::NoEffectYet => " has no effect yet",
             Lack::Restart => " counts from the next start",
+            Lack::ForeignBackend => " names a library of milter manager, which stands for the default here",
         })
     }
 }
@@ -58,7 +64,11 @@ impl Configuration {
             .filter(|setting| setting.read == Read::Never && self.assigned.contains_key(setting.key))
             .filter(|setting| self.differs(setting, &default))
             .map(|setting| self.ineffective(setting, Lack::NoEffectYet));
-        settings.chain(self.milters.iter().flat_map(properties_without_effect)).collect()
+        let foreign = SETTINGS
+            .iter()
+            .filter(|setting| setting.key == BACKEND && self.backend_is_foreign())
+            .map(|setting| self.ineffective(setting, Lack::ForeignBackend));
+        settings.chain(foreign).chain(self.milters.iter().flat_map(properties_without_effect)).collect()
     }
 
     /// What is different from `running`, the configuration that the program was started with, and only read at start.
@@ -67,8 +77,19 @@ impl Configuration {
         SETTINGS
             .iter()
             .filter(|setting| setting.read == Read::Start && self.differs(setting, running))
+            .filter(|setting| setting.key != BACKEND || self.runtime() != running.runtime())
             .map(|setting| self.ineffective(setting, Lack::Restart))
             .collect()
+    }
+
+    /// On which runtime the program is to serve; `None`: on its default.
+    #[must_use]
+    pub fn runtime(&self) -> Option<EventLoopBackend> {
+        self.manager.event_loop_backend.filter(|backend| !backend.is_foreign())
+    }
+
+    fn backend_is_foreign(&self) -> bool {
+        self.manager.event_loop_backend.is_some_and(EventLoopBackend::is_foreign)
     }
 
     fn differs(&self, setting: &Setting, other: &Self) -> bool {

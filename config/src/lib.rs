@@ -33,6 +33,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backend;
 mod configuration;
 mod connection_spec;
 mod effect;
@@ -54,9 +55,9 @@ mod syntax;
 mod value;
 mod warning;
 
+pub use backend::EventLoopBackend;
 pub use configuration::{
-    Condition, Configuration, Controller, Database, EventLoopBackend, Location, Log, Manager, Package,
-    Security,
+    Condition, Configuration, Controller, Database, Location, Log, Manager, Package, Security,
 };
 pub use connection_spec::{ConnectionSpec, Host, SpecError};
 pub use effect::{Ineffective, Lack};

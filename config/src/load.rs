@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::thread;
 
-use crate::configuration::{Configuration, EventLoopBackend};
+use crate::backend::EventLoopBackend;
+use crate::configuration::Configuration;
 use crate::evaluate::Evaluator;
 use crate::paths;
 use crate::problem::{Complaint, Problem};
@@ -132,10 +133,7 @@ impl Overrides {
     fn values(&self) -> Vec<(Object, &'static str, Value)> {
         let text = |text: &Option<String>| text.as_deref().map(Value::text);
         let number = |number: Option<u32>| number.map(|number| Value::Int(i64::from(number)));
-        let backend = self.event_loop_backend.map(|backend| match backend {
-            EventLoopBackend::Glib => Value::text("glib"),
-            EventLoopBackend::Libev => Value::text("libev"),
-        });
+        let backend = self.event_loop_backend.map(|backend| Value::text(backend.name()));
         [
             (Object::Manager, "connection_spec", text(&self.connection_spec)),
             (Object::Manager, "pid_file", text(&self.pid_file)),

@@ -345,14 +345,38 @@ fn nil_brings_a_bound_back_to_its_default() {
 #[test]
 fn event_loop_backend() {
     set("manager.event_loop_backend", "\"libev\"", "\"libev\"");
-    assert_eq!(
-        good("manager.event_loop_backend = :libev").manager.event_loop_backend,
-        EventLoopBackend::Libev
-    );
+    let set_to = |value: &str| good(&format!("manager.event_loop_backend = {value}"));
+    for (value, backend, runtime) in [
+        ("nil", None, None),
+        ("\"std\"", Some(EventLoopBackend::Std), Some(EventLoopBackend::Std)),
+        (":smol", Some(EventLoopBackend::Smol), Some(EventLoopBackend::Smol)),
+        ("\"Glommio\"", Some(EventLoopBackend::Glommio), Some(EventLoopBackend::Glommio)),
+        ("\"glib\"", Some(EventLoopBackend::Glib), None),
+        (":libev", Some(EventLoopBackend::Libev), None),
+    ] {
+        let configuration = set_to(value);
+        assert_eq!((configuration.manager.event_loop_backend, configuration.runtime()), (backend, runtime));
+    }
     refused(
         "manager.event_loop_backend = \"epoll\"",
-        "manager.event_loop_backend should be one of [\"glib\", \"libev\"] but was \"epoll\"",
+        "manager.event_loop_backend should be one of [\"std\", \"smol\", \"glommio\", \"glib\", \"libev\"] but was \"epoll\"",
     );
+}
+
+#[test]
+fn a_backend_of_milter_manager_is_told_once_and_changes_nothing() {
+    let libev = good("manager.event_loop_backend = \"libev\"");
+    let told: Vec<_> = libev.without_effect().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "test.conf:1: manager.event_loop_backend names a library of milter manager, which stands for the default here"
+        ]
+    );
+    assert_eq!(libev.waiting_for_restart(&good("")), []);
+    let smol = good("manager.event_loop_backend = \"smol\"");
+    assert_eq!(smol.without_effect(), []);
+    assert_eq!(smol.waiting_for_restart(&libev).len(), 1);
 }
 
 #[test]

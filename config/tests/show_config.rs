@@ -45,7 +45,7 @@ end
 "##;
 
 /// The worked example of the specification, without conditions, with the merged fallback status and the remembered
-/// place of `packet_buffer_size`, and with the settings of our own behind those of `manager` and of each milter: without
+/// place of `packet_buffer_size`, with an event loop that is the program's to choose, and with the settings of our own behind those of `manager` and of each milter: without
 /// the lines of [`OURS`] and the comments before them it is the example. `LOCAL` stands for the path of the file.
 const EXPECTED: &str = r##"# default
 package.platform = "unknown"
@@ -97,7 +97,7 @@ manager.fallback_status = "accept"
 # default
 manager.fallback_status_at_disconnect = "temporary-failure"
 # default
-manager.event_loop_backend = "glib"
+manager.event_loop_backend = nil
 # default
 manager.n_workers = 0
 # LOCAL:7

@@ -8,11 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use millstream_config::{Configuration, Hosts, LogLevel, Problem};
-use millstream_runtime_std::{Handle, Options as RuntimeOptions};
+use millstream_runtime::{Handle, Options as RuntimeOptions};
 use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
+use crate::backend;
 use crate::current::{Current, Watch};
 use crate::listen::{self, ListenError};
 use crate::log::{self, Logger};
@@ -54,6 +55,7 @@ fn list(problems: &[Problem]) -> String {
 pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<(), DaemonError> {
     let hosts = Hosts::default().of(configuration);
     let policy = configuration.policy_at(&hosts).map_err(DaemonError::Policy)?;
+    let backend = backend::chosen(configuration).map_err(|problem| DaemonError::Policy(vec![problem]))?;
     let (logger, log_guard) = log::start(&configuration.log).map_err(DaemonError::Log)?;
     raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
     remark(configuration, options, &logger);
@@ -78,14 +80,15 @@ pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<()
     let current = Arc::new(Current::new(configuration.clone(), hosts, Arc::clone(&service), logger.clone()));
     let watch = Watch::start(Arc::clone(&current)).map_err(DaemonError::Start)?;
     let listeners = std::mem::take(&mut bound.listeners);
-    let server = millstream_runtime_std::start(listeners, service, runtime_options(configuration))
+    let server = backend::start(backend, listeners, service, runtime_options(configuration))
         .map_err(DaemonError::Start)?;
     logger.message(|| {
         let enabled = configuration.milters.iter().filter(|milter| milter.enabled).count();
         format!(
-            "[start] listening at {}, {} enabled",
+            "[start] listening at {}, {} enabled, on {}",
             configuration.manager.connection_spec,
-            crate::count(enabled, "milter")
+            crate::count(enabled, "milter"),
+            backend.name()
         )
     });
 

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backend;
 mod current;
 mod daemon;
 mod demo;
@@ -76,6 +77,7 @@ fn load(load_options: &LoadOptions, options: &Options) -> Loaded {
     if let Some(wanted) = options.log_level(*level) {
         *level = wanted;
     }
+    loaded.problems.extend(backend::chosen(&loaded.configuration).err());
     loaded
 }
 

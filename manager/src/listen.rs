@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use millstream_config::{ConnectionSpec, Manager};
 use millstream_core::policy::Endpoint;
-use millstream_runtime_std::Listener;
+use millstream_runtime::Listener;
 use nix::sys::socket::{Backlog, listen as listen_again};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, Uid, chown};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use millstream_config::{ConnectionSpec, LoadOptions, LogLevel, Overrides};
+use millstream_config::{ConnectionSpec, EventLoopBackend, LoadOptions, LogLevel, Overrides};
 
 /// Where the configuration is looked for after `--config-dir`.
 const CONFIG_DIR_VARIABLE: &str = "MILTER_MANAGER_CONFIG_DIR";
@@ -25,6 +25,10 @@ pub(crate) struct Options {
     /// Print the configuration and exit
     #[arg(long)]
     pub(crate) show_config: bool,
+
+    /// Serve on BACKEND: std, smol or glommio, as far as they are built in
+    #[arg(long, value_name = "BACKEND")]
+    pub(crate) event_loop_backend: Option<EventLoopBackend>,
 
     /// Stay in the foreground, whatever the configuration says
     #[arg(long)]
@@ -78,8 +82,11 @@ impl Options {
         // An empty one would mean the working directory.
         let second = std::env::var_os(CONFIG_DIR_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
         options.config_dirs = first.chain(second).chain(options.config_dirs).collect();
-        options.overrides =
-            Overrides { connection_spec: self.connection_spec.clone(), ..Overrides::default() };
+        options.overrides = Overrides {
+            connection_spec: self.connection_spec.clone(),
+            event_loop_backend: self.event_loop_backend,
+            ..Overrides::default()
+        };
         options
     }
 
@@ -128,6 +135,14 @@ mod tests {
     fn a_wrong_connection_spec_is_refused_with_its_reason() {
         let Err(text) = parse(&["-s", "inet:x"]) else { panic!() };
         assert!(text.contains("port number has invalid character: <inet:x>: <x>"), "{text}");
+    }
+
+    #[test]
+    fn an_event_loop_that_nobody_knows_is_refused_with_those_that_are_known() {
+        let Err(text) = parse(&["--event-loop-backend", "epoll"]) else { panic!() };
+        assert!(text.contains("it should be one of [\"std\", \"smol\", "), "{text}");
+        let chosen = options(&["--event-loop-backend=libev"]).load_options().overrides.event_loop_backend;
+        assert_eq!(chosen, Some(EventLoopBackend::Libev));
     }
 
     #[test]

@@ -60,7 +60,9 @@ fn what_has_no_effect_is_told_at_start_and_at_reload() {
         "{line}"
     );
 
-    folder.configure("manager.max_connections = 6\nmanager.event_loop_backend = \"libev\"");
+    folder.configure(
+        "manager.max_connections = 6\nmanager.event_loop_backend = \"libev\"\nmanager.chunk_size = 100",
+    );
     manager.signal(Signal::SIGHUP);
     let before = manager.expect("[reload] done");
     let told: Vec<_> =
@@ -68,7 +70,10 @@ fn what_has_no_effect_is_told_at_start_and_at_reload() {
     assert_eq!(
         told,
         [
-            format!("{place}:5: manager.event_loop_backend has no effect yet"),
+            format!("{place}:6: manager.chunk_size has no effect yet"),
+            format!(
+                "{place}:5: manager.event_loop_backend names a library of milter manager, which stands for the default here"
+            ),
             format!("{place}:4: manager.max_connections counts from the next start"),
         ]
     );
@@ -122,6 +127,36 @@ fn show_config_tells_what_has_no_effect_and_what_stands_in_the_way_of_a_start() 
     let (status, told) = show("define_milter(\"x\") {|m| }");
     assert_eq!(status, Some(1));
     assert!(told.starts_with(&format!("milter-manager: {place}:4: must set connection spec: x\n")), "{told}");
+}
+
+#[test]
+fn the_backend_that_is_asked_for_serves_and_one_that_is_not_built_in_is_a_problem_with_its_place() {
+    let folder = Folder::new("backend");
+    let place = folder.file();
+    let built_in = [("std", cfg!(feature = "std")), ("smol", cfg!(feature = "smol")), ("glommio", false)];
+    for (backend, built) in built_in {
+        folder.configure(&format!("manager.event_loop_backend = \"{backend}\"\nmanager.n_workers = 3"));
+        if built {
+            let mut manager = Manager::start(&folder);
+            manager.expect(&format!("0 milters enabled, on {backend}"));
+            assert_eq!(manager.event_loops(), 3, "{backend}");
+            manager.signal(Signal::SIGTERM);
+            assert!(manager.child.wait().unwrap().success());
+            continue;
+        }
+        let missing =
+            format!("manager.event_loop_backend is \"{backend}\", which is not built into this program");
+        let output = folder.program(&[]).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(told.starts_with(&format!("milter-manager: {place}:4: {missing}\n")), "{told}");
+        // The command line wins.
+        folder.configure("manager.event_loop_backend = \"glib\"");
+        let output = folder.program(&["--event-loop-backend", backend, "--show-config"]).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(told.starts_with(&format!("milter-manager: command line: {missing}\n")), "{told}");
+    }
 }
 
 #[test]
@@ -201,6 +236,17 @@ impl Manager {
                 Err(error) => panic!("{text}: {error}: {before:?}"),
             }
         }
+    }
+
+    /// How many threads serve sessions, as Linux tells.
+    fn event_loops(&self) -> usize {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
+        names
+            .filter(|name| {
+                name.trim_end().strip_prefix("millstream-").is_some_and(|n| n.parse::<u32>().is_ok())
+            })
+            .count()
     }
 
     fn signal(&self, signal: Signal) {

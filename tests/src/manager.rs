@@ -38,6 +38,9 @@ impl Manager {
         fs::write(folder.join("milter-manager.conf"), complete(configuration))
             .expect("the configuration can be written");
         command.arg("--no-daemon").arg("-c").arg(folder);
+        if let Some(backend) = env::var_os(BACKEND) {
+            command.arg("--event-loop-backend").arg(backend);
+        }
         // Nothing of the caller's may decide what is tested.
         command.env_remove("MILTER_MANAGER_CONFIG_DIR");
         let process = Process::start("milter-manager", &mut command, &folder.join("manager.output"));
@@ -89,6 +92,10 @@ impl Manager {
         &mut self.process
     }
 }
+
+/// On which runtime the manager serves, in every test: `MILLSTREAM_BACKEND=smol cargo test -p millstream-tests`. Without
+/// it, on its default.
+const BACKEND: &str = "MILLSTREAM_BACKEND";
 
 /// As whom the manager serves: it never does as root.
 const USER: &str = "nobody";

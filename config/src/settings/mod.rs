@@ -12,6 +12,7 @@ use std::time::Duration;
 use millstream_core::limits::Limits;
 
 pub(crate) use slot::Slot;
+pub(crate) use status::{list, meaning, word};
 
 use crate::configuration::Configuration;
 use crate::milter::Milter;
@@ -110,7 +111,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row(Manager, "manager.custom_configuration_directory", UnlessNil, Never, |c| Slot::Text(&mut c.manager.custom_configuration_directory)),
     row(Manager, "manager.fallback_status", UnlessNil, Reload, |c| Slot::Status(&mut c.manager.fallback_status)),
     row(Manager, "manager.fallback_status_at_disconnect", UnlessNil, Never, |c| Slot::Status(&mut c.manager.fallback_status_at_disconnect)),
-    row(Manager, "manager.event_loop_backend", UnlessNil, Never, |c| Slot::Backend(&mut c.manager.event_loop_backend)),
+    row(Manager, "manager.event_loop_backend", UnlessNil, Start, |c| Slot::Backend(&mut c.manager.event_loop_backend)),
     row(Manager, "manager.n_workers", UnlessNil, Start, |c| Slot::number(&mut c.manager.n_workers, 0, 1000, 0)),
     row(Manager, "manager.packet_buffer_size", UnlessNil, Never, |c| Slot::number(&mut c.manager.packet_buffer_size, 0, U32, 0)),
     row(Manager, "manager.connection_check_interval", UnlessNil, Never, |c| Slot::number(&mut c.manager.connection_check_interval, 0, U32, 0)),

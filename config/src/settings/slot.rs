@@ -8,9 +8,10 @@ use millstream_core::policy::{EndpointChoice, Fallback, Recipients};
 use super::MAX_SECONDS;
 use super::header;
 use super::status::{
-    BACKENDS, ENDPOINT_CHOICES, FACILITIES, MILTER_STATUSES, RECIPIENTS, STATUSES, list, meaning, word,
+    ENDPOINT_CHOICES, FACILITIES, MILTER_STATUSES, RECIPIENTS, STATUSES, list, meaning, word,
 };
-use crate::configuration::{EventLoopBackend, default_connection_spec};
+use crate::backend::{BACKENDS, EventLoopBackend};
+use crate::configuration::default_connection_spec;
 use crate::connection_spec::ConnectionSpec;
 use crate::inspect;
 use crate::log_level::LogLevel;
@@ -66,7 +67,7 @@ pub(crate) enum Slot<'c> {
     Recipients(&'c mut Recipients),
     EndpointChoice(&'c mut EndpointChoice),
     HeaderName(&'c mut Option<String>),
-    Backend(&'c mut EventLoopBackend),
+    Backend(&'c mut Option<EventLoopBackend>),
     Level(&'c mut LogLevel),
     PackageOptions(&'c mut Option<String>),
     CommandOptions(&'c mut Option<String>),
@@ -201,7 +202,8 @@ impl<'c> Slot<'c> {
             (Self::EndpointChoice(slot), value) => *slot = one_of(&ENDPOINT_CHOICES, target, value)?,
             (Self::HeaderName(slot), Value::Nil) => *slot = None,
             (Self::HeaderName(slot), value) => *slot = Some(header::name(target, value)?),
-            (Self::Backend(slot), value) => *slot = one_of(&BACKENDS, target, value)?,
+            (Self::Backend(slot), Value::Nil) => *slot = None,
+            (Self::Backend(slot), value) => *slot = Some(one_of(&BACKENDS, target, value)?),
 
             (Self::Level(slot), Value::Nil) => *slot = LogLevel::DEFAULT,
             (Self::Level(slot), Value::Text(text) | Value::Symbol(text)) => {
@@ -277,7 +279,7 @@ impl<'c> Slot<'c> {
             }
             Self::Recipients(slot) => Value::text(word(&RECIPIENTS, *slot)),
             Self::EndpointChoice(slot) => Value::text(word(&ENDPOINT_CHOICES, *slot)),
-            Self::Backend(slot) => Value::text(word(&BACKENDS, *slot)),
+            Self::Backend(slot) => slot.map_or(Value::Nil, |backend| Value::text(backend.name())),
             Self::Level(slot) => Value::text(&slot.to_string()),
             Self::PackageOptions(slot) => Value::hash(slot.as_deref().map(split_options).unwrap_or_default()),
             Self::ExtraOptions(slot) => Value::hash(

@@ -1,8 +1,6 @@
-//! The words for fallbacks, the order of recipients, the choice of sockets, event loops and syslog facilities.
+//! The words for fallbacks, the order of recipients, the choice of sockets and syslog facilities.
 
 use millstream_core::policy::{EndpointChoice, Fallback, Recipients};
-
-use crate::configuration::EventLoopBackend;
 
 /// The statuses of milter manager, in the order of error messages.
 pub(super) const STATUSES: [(&str, Fallback); 4] = [
@@ -33,10 +31,6 @@ pub(super) const ENDPOINT_CHOICES: [(&str, EndpointChoice); 3] = [
     ("least-busy", EndpointChoice::LeastBusy),
 ];
 
-/// In the order of error messages.
-pub(super) const BACKENDS: [(&str, EventLoopBackend); 2] =
-    [("glib", EventLoopBackend::Glib), ("libev", EventLoopBackend::Libev)];
-
 /// The facilities that milter manager knows; `auth` is `authpriv` to it.
 pub(super) const FACILITIES: [(&str, &str); 19] = [
     ("auth", "auth"),
@@ -61,17 +55,17 @@ pub(super) const FACILITIES: [(&str, &str); 19] = [
 ];
 
 /// The meaning of `word`; case does not matter, `_` and blanks are as good as `-`.
-pub(super) fn meaning<T: Copy>(table: &[(&'static str, T)], word: &str) -> Option<T> {
+pub(crate) fn meaning<T: Copy>(table: &[(&'static str, T)], word: &str) -> Option<T> {
     let normal = word.trim().to_ascii_lowercase().replace(['_', ' '], "-");
     table.iter().find(|(name, _)| *name == normal).map(|(_, meaning)| *meaning)
 }
 
 /// The word for `meaning`.
-pub(super) fn word<T: Copy + PartialEq>(table: &[(&'static str, T)], meaning: T) -> &'static str {
+pub(crate) fn word<T: Copy + PartialEq>(table: &[(&'static str, T)], meaning: T) -> &'static str {
     table.iter().find(|(_, known)| *known == meaning).map_or("", |(name, _)| name)
 }
 
 /// `["accept", "reject"]`
-pub(super) fn list<T>(table: &[(&'static str, T)]) -> String {
+pub(crate) fn list<T>(table: &[(&'static str, T)]) -> String {
     format!("[{}]", table.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", "))
 }

@@ -15,12 +15,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use millstream_core::wire::{Edit, Final};
-use millstream_runtime_std::{Listener, Options, Server};
+use millstream_runtime::{Listener, Options, Server};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use milter::{DemoService, HEADER, Kind, MARKER, REFUSAL};
 use mta::{Mta, Told};
+
+use crate::backend;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -136,8 +138,8 @@ fn serve(kind: Kind, path: &Path) -> io::Result<(Arc<DemoService>, Server)> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
     let service = Arc::new(DemoService::new(kind));
     let options = Options { loops: 1, ..Options::default() };
-    let server =
-        millstream_runtime_std::start(vec![Listener::Unix(listener)], Arc::clone(&service), options)?;
+    let listeners = vec![Listener::Unix(listener)];
+    let server = backend::start(backend::BUILT_IN[0], listeners, Arc::clone(&service), options)?;
     Ok((service, server))
 }
 

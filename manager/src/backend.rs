@@ -1,0 +1,99 @@
+//! On which runtime the program serves: which are built in, which is asked for, how it is started.
+
+use std::io;
+use std::sync::Arc;
+
+use millstream_config::{Configuration, EventLoopBackend, Problem};
+use millstream_runtime::{Listener, Options, Server, Service};
+
+/// The runtimes that are built in, the program's default first.
+pub(crate) const BUILT_IN: &[EventLoopBackend] = &[
+    #[cfg(feature = "std")]
+    EventLoopBackend::Std,
+    #[cfg(feature = "smol")]
+    EventLoopBackend::Smol,
+];
+
+#[cfg(not(any(feature = "std", feature = "smol")))]
+compile_error!("milter-manager needs a runtime to serve on: build it with the feature \"std\" or \"smol\"");
+
+/// The runtime that is asked for.
+///
+/// # Errors
+///
+/// It is not built in.
+pub(crate) fn chosen(configuration: &Configuration) -> Result<EventLoopBackend, Problem> {
+    let Some(wanted) = configuration.runtime() else { return Ok(BUILT_IN[0]) };
+    if BUILT_IN.contains(&wanted) {
+        return Ok(wanted);
+    }
+    let place = configuration.locations.get("manager.event_loop_backend");
+    let names: Vec<_> = BUILT_IN.iter().map(|backend| format!("\"{}\"", backend.name())).collect();
+    Err(Problem {
+        file: place.map_or_else(|| "command line".to_owned(), |place| place.file.to_string()),
+        line: place.map_or(0, |place| place.line),
+        column: 0,
+        message: format!(
+            "manager.event_loop_backend is \"{}\", which is not built into this program",
+            wanted.name()
+        ),
+        hint: Some(format!("built in: {}", names.join(", "))),
+        source_line: None,
+    })
+}
+
+/// Serves `listeners` on a runtime that is built in.
+///
+/// # Errors
+///
+/// The operating system does not give what the runtime needs.
+pub(crate) fn start<S: Service>(
+    backend: EventLoopBackend,
+    listeners: Vec<Listener>,
+    service: Arc<S>,
+    options: Options,
+) -> io::Result<Server> {
+    match backend {
+        #[cfg(feature = "std")]
+        EventLoopBackend::Std => millstream_runtime_std::start(listeners, service, options),
+        #[cfg(feature = "smol")]
+        EventLoopBackend::Smol => millstream_runtime_smol::start(listeners, service, options),
+        other => Err(io::Error::other(format!("the runtime \"{}\" is not built in", other.name()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(value: Option<EventLoopBackend>) -> Result<EventLoopBackend, Problem> {
+        let mut configuration = Configuration::default();
+        configuration.manager.event_loop_backend = value;
+        chosen(&configuration)
+    }
+
+    #[test]
+    fn the_default_serves_when_nothing_or_a_library_of_milter_manager_is_asked_for() {
+        for value in [None, Some(EventLoopBackend::Glib), Some(EventLoopBackend::Libev)] {
+            assert_eq!(asked(value), Ok(BUILT_IN[0]));
+        }
+    }
+
+    #[test]
+    fn what_is_built_in_is_chosen_and_what_is_not_is_a_problem_that_says_what_is() {
+        for backend in [EventLoopBackend::Std, EventLoopBackend::Smol, EventLoopBackend::Glommio] {
+            match asked(Some(backend)) {
+                Ok(chosen) => assert!(chosen == backend && BUILT_IN.contains(&backend)),
+                Err(problem) => {
+                    assert!(!BUILT_IN.contains(&backend));
+                    let told = problem.to_string();
+                    let name = backend.name();
+                    assert!(
+                        told.starts_with(&format!("command line: manager.event_loop_backend is \"{name}\""))
+                    );
+                    assert!(told.contains(&format!("built in: \"{}\"", BUILT_IN[0].name())), "{told}");
+                }
+            }
+        }
+    }
+}
