@@ -25,7 +25,7 @@ impl Session {
         }
         match self.filter.poll_command() {
             Ok(None) => {
-                self.behind_since = None;
+                self.came_at = None;
                 false
             }
             Ok(Some(FromMta::Body(frame))) => {
@@ -337,7 +337,7 @@ impl Session {
         if self.filter.owed().is_none() {
             return;
         }
-        self.behind_since = None;
+        self.came_at = None;
         if self.filter.reply(reply).is_err() {
             debug_assert!(false, "a verdict that the stage does not have");
             self.finish();

@@ -69,7 +69,7 @@ impl Session {
         self.begin_budget(Stage::EndOfMessage);
         self.command = Some(InHand { stage: Stage::EndOfMessage, payload: Bytes::new() });
         self.unsettled = true;
-        let since = self.behind_since.unwrap_or(self.now());
+        let since = self.came_at.unwrap_or(self.now());
         self.progress_at = Some(since + self.policy.limits().progress);
     }
 

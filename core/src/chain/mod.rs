@@ -91,8 +91,8 @@ pub struct Session {
     mta_timer: Option<(TimerName, Instant)>,
     /// Until when the answer that the MTA waits for must be there, and how long that was.
     budget: Option<(Instant, Duration)>,
-    /// Since when the MTA may be waiting: it was not answered, and all that it has sent was never done with.
-    behind_since: Option<Instant>,
+    /// When the first of what the MTA has sent came, as far as it was not answered since and not all of it is done with.
+    came_at: Option<Instant>,
     progress_at: Option<Instant>,
     /// When the MTA will have been left unread for too long.
     unread_until: Option<Instant>,
@@ -163,7 +163,7 @@ impl Session {
             transaction: None,
             mta_timer: None,
             budget: None,
-            behind_since: None,
+            came_at: None,
             progress_at: None,
             unread_until: None,
             share: Share::default(),
@@ -198,8 +198,7 @@ impl Session {
     /// one budget, since together they hold up what it waits for.
     fn begin_budget(&mut self, stage: Stage) {
         let limit = self.mta_kind().budget(stage, self.policy.limits());
-        let now = self.now();
-        self.budget = Some((*self.behind_since.get_or_insert(now) + limit, limit));
+        self.budget = Some((self.came_at.unwrap_or(self.now()) + limit, limit));
     }
 
     fn event(&mut self, event: Event) {
@@ -219,6 +218,9 @@ impl Session {
                 self.spill_input(input);
             }
             Input::Received { peer: Peer::MTA, data } => {
+                if !self.filter.has_input() {
+                    self.came_at = Some(self.now());
+                }
                 self.filter.receive(data);
                 self.mta_timer = None;
             }

@@ -106,6 +106,37 @@ fn commands_that_are_sent_in_silence_share_one_time_limit() {
     );
 }
 
+/// What came before it may have taken all the time that it had.
+#[test]
+fn a_command_that_comes_later_has_its_own_time() {
+    let mut policy = policy(2);
+    policy.children[0].fallback = Fallback::Accept;
+    policy.watched = vec![Stage::Mail, Stage::Rcpt];
+    policy.decide = |child, stage, _, answers| {
+        let question = Question::Addresses("client.test".into());
+        match answers.find(&question) {
+            None if (child.0, stage) == (0, Stage::Mail) || (child.0, stage) == (1, Stage::Rcpt) => {
+                Decision::Need(question)
+            }
+            _ => Decision::Run(Effects::default()),
+        }
+    };
+    let child: Behaviour = |stage, _| match stage {
+        Stage::Negotiate => negotiates(Actions::ALL, Protocol::NO_REPLY),
+        _ => None,
+    };
+    let mut world = World::new(policy, &[child; 2]).begin("8.17.1");
+    world.mail();
+    world.wait(Duration::from_secs(5));
+    world.rcpt("<c@d.test>");
+    world.wait(Duration::from_secs(4));
+    let (query, _) = world.questions.pop().unwrap();
+    world.answer(query, Answer::Nothing);
+    world.wait(Duration::from_secs(4));
+    let failed = world.events.iter().filter(|event| matches!(event, Event::ChildFailed { .. })).count();
+    assert_eq!((failed, world.seen(1)), (1, "CHMR".to_owned()), "{:?}", world.events);
+}
+
 #[test]
 fn who_has_waited_for_the_end_of_message_behind_other_commands_is_sent_progress_at_once() {
     let mut world = silence_and_look_ups("Postfix 3.7.11");
