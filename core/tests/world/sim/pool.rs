@@ -94,8 +94,8 @@ impl<M: Machine> World<M> {
             let dropped = line.cut && self.has_come(b"E");
             let left = line.watch.may_be_uncounted || line.watch.is_at_end() || dropped;
             let dead = line.kept && line.quiet[1] == 0;
-            let doubtful = line.kept && stale;
-            if !(left || fresh && (dead || doubtful)) || fresh && !(dead || stale) {
+            let doubtful = line.kept && self.begins_without_helo();
+            if !(left || doubtful || fresh && dead) || fresh && !(dead || stale) {
                 return self.fail(format!("{} acquired again for no reason", name(peer)));
             }
         } else if fresh && !stale {
@@ -149,6 +149,14 @@ impl<M: Machine> World<M> {
         let sent = self.mta.exchanges[..self.mta_at.map_or(0, |at| at + 1)].iter().rev();
         let mut session = sent.take_while(|it| it.letter != b'K');
         session.any(|it| letters.contains(&it.letter) && !it.suppressed)
+    }
+
+    /// Whether the MTA has sent MAIL before any HELO in its session.
+    fn begins_without_helo(&self) -> bool {
+        let sent = &self.mta.exchanges[..self.mta_at.map_or(0, |at| at + 1)];
+        let session = sent.iter().rposition(|it| it.letter == b'K').map_or(0, |at| at + 1);
+        let first = sent[session..].iter().find(|it| b"MH".contains(&it.letter) && !it.suppressed);
+        first.is_some_and(|it| it.letter == b'M')
     }
 
     /// A connection is given back: nothing may be owed or queued on it.
