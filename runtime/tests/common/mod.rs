@@ -330,13 +330,14 @@ pub fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// How often the loops of this process have slept and how much time they have used, in clock ticks.
+/// How often the loops of this process have slept and how much time they have used, in clock ticks; the thread that smol's
+/// reactor has for itself counts as one.
 pub fn loop_activity() -> (u64, u64) {
     let (mut sleeps, mut ticks) = (0, 0);
     for task in std::fs::read_dir("/proc/self/task").unwrap() {
         let task = task.unwrap().path();
         let name = std::fs::read_to_string(task.join("comm")).unwrap_or_default();
-        if !name.starts_with("millstream-") {
+        if !name.starts_with("millstream-") && name.trim_end() != "async-io" {
             continue;
         }
         let status = std::fs::read_to_string(task.join("status")).unwrap();
