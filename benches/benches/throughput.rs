@@ -9,11 +9,12 @@
 
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::{fs, io, iter};
+use std::{io, iter};
 
 use millstream_benches::chain::Chain;
 use millstream_benches::child::{self, Wishes};
 use millstream_benches::figures::Spread;
+use millstream_benches::meter::process_time;
 use millstream_benches::mta::{Mta, Script};
 use millstream_tests::scratch::Scratch;
 
@@ -24,7 +25,7 @@ const CHAINS: [usize; 3] = [1, 3, 10];
 /// A session of the MTA: one connection with the manager, one for each child without.
 type Session = Vec<Mta>;
 
-/// Messages in a tick with the manager and without.
+/// Messages in a nanosecond of processor time with the manager and without.
 struct Pair {
     managed: f64,
     direct: f64,
@@ -59,25 +60,17 @@ fn pass(sessions: &mut [Session], messages: usize, envelope: &Script, content: &
     })
 }
 
-/// Processor time of a process so far, in the kernel's ticks, by its folder in `/proc`.
-fn ticks(process: &Path) -> io::Result<f64> {
-    let stat = fs::read_to_string(process.join("stat"))?;
-    // The name before may contain anything; the times are the 12th and 13th field behind it.
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
-    Ok(fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum())
-}
-
-/// Messages in a tick of this process, with its MTA and its children, and of `manager`.
+/// Messages in a nanosecond of processor time of this process, with its MTA and its children, and of `manager`.
 fn speed(
     sessions: &mut [Session],
     messages: usize,
     scripts: &[Script; 2],
-    manager: Option<&Path>,
+    manager: Option<u32>,
 ) -> io::Result<f64> {
-    let now = || Ok(ticks(Path::new("/proc/self"))? + manager.map_or(Ok(0.0), ticks)?);
+    let now = || Ok(process_time(std::process::id())? + manager.map_or(Ok(0.0), process_time)?);
     let began: io::Result<f64> = now();
     pass(sessions, messages, &scripts[0], &scripts[1])?;
-    Ok((messages * sessions.len()) as f64 / (now()? - began?).max(1.0))
+    Ok((messages * sessions.len()) as f64 / (now()? - began?).max(1e7))
 }
 
 /// One line of the table.
@@ -109,9 +102,9 @@ fn measure(name: &str, wishes: Wishes, body: usize, sessions: usize) -> io::Resu
         let mut round = Vec::new();
         for (chain, (managed, direct)) in chains.iter_mut().zip(&mut pairs) {
             let messages = messages / chain.children().len();
-            let manager = chain.proc("");
+            let manager = chain.process();
             round.push(Pair {
-                managed: speed(managed, messages, &scripts, Some(&manager))?,
+                managed: speed(managed, messages, &scripts, Some(manager))?,
                 direct: speed(direct, messages, &scripts, None)?,
             });
         }

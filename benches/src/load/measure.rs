@@ -52,7 +52,7 @@ pub fn turn(target: &Target, mail: &Mail, pace: Pace, length: Length) -> io::Res
     })
 }
 
-/// Each of `targets` by turns, `rounds` times after one that warms up.
+/// Each of `targets` by turns, `rounds` times after one that warms up; another one is first in each.
 ///
 /// # Errors
 /// As [`turn`].
@@ -65,10 +65,12 @@ pub fn by_turns(
 ) -> io::Result<Vec<Vec<Sample>>> {
     let mut samples: Vec<Vec<Sample>> = targets.iter().map(|_| Vec::new()).collect();
     for round in 0..=rounds {
-        for (target, samples) in targets.iter().zip(&mut samples) {
-            let sample = turn(target, mail, pace, length)?;
+        for at in 0..targets.len() {
+            // Whoever was last may still leave something to do to the next.
+            let index = (at + round) % targets.len();
+            let sample = turn(targets[index], mail, pace, length)?;
             if round > 0 {
-                samples.push(sample);
+                samples[index].push(sample);
             }
         }
     }
