@@ -1,0 +1,104 @@
+//! The crowd: many sessions at the same time on the pools of two or three loops, with children that come and go.
+//!
+//! The world (`world.rs`) drives one session with a pool that is played; `pool.rs` drives pools without sessions. Here both
+//! are real, on a virtual clock, and what lies between them is what `runtime-std` does. Children judge mail by what is written
+//! in it, so that the right answer to every command is known without a model of how it is come to.
+//!
+//! | file | what |
+//! |---|---|
+//! | `plan` | what the clients and the children do: plain data, made from chance |
+//! | `mail` | what a child thinks of mail: pure functions |
+//! | `town` | the clock, what is going to happen, the children's processes and connections |
+//! | `milter`, `mta` | the two ends; a child also looks at whether it is sent a conversation as libmilter takes it |
+//! | `event_loop`, `serve` | a loop and a session of it, as in `runtime-std` |
+//! | `desk`, `ledger` | the pools, watched: places, queues, breakers, kept connections, whose turn it is |
+//! | `judge` | the right answers, and whether who is said to have failed has |
+//! | `sim`, `campaign`, `coverage` | a crowd, many of them on all cores, and what they have visited |
+//!
+//! `CROWD_SEEDS=n` runs n seeds from `CROWD_FROM` (default 0). `CROWD_COVERAGE=1` prints how often each event came in each state
+//! of a child. A failing seed is replayed with
+//! `CROWD_SEED=n cargo test -p millstream-core --test crowd replay -- --nocapture`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests report by panicking")]
+
+#[path = "crowd/campaign.rs"]
+mod campaign;
+#[path = "crowd/coverage.rs"]
+mod coverage;
+#[path = "crowd/desk.rs"]
+mod desk;
+#[path = "crowd/event_loop.rs"]
+mod event_loop;
+#[path = "crowd/frames.rs"]
+mod frames;
+#[path = "crowd/judge.rs"]
+mod judge;
+#[path = "crowd/ledger.rs"]
+mod ledger;
+#[path = "crowd/mail.rs"]
+mod mail;
+#[path = "crowd/milter.rs"]
+mod milter;
+#[path = "crowd/mta.rs"]
+mod mta;
+#[path = "crowd/plan.rs"]
+mod plan;
+#[path = "crowd/policy.rs"]
+mod policy;
+#[path = "world/rng.rs"]
+mod rng;
+#[path = "crowd/serve.rs"]
+mod serve;
+#[path = "crowd/sim.rs"]
+mod sim;
+#[path = "crowd/town.rs"]
+mod town;
+
+use campaign::{Campaign, number};
+use sim::run;
+
+/// From so many seeds on every cell must have been visited often.
+const MANY: u64 = 3_000;
+const OFTEN: u64 = 100;
+
+#[test]
+fn every_session_of_a_crowd_has_the_answers_of_its_children_or_their_fallbacks() {
+    let from = number("CROWD_FROM").unwrap_or(0);
+    let seeds = number("CROWD_SEEDS").unwrap_or(300);
+    let Campaign { coverage, failed } = Campaign::run(from, seeds);
+    let (thin, impossible) = coverage.odd(OFTEN);
+    if number("CROWD_COVERAGE").is_some() {
+        println!("{}\nvisited less than {OFTEN} times: {thin:?}", coverage.table());
+    }
+    for seed in failed.iter().take(number("CROWD_SHOW").unwrap_or(1) as usize) {
+        let report = run(*seed, true);
+        println!("{}seed {seed}: {}", report.transcript, report.error.unwrap_or_default());
+        println!("CROWD_SEED={seed} cargo test -p millstream-core --test crowd replay -- --nocapture\n");
+    }
+    assert!(
+        failed.is_empty(),
+        "{} of {seeds} seeds failed: {:?}",
+        failed.len(),
+        &failed[..failed.len().min(50)]
+    );
+    assert!(impossible.is_empty(), "visited, although it cannot be: {impossible:?}");
+    assert!(seeds < MANY || thin.is_empty(), "visited less than {OFTEN} times: {thin:?}");
+}
+
+#[test]
+fn replay() {
+    let Some(seed) = number("CROWD_SEED") else { return };
+    let report = run(seed, true);
+    match report.error {
+        None => println!("{}seed {seed} is fine", report.transcript),
+        Some(what) => panic!("\n{}seed {seed}: {what}", report.transcript),
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_crowd() {
+    for seed in 0..20 {
+        let [one, two] = [run(seed, true), run(seed, true)].map(|report| (report.transcript, report.error));
+        assert!(one == two, "seed {seed} went two ways");
+    }
+}

@@ -1,0 +1,486 @@
+//! What must have been answered: the children one after another, and for one that failed its fallback from then on.
+//!
+//! A child fails at the moment at which the session says so. What the MTA was owed then, and what of the content had been
+//! sent, may have had the child's own answer or the fallback: nobody else can know how far the child was. Everything before
+//! must be the child's, everything behind the fallback. And it must have failed: the connection that it had must have been
+//! dealt what the session says.
+
+use millstream_core::event::{Failure, TimerName};
+use millstream_core::machine::{IoError, IoKind, Peer};
+use millstream_core::policy::{Fallback, Policy};
+use millstream_core::wire::Negotiation;
+
+use crate::mail::{Frame, Say, Seen, refusal, replies, says, wants};
+use crate::milter::trimmed;
+use crate::mta::{Mta, Said};
+use crate::town::Town;
+
+/// A failure, with the commands at the first of which it may have counted.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    from: usize,
+    to: usize,
+    fallback: Fallback,
+}
+
+/// What a session has seen of a child.
+#[derive(Default)]
+struct OfChild {
+    /// What it negotiated, with the number of commands that the session had read.
+    terms: Vec<(usize, u32)>,
+    failures: Vec<Failed>,
+    /// Of the last request: what it met, and the connection that came of it, with whether it was kept.
+    met: Vec<IoError>,
+    connection: Option<(usize, bool)>,
+}
+
+pub(crate) struct Record {
+    children: Vec<OfChild>,
+    /// Connections that have said something in this session.
+    heard: Vec<usize>,
+}
+
+fn index(peer: Peer) -> usize {
+    peer.child_index().map_or(0, |child| usize::from(child.0))
+}
+
+impl Record {
+    pub(crate) fn new(children: usize) -> Self {
+        Self { children: (0..children).map(|_| OfChild::default()).collect(), heard: Vec::new() }
+    }
+
+    /// A connection is asked for.
+    pub(crate) fn asked(&mut self, peer: Peer, fresh: bool) {
+        let child = &mut self.children[index(peer)];
+        let had_kept = child.connection.is_some_and(|(_, kept)| kept);
+        assert!(!fresh || had_kept, "a fresh connection is asked for, and none was kept");
+        child.met.clear();
+        child.connection = None;
+    }
+
+    pub(crate) fn met(&mut self, peer: Peer, error: IoError) {
+        self.children[index(peer)].met.push(error);
+    }
+
+    pub(crate) fn used(&mut self, peer: Peer, connection: usize, kept: bool) {
+        self.heard.retain(|known| *known != connection);
+        self.children[index(peer)].connection = Some((connection, kept));
+    }
+
+    pub(crate) fn heard(&mut self, connection: usize) {
+        self.heard.push(connection);
+    }
+
+    /// What a child negotiates is known.
+    pub(crate) fn joined(&mut self, peer: Peer, negotiated: &Negotiation, mta: &Mta) {
+        let at = mta.taken();
+        let terms = &mut self.children[index(peer)].terms;
+        if mta.protocol.is_none() {
+            // The MTA was not answered: the last counts.
+            terms.clear();
+        }
+        terms.push((at, negotiated.protocol.0));
+    }
+
+    /// A child has failed: that must be true.
+    pub(crate) fn failed(
+        &mut self,
+        town: &Town,
+        child: usize,
+        failure: &Failure,
+        fallback: Fallback,
+        mta: &Mta,
+    ) {
+        let known = &self.children[child];
+        let connection = known.connection.map(|(id, _)| &town.connections[id]);
+        let is_true = match failure {
+            // The desk has looked at those.
+            Failure::Connect(_) => true,
+            Failure::Timeout { timer: TimerName::Connection, .. } => {
+                let hangs = connection.is_some_and(|it| it.outcome.is_none());
+                hangs || known.met.iter().any(|error| error.kind == IoKind::Busy)
+            }
+            Failure::Timeout { timer: TimerName::Budget, .. } => false,
+            Failure::Timeout { .. } => connection.is_some_and(|it| it.stood),
+            Failure::Protocol(_) => connection.is_some_and(|it| it.garbage),
+            Failure::Closed(_) => connection.is_some_and(|it| it.ended) && !self.is_replaceable(town, child),
+            Failure::Renegotiated => {
+                let differs = known.terms.iter().any(|(_, terms)| *terms != known.terms[0].1);
+                differs || !known.failures.is_empty()
+            }
+        };
+        assert!(is_true, "c{child} of s{} has not failed: {failure}", mta.number);
+        let (from, to) = (mta.open(), mta.taken());
+        self.children[child].failures.push(Failed { from, to: to.max(from), fallback });
+    }
+
+    /// Whether a connection that is lost was kept, and nothing is lost with it that could not be told again.
+    fn is_replaceable(&self, town: &Town, child: usize) -> bool {
+        let Some((id, true)) = self.children[child].connection else { return false };
+        let connection = &town.connections[id];
+        let sent = &connection.sent;
+        let mail = replies(connection.milter.terms, b'M') && sent.ends_with(b"M");
+        let envelope = if mail { &sent[..sent.len() - 1] } else { sent };
+        let told = envelope.iter().all(|letter| b"DCHA".contains(letter));
+        told && !self.heard.contains(&id)
+    }
+
+    /// The session is over: every answer must have been right.
+    pub(crate) fn judge(&self, mta: &Mta, policy: &dyn Policy) {
+        let _ = policy;
+        let mut from = 0;
+        for to in 0..=mta.log.len() {
+            if to < mta.log.len() && mta.log[to].letter != b'K' {
+                continue;
+            }
+            self.judge_part(mta, from, to);
+            from = to;
+        }
+    }
+
+    /// One session of the MTA: the commands `from..to`, the first of which is the offer or QUIT_NC.
+    fn judge_part(&self, mta: &Mta, from: usize, to: usize) {
+        let mut choices: Vec<Vec<View>> = Vec::new();
+        for child in &self.children {
+            let of_part = |at: usize| at > from && at <= to;
+            let terms = child.terms.iter().find(|(at, _)| of_part(*at)).map(|(_, terms)| *terms);
+            let failed: Vec<&Failed> = child.failures.iter().filter(|failed| of_part(failed.to)).collect();
+            let mut views: Vec<View> = failed
+                .iter()
+                .flat_map(|failed| {
+                    let first = failed.from.max(from);
+                    (first..=failed.to).map(|at| View { terms, failed: Some((at, failed.fallback)) })
+                })
+                .collect();
+            if views.is_empty() {
+                views.push(View { terms, failed: None });
+            }
+            choices.push(views);
+        }
+        let mut chosen = vec![0; choices.len()];
+        let mut wrong = None;
+        loop {
+            let views: Vec<View> = choices.iter().zip(&chosen).map(|(views, at)| views[*at]).collect();
+            match Walk::new(views).run(&mta.log[from..to], from) {
+                Ok(()) => return,
+                Err(what) => wrong = Some(wrong.unwrap_or(what)),
+            }
+            let next = (0..chosen.len()).find(|at| chosen[*at] + 1 < choices[*at].len());
+            let Some(next) = next else { break };
+            chosen[next] += 1;
+            chosen[..next].fill(0);
+        }
+        panic!("s{}: {}; views {choices:?}", mta.number, wrong.unwrap_or_default());
+    }
+}
+
+/// A child as it may have been.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    terms: Option<u32>,
+    /// From this command on its fallback counts.
+    failed: Option<(usize, Fallback)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Out,
+    In,
+    Accepted,
+    Refused(Say),
+    Failed(Fallback),
+}
+
+#[derive(Default)]
+struct Message {
+    parts: Vec<Part>,
+    seen: Vec<Seen>,
+    shown: Vec<usize>,
+    verdicts: Vec<Say>,
+    accepted: usize,
+    decided: Option<Frame>,
+}
+
+/// The children one after another.
+struct Walk {
+    views: Vec<View>,
+    left: Vec<bool>,
+    refused: Option<Frame>,
+    message: Option<Message>,
+}
+
+impl Walk {
+    fn new(views: Vec<View>) -> Self {
+        Self { left: vec![false; views.len()], views, refused: None, message: None }
+    }
+
+    fn run(mut self, log: &[Said], from: usize) -> Result<(), String> {
+        for (at, said) in log.iter().enumerate() {
+            if said.owed && said.reply.is_none() {
+                // The client has not waited for it.
+                return Ok(());
+            }
+            let expected = self.step(from + at, said)?;
+            let Some(reply) = &said.reply else { continue };
+            let expected = expected.unwrap_or_else(|| reply.clone());
+            if *reply != expected {
+                let show = crate::town::show;
+                let sent = show(&(said.letter, said.payload.clone()));
+                return Err(format!("{sent} is answered {}, not {}", show(reply), show(&expected)));
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, child: usize, at: usize) -> Option<Fallback> {
+        self.views[child].failed.filter(|(from, _)| at >= *from).map(|(_, fallback)| fallback)
+    }
+
+    /// What is answered to a command, when it is one that has an answer.
+    fn step(&mut self, at: usize, said: &Said) -> Result<Option<Frame>, String> {
+        match said.letter {
+            b'C' | b'H' => self.hello(at, said),
+            b'M' => self.sender(at, said),
+            b'R' => self.recipient(at, said),
+            b'T' => self.data(at),
+            b'L' | b'B' => {
+                self.content(at, said);
+                Ok(None)
+            }
+            b'E' => self.end(at, said),
+            b'A' => {
+                self.message = None;
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What a child says to a command itself.
+    fn own(&self, child: usize, said: &Said) -> Result<Say, String> {
+        let terms = self.views[child].terms.ok_or(format!("c{child} has neither answered nor failed"))?;
+        let heard = wants(terms, said.letter) && replies(terms, said.letter);
+        Ok(if heard { says(child, &said.payload) } else { Say::Pass })
+    }
+
+    fn hello(&mut self, at: usize, said: &Said) -> Result<Option<Frame>, String> {
+        if let Some(refused) = &self.refused {
+            return Ok(Some(refused.clone()));
+        }
+        let mut decided = None;
+        for child in 0..self.views.len() {
+            // Nobody waits for those behind.
+            if decided.is_some() {
+                break;
+            }
+            if let Some(fallback) = self.failed(child, at) {
+                decided = answer(fallback);
+            } else if !self.left[child] {
+                match self.own(child, said)? {
+                    Say::Pass => {}
+                    Say::Accept => self.left[child] = true,
+                    say => {
+                        self.left[child] = true;
+                        decided = Some(spoken(child, say));
+                    }
+                }
+            }
+        }
+        self.refused.clone_from(&decided);
+        let gone = (0..self.views.len()).all(|child| match self.failed(child, at) {
+            Some(fallback) => fallback == Fallback::Accept,
+            None => self.left[child],
+        });
+        Ok(Some(decided.unwrap_or_else(|| plain(if gone { b'a' } else { b'c' }))))
+    }
+
+    fn sender(&mut self, at: usize, said: &Said) -> Result<Option<Frame>, String> {
+        let count = self.views.len();
+        let mut message = Message {
+            parts: vec![Part::In; count],
+            seen: vec![Seen::default(); count],
+            shown: vec![0; count],
+            verdicts: vec![Say::Pass; count],
+            ..Message::default()
+        };
+        message.decided.clone_from(&self.refused);
+        for child in 0..count {
+            message.parts[child] = match self.failed(child, at) {
+                Some(fallback) => Part::Failed(fallback),
+                None if self.left[child] => Part::Out,
+                None => Part::In,
+            };
+            let mut decided = None;
+            match message.parts[child] {
+                _ if message.decided.is_some() => {}
+                Part::In => {
+                    let wanted = self.views[child].terms.is_some_and(|terms| wants(terms, b'M'));
+                    message.seen[child].sender = wanted.then(|| trimmed(&said.payload));
+                    match self.own(child, said)? {
+                        Say::Pass => {}
+                        Say::Accept => message.parts[child] = Part::Accepted,
+                        say => {
+                            message.parts[child] = Part::Refused(say);
+                            decided = Some(spoken(child, say));
+                        }
+                    }
+                }
+                Part::Failed(fallback) => decided = answer(fallback),
+                _ => {}
+            }
+            message.decided = message.decided.or(decided);
+        }
+        let reply = self.goes_on(&message, at);
+        self.message = Some(message);
+        Ok(Some(reply))
+    }
+
+    /// The answer of a message in which nobody objects to this.
+    fn goes_on(&self, message: &Message, at: usize) -> Frame {
+        if let Some(decided) = &message.decided {
+            return decided.clone();
+        }
+        let over = (0..self.views.len()).all(|child| {
+            let counts = self.failed(child, at).is_some_and(|fallback| fallback != Fallback::Accept);
+            message.parts[child] != Part::In && !counts
+        });
+        plain(if over { b'a' } else { b'c' })
+    }
+
+    /// Children that have failed since the last command.
+    fn settle(&self, message: &mut Message, at: usize) {
+        for child in 0..self.views.len() {
+            if let (Part::In, Some(fallback)) = (message.parts[child], self.failed(child, at)) {
+                message.parts[child] = Part::Failed(fallback);
+            }
+        }
+    }
+
+    fn recipient(&mut self, at: usize, said: &Said) -> Result<Option<Frame>, String> {
+        let Some(mut message) = self.message.take() else { return Ok(self.refused.clone()) };
+        self.settle(&mut message, at);
+        let mut decided = message.decided.clone();
+        for child in 0..self.views.len() {
+            if decided.is_some() {
+                break;
+            }
+            if let Some(fallback) = self.failed(child, at) {
+                decided = answer(fallback);
+            } else if message.parts[child] == Part::In {
+                let own = self.own(child, said)?;
+                message.shown[child] += 1;
+                match own {
+                    Say::Pass | Say::Accept => {
+                        if self.views[child].terms.is_some_and(|terms| wants(terms, b'R')) {
+                            message.seen[child].recipients.push(trimmed(&said.payload));
+                        }
+                    }
+                    say => decided = Some(spoken(child, say)),
+                }
+            }
+        }
+        let reply = decided.unwrap_or_else(|| self.goes_on(&message, at));
+        message.accepted += usize::from(b"ca".contains(&reply.0));
+        self.message = Some(message);
+        Ok(Some(reply))
+    }
+
+    fn data(&mut self, at: usize) -> Result<Option<Frame>, String> {
+        let Some(mut message) = self.message.take() else { return Ok(self.refused.clone()) };
+        self.settle(&mut message, at);
+        self.let_go(&mut message);
+        let fallbacks = (0..self.views.len()).filter_map(|child| self.failed(child, at));
+        let decided = message.decided.clone().or_else(|| fallbacks.filter_map(answer).next());
+        let reply = decided.unwrap_or_else(|| self.goes_on(&message, at));
+        self.message = Some(message);
+        Ok(Some(reply))
+    }
+
+    /// Who was shown none of the recipients has nothing to do with the message.
+    fn let_go(&self, message: &mut Message) {
+        for child in 0..self.views.len() {
+            if message.parts[child] == Part::In && message.accepted > 0 && message.shown[child] == 0 {
+                message.parts[child] = Part::Out;
+            }
+        }
+    }
+
+    fn content(&mut self, at: usize, said: &Said) {
+        let Some(mut message) = self.message.take() else { return };
+        self.let_go(&mut message);
+        for child in 0..self.views.len() {
+            let Some(terms) = self.views[child].terms else { continue };
+            let is_in = message.parts[child] == Part::In && self.failed(child, at).is_none();
+            if !is_in || !wants(terms, said.letter) {
+                continue;
+            }
+            let say = says(child, &said.payload);
+            if said.letter == b'B' {
+                message.seen[child].body.extend_from_slice(&said.payload);
+                if message.verdicts[child] == Say::Pass && say != Say::Accept {
+                    message.verdicts[child] = say;
+                }
+                continue;
+            }
+            message.seen[child].headers += 1;
+            match say {
+                _ if !replies(terms, b'L') => {}
+                Say::Pass => {}
+                Say::Accept => message.parts[child] = Part::Accepted,
+                say => message.parts[child] = Part::Refused(say),
+            }
+        }
+        self.message = Some(message);
+    }
+
+    fn end(&mut self, at: usize, said: &Said) -> Result<Option<Frame>, String> {
+        let Some(mut message) = self.message.take() else { return Ok(self.refused.clone()) };
+        self.let_go(&mut message);
+        self.settle(&mut message, at);
+        let mut decided = message.decided.clone();
+        let mut edits = Vec::new();
+        for child in 0..self.views.len() {
+            if decided.is_some() {
+                break;
+            }
+            match message.parts[child] {
+                Part::In if message.verdicts[child] != Say::Pass => {
+                    decided = Some(spoken(child, message.verdicts[child]));
+                }
+                Part::In => edits.push((b'h', message.seen[child].header(child))),
+                Part::Refused(say) => decided = Some(spoken(child, say)),
+                Part::Failed(fallback) => decided = answer(fallback),
+                Part::Out | Part::Accepted => {}
+            }
+        }
+        if decided.is_some() {
+            edits.clear();
+        }
+        if said.reply.is_some() && said.edits != edits {
+            let show = |edits: &[Frame]| edits.iter().map(crate::town::show).collect::<Vec<_>>().join("; ");
+            return Err(format!("the end of message brings {}, not {}", show(&said.edits), show(&edits)));
+        }
+        Ok(Some(decided.unwrap_or_else(|| plain(b'c'))))
+    }
+}
+
+fn plain(letter: u8) -> Frame {
+    (letter, Vec::new())
+}
+
+/// The answer for a child that failed, unless the mail goes on.
+fn answer(fallback: Fallback) -> Option<Frame> {
+    match fallback {
+        Fallback::TemporaryFailure => Some(plain(b't')),
+        Fallback::Reject => Some(plain(b'r')),
+        _ => None,
+    }
+}
+
+fn spoken(child: usize, say: Say) -> Frame {
+    match say {
+        Say::Later => plain(b't'),
+        Say::Reject => (b'y', refusal(child)),
+        Say::Pass | Say::Accept => plain(b'c'),
+    }
+}
