@@ -169,11 +169,6 @@ impl Session {
             }
         }
         if let Some(decided) = self.joint_step(stage) {
-            let in_message = matches!(stage, Stage::Mail | Stage::Rcpt | Stage::Data);
-            if in_message && self.unsettled && decided.verdict.delivers() {
-                // A failure may have decided the message, and then those behind were let go without being heard.
-                return;
-            }
             self.answer(stage, &decided);
         }
     }

@@ -119,9 +119,9 @@ impl Record {
         let Some((id, true)) = self.children[child].connection else { return false };
         let connection = &town.connections[id];
         let sent = &connection.sent;
-        let mail = replies(connection.milter.terms, b'M') && sent.ends_with(b"M");
-        let envelope = if mail { &sent[..sent.len() - 1] } else { sent };
-        let told = envelope.iter().all(|letter| b"DCHA".contains(letter));
+        let mail = replies(connection.milter.terms, b'M') && sent.ends_with(b"mM");
+        let before = if mail { &sent[..sent.len() - 2] } else { sent };
+        let told = before.iter().all(|letter| b"cChHA".contains(letter));
         told && !self.heard.contains(&id)
     }
 

@@ -145,8 +145,17 @@ impl Plan {
             plan.children.push(child);
         }
         if rough {
+            let together = rng.chance(40);
             for server in 0..plan.servers.len() {
-                plan.outages(rng, server, length);
+                let first = plan.servers.iter().position(|it| it.child == plan.servers[server].child).unwrap();
+                if !together || first == server {
+                    plan.outages(rng, server, length);
+                } else {
+                    // All sockets of a child go with its machine.
+                    let same = plan.changes.iter().filter(|change| change.server == first);
+                    let same: Vec<Change> = same.map(|change| Change { server, ..*change }).collect();
+                    plan.changes.extend(same);
+                }
             }
             if rng.chance(15) {
                 let from = rng.below(length);
@@ -161,7 +170,8 @@ impl Plan {
         plan.stop = rng.chance(30).then(|| near(rng, &plan.changes));
         plan.reloads = plan.reloads.iter().map(|_| near(rng, &plan.changes)).collect();
         for number in 0..rng.between(3, 40) as u32 {
-            let session = plan.session(rng, number, length);
+            let at = if rng.chance(60) { near(rng, &plan.changes) } else { rng.below(length) };
+            let session = plan.session(rng, number, at);
             plan.sessions.push(session);
         }
         plan
@@ -242,12 +252,12 @@ impl Plan {
         }
     }
 
-    fn session(&self, rng: &mut Rng, number: u32, length: u64) -> SessionPlan {
+    fn session(&self, rng: &mut Rng, number: u32, at: u64) -> SessionPlan {
         let parts = if rng.chance(20) { rng.between(2, 3) } else { 1 };
         let patience = *rng.pick(&[10, 100, 500, 2000]);
         let patience = rng.between(1, patience);
         SessionPlan {
-            at: rng.below(length),
+            at,
             on: rng.below(self.loops as u64) as usize,
             actions: if rng.chance(75) { 0x1ff } else { 0xff },
             parts: (0..parts).map(|part| Rc::new(self.part(rng, number, part as u32))).collect(),
