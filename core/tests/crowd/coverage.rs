@@ -103,21 +103,47 @@ impl Coverage {
         out
     }
 
-    /// The cells that were visited less than `least` times, and can be; and those that were visited and cannot be.
-    pub(crate) fn odd(&self, least: u64) -> (Vec<String>, Vec<String>) {
-        let (mut thin, mut impossible) = (Vec::new(), Vec::new());
-        for (event, row) in EVENTS.iter().zip(&self.0) {
-            for (state, count) in STATES.iter().zip(row) {
-                let cell = || format!("{event:?} x {state}: {count}");
-                match cannot_occur(*event, state) {
-                    None if *count < least => thin.push(cell()),
-                    Some(_) if *count > 0 => impossible.push(cell()),
-                    _ => {}
-                }
-            }
-        }
-        (thin, impossible)
+    /// The cells that were visited less often than they should be by so many seeds: 100 times, or 10 times where that takes
+    /// many more of them.
+    pub(crate) fn thin(&self, seeds: u64) -> Vec<String> {
+        let least = |event, state| match is_rare(event, state) {
+            true if seeds >= VERY_MANY => SOMETIMES,
+            false if seeds >= MANY => OFTEN,
+            _ => 0,
+        };
+        let can = |event, state| cannot_occur(event, state).is_none();
+        self.cells(|event, state, count| can(event, state) && count < least(event, state))
     }
+
+    /// The cells that were visited although nobody knows how.
+    pub(crate) fn impossible(&self) -> Vec<String> {
+        self.cells(|event, state, count| cannot_occur(event, state).is_some() && count > 0)
+    }
+
+    fn cells(&self, wanted: impl Fn(Event, &str, u64) -> bool) -> Vec<String> {
+        let cells = EVENTS.iter().zip(&self.0).flat_map(|(event, row)| {
+            STATES.iter().zip(row).map(move |(state, count)| (*event, *state, *count))
+        });
+        let found = cells.filter(|(event, state, count)| wanted(*event, state, *count));
+        found.map(|(event, state, count)| format!("{event:?} x {state}: {count}")).collect()
+    }
+}
+
+/// From so many seeds on every cell but the rare ones must have been visited often, and from so many on those, too.
+const MANY: u64 = 3_000;
+const VERY_MANY: u64 = 100_000;
+const OFTEN: u64 = 100;
+const SOMETIMES: u64 = 10;
+
+/// Whether chance comes by seldom. A child that is down has few who could still do something, a try is over soon, and kept
+/// connections that turn out to be dead are few.
+fn is_rare(event: Event, state: &str) -> bool {
+    let is_few = matches!(
+        (event, state),
+        (Event::Given | Event::GaveUp | Event::RefusedAsDown, "none free")
+            | (Event::Disturbed | Event::GaveUp, "struck")
+    );
+    is_few || event == Event::AskedAfresh || matches!(state, "all open" | "probed")
 }
 
 /// Why a cell cannot be visited; `None` for all that can.

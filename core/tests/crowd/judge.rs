@@ -364,7 +364,7 @@ impl Walk {
             if decided.is_some() {
                 break;
             }
-            if let Some(fallback) = self.failed(child, at) {
+            if let Part::Failed(fallback) = message.parts[child] {
                 decided = answer(fallback);
             } else if message.parts[child] == Part::In {
                 let own = self.own(child, said)?;
@@ -389,8 +389,11 @@ impl Walk {
         let Some(mut message) = self.message.take() else { return Ok(self.refused.clone()) };
         self.settle(&mut message, at);
         self.let_go(&mut message);
-        let fallbacks = (0..self.views.len()).filter_map(|child| self.failed(child, at));
-        let decided = message.decided.clone().or_else(|| fallbacks.filter_map(answer).next());
+        let mut fallbacks = message.parts.iter().filter_map(|part| match part {
+            Part::Failed(fallback) => answer(*fallback),
+            _ => None,
+        });
+        let decided = message.decided.clone().or_else(|| fallbacks.next());
         let reply = decided.unwrap_or_else(|| self.goes_on(&message, at));
         self.message = Some(message);
         Ok(Some(reply))

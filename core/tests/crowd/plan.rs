@@ -147,7 +147,8 @@ impl Plan {
         if rough {
             let together = rng.chance(40);
             for server in 0..plan.servers.len() {
-                let first = plan.servers.iter().position(|it| it.child == plan.servers[server].child).unwrap();
+                let first =
+                    plan.servers.iter().position(|it| it.child == plan.servers[server].child).unwrap();
                 if !together || first == server {
                     plan.outages(rng, server, length);
                 } else {
