@@ -106,13 +106,14 @@ impl Coverage {
     /// The cells that were visited less often than they should be by so many seeds: 100 times, or 10 times where that takes
     /// many more of them.
     pub(crate) fn thin(&self, seeds: u64) -> Vec<String> {
-        let least = |event, state| match is_rare(event, state) {
-            true if seeds >= VERY_MANY => SOMETIMES,
-            false if seeds >= MANY => OFTEN,
-            _ => 0,
-        };
-        let can = |event, state| cannot_occur(event, state).is_none();
-        self.cells(|event, state, count| can(event, state) && count < least(event, state))
+        self.cells(|event, state, count| {
+            let least = match is_rare(event, state) {
+                true if seeds >= VERY_MANY => SOMETIMES,
+                false if seeds >= MANY => OFTEN,
+                _ => 0,
+            };
+            cannot_occur(event, state).is_none() && count < least
+        })
     }
 
     /// The cells that were visited although nobody knows how.
