@@ -72,6 +72,10 @@ pub(crate) struct Desk {
     leases: BTreeMap<Ticket, Lease>,
     kept: BTreeMap<KeptId, Kept>,
     followed: BTreeMap<usize, Followed>,
+    /// When a child last answered an offer, here.
+    learned: BTreeMap<usize, Vec<(Negotiation, u64)>>,
+    /// What has just failed, and must be told to be down if it was not.
+    failing: Option<(usize, Address)>,
     stopping: bool,
 }
 
@@ -89,6 +93,8 @@ impl Desk {
             leases: BTreeMap::new(),
             kept: BTreeMap::new(),
             followed: BTreeMap::new(),
+            learned: BTreeMap::new(),
+            failing: None,
             stopping: false,
         }
     }
@@ -114,6 +120,10 @@ impl Desk {
         if known.is_some() {
             let follows = self.followed.get(&child).is_some_and(|followed| followed.route == *route);
             assert!(follows, "what is remembered belongs to another configuration");
+            let at = self.learned.get(&child).and_then(|all| all.iter().find(|(known, _)| known == offer));
+            let at = at.expect("what was never answered is remembered").1;
+            let was_down = town.ledger.of_child(child).any(|it| it.since > at);
+            assert!(!was_down, "what is remembered is from before an outage");
         }
         known
     }
@@ -188,6 +198,7 @@ impl Desk {
         lease.met.push((address.clone(), error));
         lease.busy |= error.kind == IoKind::Busy;
         if event == Event::Refused {
+            self.failing = Some((child, address.clone()));
             lease.probe = None;
             town.ledger.put_off(child, &address, town.now, retry);
             town.ledger.of(child, &address).probed = false;
@@ -195,6 +206,7 @@ impl Desk {
         self.leave(town, child, &address);
         self.pool.failed(town.instant(), ticket, error);
         self.listen(town);
+        self.failing = None;
         let down = town.ledger.of(child, &address).down;
         assert!(event != Event::Refused || down, "{address} has failed and is not down");
     }
@@ -212,16 +224,33 @@ impl Desk {
                 probed = Some((lease.child, address));
             }
         }
-        self.pool.learned(town.instant(), ticket, negotiated);
+        self.pool.learned(town.instant(), ticket, negotiated.clone());
         self.listen(town);
+        self.note_learned(town.now, ticket, &negotiated);
         if let Some((child, address)) = probed {
             let down = town.ledger.of(child, &address).down;
             assert!(!down, "{address} has answered, and is still down");
         }
     }
 
+    /// What it says now is what counts: nobody is given a connection on which it said something else.
+    fn note_learned(&mut self, now: u64, ticket: Ticket, negotiated: &Negotiation) {
+        let Some(lease) = self.leases.get(&ticket) else { return };
+        if self.followed[&lease.child].route != lease.route {
+            return;
+        }
+        let differs = |kept: &Kept| {
+            kept.child == lease.child && kept.offer == lease.offer && kept.negotiated != *negotiated
+        };
+        assert!(!self.kept.values().any(differs), "a connection is kept on which it said something else");
+        let all = self.learned.entry(lease.child).or_default();
+        all.retain(|(offer, _)| *offer != lease.offer);
+        all.push((lease.offer.clone(), now));
+    }
+
     pub(crate) fn unwell(&mut self, town: &mut Town, ticket: Ticket, error: IoError) {
         let expected = self.strike(town, ticket, Event::Unwell);
+        self.failing.clone_from(&expected);
         self.pool.unwell(town.instant(), ticket, error);
         self.listen(town);
         self.must_be_down(town, expected);
@@ -249,7 +278,8 @@ impl Desk {
         Some((lease.child, address))
     }
 
-    fn must_be_down(&self, town: &mut Town, expected: Option<(usize, Address)>) {
+    fn must_be_down(&mut self, town: &mut Town, expected: Option<(usize, Address)>) {
+        self.failing = None;
         if let Some((child, address)) = expected {
             assert!(town.ledger.of(child, &address).down, "{address} answers nobody, and is not down");
         }
@@ -264,6 +294,7 @@ impl Desk {
             None
         };
         self.forget(town, ticket);
+        self.failing.clone_from(&expected);
         self.pool.lost(town.instant(), ticket, error);
         self.listen(town);
         self.must_be_down(town, expected);
@@ -482,6 +513,12 @@ impl Desk {
             Action::Notice(Notice::ChildDown { child, address, .. }) => {
                 let now = town.now;
                 town.note(|| format!("{child} down at {address}"));
+                let failing =
+                    self.failing.as_ref().is_some_and(|(known, at)| *known == number(child) && at == address);
+                assert!(failing, "{address} is told to be down, and has not failed");
+                let left =
+                    self.kept.values().any(|kept| kept.child == number(child) && kept.address == *address);
+                assert!(!left, "connections to {address} are kept, and it is down");
                 let standing = town.ledger.of(number(child), address);
                 assert!(!standing.down, "{address} is told to be down twice");
                 (standing.down, standing.since) = (true, now);
