@@ -25,13 +25,13 @@
 mod campaign;
 #[path = "crowd/coverage.rs"]
 mod coverage;
-#[path = "crowd/desk.rs"]
+#[path = "crowd/desk/mod.rs"]
 mod desk;
 #[path = "crowd/event_loop.rs"]
 mod event_loop;
 #[path = "crowd/frames.rs"]
 mod frames;
-#[path = "crowd/judge.rs"]
+#[path = "crowd/judge/mod.rs"]
 mod judge;
 #[path = "crowd/ledger.rs"]
 mod ledger;

@@ -74,7 +74,7 @@ impl Milter {
         }
         self.letters.push(letter);
         self.parted = false;
-        if b"CHMRTULNB".contains(&letter) && (letter, &payload[..]) != (b'U', &NOOP[..]) {
+        if b"CHMRTULNB".contains(&letter) && (letter, &payload[..]) != (b'U', NOOP) {
             assert!(wants(self.terms, letter), "{} was not wanted", char::from(letter));
         }
         if self.deaf && b"LNBE".contains(&letter) {

@@ -414,7 +414,7 @@ impl Served {
                 }
                 Output::Learned { peer, negotiated } => {
                     self.record.joined(peer, &negotiated, &self.mta);
-                    cx.desk.learned(town, self.ticket(peer), *negotiated);
+                    cx.desk.learned(town, self.ticket(peer), &negotiated);
                     self.obey_pool(town, cx);
                 }
                 Output::Unwell { peer, error } => {
@@ -423,7 +423,7 @@ impl Served {
                 }
                 Output::Release { peer, negotiated } => self.release(town, cx, peer, &negotiated),
                 Output::Close { peer: Peer::MTA, flush_by } => {
-                    self.mta_flush = flush_by.or(Some(town.instant()))
+                    self.mta_flush = flush_by.or(Some(town.instant()));
                 }
                 Output::Close { peer, flush_by } => self.close(town, cx, peer, flush_by),
                 Output::Event(Event::ChildFailed { child, failure, fallback, .. }) => {
@@ -512,7 +512,7 @@ impl Served {
         }
         let number = self.mta.number;
         town.note(|| format!("s{number} is over"));
-        self.record.judge(&self.mta, &*self.policy);
+        self.record.judge(&self.mta);
     }
 }
 
