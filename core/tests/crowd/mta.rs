@@ -80,6 +80,12 @@ impl Mta {
         self.log.partition_point(|said| said.end <= taken)
     }
 
+    /// Whether it has sent HELO in this session.
+    pub(crate) fn has_named(&self) -> bool {
+        let part = self.log.iter().rev().take_while(|said| said.letter != b'K');
+        part.into_iter().any(|said| said.letter == b'H')
+    }
+
     /// The first command whose answer was still open, as far as the MTA can tell.
     pub(crate) fn open(&self) -> usize {
         self.log.iter().rposition(|said| said.reply.is_some()).map_or(0, |at| at + 1)

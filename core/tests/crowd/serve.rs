@@ -406,7 +406,7 @@ impl Served {
                     self.machine.handle(town.instant(), Input::Remembered { peer, negotiated });
                 }
                 Output::Acquire { peer, route, offer, fresh } => {
-                    self.record.asked(peer, fresh);
+                    self.record.asked(peer, fresh, &self.mta);
                     let since = town.now;
                     self.links.push(Link { peer, phase: Phase::Asked, connection: None, since });
                     cx.desk.acquire(town, self.ticket(peer), route, offer, fresh);

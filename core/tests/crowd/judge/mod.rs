@@ -51,11 +51,11 @@ impl Record {
         Self { children: (0..children).map(|_| OfChild::default()).collect(), heard: Vec::new() }
     }
 
-    /// A connection is asked for.
-    pub(crate) fn asked(&mut self, peer: Peer, fresh: bool) {
+    /// A connection is asked for: a fresh one where the last was kept, or may still know the HELO of another client.
+    pub(crate) fn asked(&mut self, peer: Peer, fresh: bool, mta: &Mta) {
         let child = &mut self.children[index(peer)];
         let had_kept = child.connection.is_some_and(|(_, kept)| kept);
-        assert!(!fresh || had_kept, "a fresh connection is asked for, and none was kept");
+        assert!(!fresh || had_kept || !mta.has_named(), "a fresh connection is asked for without need");
         child.met.clear();
         child.connection = None;
     }
