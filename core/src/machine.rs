@@ -278,7 +278,7 @@ pub enum Output {
         route: Arc<Route>,
         /// What will be offered to the child: a kept connection fits only when it was negotiated from the same offer.
         offer: Negotiation,
-        /// No kept connection will do: the last one was dead.
+        /// No kept connection will do: the last one was dead, or it might still know the HELO of another client.
         fresh: bool,
     },
     /// The child has answered the offer on this connection: it is alive, and this is to be remembered.
