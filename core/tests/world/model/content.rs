@@ -1,6 +1,6 @@
 //! Content in the model: one child after another, each shown what those before it have made of the message.
 
-use super::child::{Reach, Standing};
+use super::child::Standing;
 use super::{Model, of, past};
 use crate::plan::{Fallback, Frame, Verdict, plain};
 use crate::queue::{Message, differ};
@@ -19,16 +19,14 @@ impl Model<'_> {
             return Ok(());
         };
         let body = self.setting.rationed || past(self.setting.bounds.body_bytes, self.sizes[4]);
-        let body = body && self.setting.body_floods.contains(&number);
-        if self.flooded || body && told.0 == b't' {
-            let (decided, _) = self.run_content(true, false)?;
-            self.end();
-            return exchange.told(&plain(b't'), decided.as_ref());
-        }
+        let flooded = self.flooded || body && self.setting.body_floods.contains(&number) && told.0 == b't';
         let mut queued = self.message.clone();
-        let (decided, expected) = self.run_content(true, exact)?;
+        let (decided, expected) = self.run_content(true, exact && !flooded)?;
         self.end();
-        exchange.told(decided.as_ref().unwrap_or(&plain(b'c')), None)?;
+        if flooded && exchange.told(&plain(b't')).is_ok() {
+            return Ok(());
+        }
+        exchange.told(decided.as_ref().unwrap_or(&plain(if flooded { b't' } else { b'c' })))?;
         queued.apply(exchange.reply.as_deref().unwrap_or(&[]), self.setting.lead, u32::MAX);
         match decided.is_none() && queued.delivered() != expected.delivered() {
             true => Err(differ(&queued, &expected)),
@@ -48,44 +46,45 @@ impl Model<'_> {
         // Postfix asks nobody behind a child that has quarantined.
         let (postfix, mut held) = (self.is_postfix(), false);
         for i in 0..self.runners.len() {
-            if self.runners[i].out || self.runners[i].done {
-                self.runners[i].missed &= !held;
-                continue;
-            }
             if self.is_unconcerned(i) {
                 (self.runners[i].done, self.runners[i].standing) = (true, Standing::Done);
-                continue;
             }
             self.look_at_others(i, b'E');
             let runner = &mut self.runners[i];
+            if runner.out || runner.done {
+                runner.missed &= !held;
+                decided = decided.or(runner.objection.clone().filter(|_| !held));
+                continue;
+            }
             let (evaluation, independent) = (runner.child.plan.evaluation, runner.child.plan.independent);
             let waits = !evaluation && !independent;
             let blocked = |letter, rights| !independent && runner.wants(letter) && unsettled & rights != 0;
-            let (no_headers, no_body) = (blocked(b'L', 0x11), blocked(b'B', 0x02));
-            let exact = exact && decided.is_none() && !held;
             let may_end = ends && !(waits && (decided.is_some() || unfinished || held));
-            let (headers, body) = (!no_headers || exact || runner.failed.is_some(), !no_body);
-            let end = may_end && !no_headers && body;
-            let reach = Reach { headers, headers_ended: self.headers_ended, body, end, exact };
-            let before = runner.tape.clone();
+            let until = match () {
+                () if blocked(b'L', 0x11) => 0,
+                () if !self.headers_ended && !may_end => b'L',
+                () if blocked(b'B', 0x02) => b'N',
+                () => {
+                    if may_end {
+                        b'E'
+                    } else {
+                        b'B'
+                    }
+                }
+            };
             let shown = if independent { &self.message } else { &view };
-            let verdict = runner.feed(shown, &self.macros, &reach).map_err(of(i))?;
-            if verdict == Verdict::Cut && !runner.tape.ends_here() {
-                runner.tape = before;
-            }
+            let exact = exact && decided.is_none() && !held;
+            let verdict = runner.feed(shown, &self.macros, until, exact).map_err(of(i))?;
+            runner.missed = runner.failed.is_some() && !held;
             runner.standing = match &verdict {
-                _ if runner.failed.is_some() && !runner.done => runner.standing,
+                _ if runner.failed.is_some() => runner.standing,
                 Verdict::Cut => Standing::Pending,
                 Verdict::Refuse(_) => Standing::Refuses,
                 _ => Standing::Done,
             };
-            if held {
-                runner.missed = false;
-                continue;
-            }
             let rights = runner.joined().map_or(0, |joined| joined.actions);
             match verdict {
-                _ if evaluation => {}
+                _ if evaluation || held => {}
                 Verdict::Stopped => {}
                 Verdict::Refuse(frame) => decided = decided.or(Some(frame)),
                 Verdict::Cut => (unfinished, unsettled) = (true, unsettled | rights & 0x13),

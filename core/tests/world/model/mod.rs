@@ -1,24 +1,27 @@
 //! The naive reference: the children one after another, in memory, as if each stood alone behind the MTA.
 //!
 //! It shares no code with core, not even wire types. Its input is what the MTA said and was told, and each child's script
-//! and tape (what the child saw). The tape is checked against what the child must see. It decides only what timing
-//! decides: how far a child got with a message that ended without it (aborted, or refused by a child before it).
+//! and tape (what the child saw). The tape is checked against what the child must see.
 //!
-//! All that decides on an outcome is in this folder, about 990 lines. Not counted: `plan` (plain types, shared with the scripts),
-//! `record` (how a tape is read) and `queue` (what an MTA does with edits). A third of it is the run itself; the rest is the
-//! price of an input that has timing in it: children that were given up at a moment that only the session knows, what was on
-//! its way to them, other connections in the same session.
+//! What only timing decides is asked for (`ways`): where the tape says that the session gave a child up, whether that was
+//! before or after something else. Each way is tried until one fits; without such a note there is only one.
 
 mod child;
 mod content;
+mod ways;
 
 use crate::plan::{Effect, Frame, Macros, Verdict, plain};
 use crate::queue::{Message, strings};
-use crate::record::{Child, Exchange, Setting};
+use crate::record::{Cause, Child, Exchange, Setting};
 use child::{Runner, Standing};
+use ways::Ways;
 
 pub(crate) struct Model<'a> {
+    children: &'a [Child],
     setting: &'a Setting,
+    ways: &'a Ways,
+    /// How many sessions the MTA has begun before.
+    session: usize,
     runners: Vec<Runner<'a>>,
     macros: Macros,
     message: Message,
@@ -37,17 +40,19 @@ pub(crate) struct Model<'a> {
 
 impl<'a> Model<'a> {
     /// Compares a whole session with what it should have been; the error says what differs first.
-    pub(crate) fn check(
-        children: &'a [Child],
-        setting: &'a Setting,
-        session: &[Exchange],
-    ) -> Result<(), (usize, String)> {
-        let runners = children.iter().enumerate().map(|(number, child)| Runner::new(number, child, setting));
-        let (runners, macros, message) = (runners.collect(), Macros::default(), Message::default());
+    pub(crate) fn check(children: &[Child], setting: &Setting, session: &[Exchange]) -> Result<(), String> {
+        Ways::try_all(|ways| Model::new(children, setting, ways).run(session))
+    }
+
+    fn new(children: &'a [Child], setting: &'a Setting, ways: &'a Ways) -> Self {
+        let (macros, message) = (Macros::default(), Message::default());
         let (open, content, headers_ended, flooded) = (false, false, false, false);
-        let (gone, over, sizes) = (None, None, [0; 5]);
+        let (session, runners, gone, over, sizes) = (0, Vec::new(), None, None, [0; 5]);
         let mut model = Self {
+            children,
             setting,
+            ways,
+            session,
             runners,
             macros,
             message,
@@ -59,86 +64,104 @@ impl<'a> Model<'a> {
             flooded,
             sizes,
         };
+        model.join();
+        model
+    }
+
+    fn join(&mut self) {
+        let (setting, ways, session) = (self.setting, self.ways, self.session);
+        let children = self.children.iter().enumerate();
+        self.runners =
+            children.map(|(number, child)| Runner::new(number, child, setting, ways, session)).collect();
+    }
+
+    fn run(mut self, session: &[Exchange]) -> Result<(), (usize, String)> {
         // Behind the last answer timing decides how much of what was sent came through.
         let certain = session.iter().rposition(|exchange| exchange.reply.is_some());
         for (number, exchange) in session.iter().enumerate() {
             let at =
                 |what| (number, format!("MTA command {number} '{}': {what}", char::from(exchange.letter)));
-            for runner in &mut model.runners {
-                runner.exchange = number;
-            }
-            model.give_up_lost(exchange.letter, true).map_err(at)?;
-            model.step(number, exchange, certain.is_some_and(|last| number <= last)).map_err(at)?;
+            self.lose(2 * number, None).map_err(at)?;
+            self.step(number, exchange, certain.is_some_and(|last| number <= last)).map_err(at)?;
         }
-        model.runners.iter_mut().for_each(|runner| runner.exchange = session.len());
         let at_end = |what| (usize::MAX, format!("at the end: {what}"));
-        model.abort().map_err(at_end)?;
-        model.runners.iter_mut().try_for_each(|runner| runner.again().map(drop)).map_err(at_end)?;
-        let end =
-            |it: &Runner<'_>| it.tape.end().map_err(|what| at_end(format!("child {} {what}", it.number)));
-        model.runners.iter().try_for_each(end)
+        self.lose(2 * session.len(), None).map_err(at_end)?;
+        self.abort().map_err(at_end)?;
+        self.part().map_err(at_end)
     }
 
-    /// Whom the session gave up by now has failed. One that has no part in what is asked costs the MTA no time.
-    fn give_up_lost(&mut self, letter: u8, before: bool) -> Result<(), String> {
-        // In the content that is found where it is shown.
-        let content = self.open && (self.content || b"LNBE".contains(&letter));
-        let waits =
-            |runner: &&mut Runner<'_>| runner.failed.is_none() && !(content && !runner.out && !runner.done);
-        for runner in self.runners.iter_mut().filter(waits) {
-            runner.find_lost();
-            let lost = if before {
-                runner.tape.lost(runner.exchange)
-            } else {
-                runner.tape.lost_with(runner.exchange)
-            };
-            let Some(lost) = lost else { continue };
-            if before && lost.budget && (runner.out || runner.done && b"RT".contains(&letter)) {
-                return Err(format!("child {} has no part in this, and is given up with it", runner.number));
+    /// The children have seen nothing more.
+    fn part(&self) -> Result<(), String> {
+        self.runners.iter().try_for_each(|runner| runner.tape.end().map_err(of(runner.number)))
+    }
+
+    /// Whom the session gave up by now has failed. Those that have no part in the command in hand cost the MTA no time.
+    fn lose(&mut self, moment: usize, apart: Option<&[bool]>) -> Result<(), String> {
+        let content = self.open && self.content;
+        for (i, runner) in self.runners.iter_mut().enumerate() {
+            runner.moment = moment;
+            // In the content that is found where it is shown.
+            let shown = content && !runner.out && !runner.done;
+            let Some(lost) = runner.lost().filter(|_| !shown) else { continue };
+            if lost.until > moment && !self.ways.perhaps() {
+                continue;
             }
-            runner.lost(letter, false)?;
+            if lost.cause == Cause::Budget && apart.is_some_and(|apart| apart[i]) {
+                return Err(format!("child {i} has no part in this, and is given up with it"));
+            }
+            runner.fail(lost).map_err(of(i))?;
         }
+        self.settle();
         Ok(())
+    }
+
+    /// Who has failed in the message is out of it; when that refuses the message, those behind are, too.
+    fn settle(&mut self) {
+        for i in 0..self.runners.len() {
+            let runner = &mut self.runners[i];
+            if !self.open || runner.failed.is_none() || runner.done {
+                continue;
+            }
+            (runner.done, runner.missed) = (true, true);
+            if let Verdict::Refuse(frame) = runner.fallback(b'M') {
+                runner.objection = Some(frame);
+                self.runners[i + 1..].iter_mut().for_each(|behind| behind.done |= behind.failed.is_none());
+            }
+        }
+        // That is certain when nobody before can object any more.
+        let mut has_a_say =
+            self.runners.iter().filter(|runner| runner.objection.is_some() || !runner.done && !runner.out);
+        if let Some(first) = has_a_say.next().filter(|_| self.open && self.over.is_none()) {
+            self.over.clone_from(&first.objection);
+        }
     }
 
     fn step(&mut self, number: usize, exchange: &Exchange, exact: bool) -> Result<(), String> {
         let (letter, payload) = (exchange.letter, &exchange.payload);
-        match letter {
-            b'D' if self.open && past(self.setting.bounds.macro_bytes, payload.len()) => {
-                self.limit_hit();
-                return Ok(());
+        if letter == b'D' {
+            match self.open && past(self.setting.bounds.macro_bytes, payload.len()) {
+                true => self.limit_hit(),
+                false => self.macros.set(payload),
             }
-            b'D' => {
-                self.macros.set(payload);
-                return Ok(());
-            }
-            b'M' => {
-                // Its macros are here already.
-                let macros = self.macros.clone();
-                self.abort()?;
-                self.macros = macros;
-            }
-            b'A' | b'H' | b'K' | b'Q' | b'C' => self.abort()?,
-            _ => {}
+            return Ok(());
         }
+        if b"AHKQCM".contains(&letter) {
+            // The macros of MAIL are here already.
+            let macros = self.macros.clone();
+            self.abort()?;
+            self.macros = if letter == b'M' { macros } else { std::mem::take(&mut self.macros) };
+        }
+        self.runners.iter_mut().for_each(|runner| runner.moment = 2 * number + 1);
         self.macros.came(letter);
         match letter {
             b'A' | b'Q' => return Ok(()),
             b'K' => {
-                self.gone = None;
-                self.runners.iter_mut().for_each(Runner::next_connection);
+                self.part()?;
+                (self.gone, self.session) = (None, self.session + 1);
+                self.join();
                 return Ok(());
             }
-            b'M' => {
-                self.message = Message::of(strings(payload).join(&0), self.is_postfix());
-                (self.open, self.content, self.headers_ended, self.flooded) = (true, false, false, false);
-                self.sizes = [0, payload.len(), 0, 0, 0];
-                for runner in &mut self.runners {
-                    (runner.done, runner.missed, runner.shown) = (false, runner.failed.is_some(), 0);
-                    runner.standing = Standing::Running;
-                    runner.sender = strings(payload)[0].to_vec();
-                }
-            }
+            b'M' => self.begin(payload),
             b'L' => {
                 let texts = strings(payload);
                 let space = if self.setting.lead { "" } else { " " };
@@ -148,12 +171,11 @@ impl<'a> Model<'a> {
             b'B' | b'E' if !payload.is_empty() => self.message.body.push(payload.clone()),
             _ => {}
         }
-        self.content |= b"LNB".contains(&letter);
+        self.content |= b"LNBE".contains(&letter);
         if exchange.suppressed {
             // One that was not there when the MTA was asked, and is not yet, fails for that once it is needed.
-            let is_there = |runner: &Runner<'_>| runner.failed.is_none() && runner.trouble.is_none();
-            let wanted = |runner: &&Runner<'_>| is_there(runner) && runner.wants(letter);
-            return match self.runners.iter().find(wanted) {
+            let is_there = |runner: &Runner<'_>| runner.failed.is_none() && runner.due.is_none();
+            return match self.runners.iter().find(|runner| is_there(runner) && runner.wants(letter)) {
                 _ if letter == b'L' && self.setting.mark.is_some() => {
                     Err("the session asked for no headers, and cannot remove the mark".into())
                 }
@@ -164,150 +186,120 @@ impl<'a> Model<'a> {
             };
         }
         self.count(letter, payload.len());
-        let over = self.over.clone().filter(|_| b"RTLNBE".contains(&letter));
         // With no children at all everything is answered with the policy's fallback.
-        let alone = || self.runners.is_empty().then(|| self.setting.fallback.frame()).flatten();
-        let fixed = self.gone.clone().or(over).or_else(alone);
-        if b"LNB".contains(&letter) {
-            return exchange.told(&plain(b'c'), fixed.as_ref());
-        }
-        if let Some(verdict) = fixed {
-            if letter == b'E' {
+        let alone = self.runners.is_empty().then(|| self.setting.fallback.frame()).flatten();
+        let over = self.over.clone().filter(|_| b"RTE".contains(&letter));
+        match (letter, self.gone.clone().or(over).or(alone)) {
+            (b'L' | b'N' | b'B', _) | (b'C' | b'H' | b'U', Some((b'd', _))) => exchange.told(&plain(b'c')),
+            (b'E', Some(verdict)) => {
                 self.end();
+                exchange.told(&verdict)
             }
-            let lenient =
-                b"CHU".contains(&letter) && verdict.0 == b'd' || b"EU".contains(&letter) && verdict.0 == b'a';
-            return exchange.told(&verdict, lenient.then(|| plain(b'c')).as_ref());
-        }
-        match letter {
-            b'R' => self.rcpt(exchange, exact),
-            b'E' => self.end_of_message(number, exchange, exact),
-            _ => self.joint(exchange, exact),
+            (_, Some(verdict)) => exchange.told(&verdict),
+            (b'E', None) => self.end_of_message(number, exchange, exact),
+            _ => self.command(number, exchange, exact),
         }
     }
 
-    /// CONNECT, HELO, MAIL, DATA, UNKNOWN: everybody sees it, the first in the chain decides.
-    fn joint(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
+    fn begin(&mut self, payload: &[u8]) {
+        self.message = Message::of(strings(payload).join(&0), self.is_postfix());
+        (self.open, self.content, self.headers_ended, self.flooded) = (true, false, false, false);
+        self.sizes = [0, payload.len(), 0, 0, 0];
+        for runner in &mut self.runners {
+            (runner.done, runner.missed, runner.shown) = (false, runner.failed.is_some(), 0);
+            (runner.standing, runner.objection) = (Standing::Running, None);
+            runner.sender = strings(payload)[0].to_vec();
+        }
+    }
+
+    /// CONNECT, HELO, MAIL, DATA, UNKNOWN: everybody sees it, the first in the chain decides. RCPT: the same, or in order up to
+    /// the first refusal.
+    fn command(&mut self, number: usize, exchange: &Exchange, exact: bool) -> Result<(), String> {
         let letter = exchange.letter;
-        let (mut decided, mut doomed) = (None, None);
+        let error = (b"rcpt_mailer".to_vec(), b"error".to_vec());
+        let rejected = letter == b'R' && self.setting.rejected && self.macros.get(b'R').contains(&error);
+        let in_order = letter == b'R' && !self.setting.parallel;
+        let (mut decided, mut spared, mut apart, mut shown) = (None, false, Vec::new(), Vec::new());
         for i in 0..self.runners.len() {
-            let runner = &self.runners[i];
-            if runner.out || letter == b'T' && runner.done && runner.failed.is_none() {
-                continue;
-            }
             if letter == b'T' && self.is_unconcerned(i) {
                 (self.runners[i].done, self.runners[i].standing) = (true, Standing::Done);
-                continue;
             }
-            let before = self.runners[i].tape.clone();
-            // Once it is certain, the others may be spared, also those behind one that fails after its answer.
-            let exact = exact && decided.is_none() && doomed.is_none();
             self.look_at_others(i, letter);
             let runner = &mut self.runners[i];
-            let verdict = runner.ask(letter, &exchange.payload, &self.macros, exact).map_err(of(i))?;
-            doomed = doomed.or(runner.lost_since());
-            if decided.is_some() && letter == b'T' && verdict == Verdict::Go && !runner.tape.ends_here() {
-                runner.tape = before;
+            // Who was done with the message before it failed has no part in the rest of it.
+            let done = b"RT".contains(&letter) && runner.done && !runner.missed;
+            apart.push(runner.out || done || runner.failed.is_none() && rejected && !runner.wants_rejected());
+            if apart[i] || in_order && decided.is_some() {
+                continue;
             }
-            let refuses = matches!(verdict, Verdict::Refuse(_));
-            let leaves = match verdict {
-                Verdict::Refuse(frame) if b"CHU".contains(&letter) && frame.0 == b'd' => false,
-                Verdict::Refuse(frame) if !runner.child.plan.evaluation => {
-                    decided = decided.or(Some(frame));
-                    false
-                }
-                Verdict::Refuse(_) | Verdict::Accept | Verdict::Stopped => true,
+            // Once it is certain, the others may be spared, also those behind one that is given up after its answer.
+            let exact = exact && decided.is_none() && !spared;
+            let verdict =
+                runner.show(letter, &exchange.payload, &self.macros, exact, false).map_err(of(i))?;
+            let enforced = !runner.child.plan.evaluation;
+            if verdict == Verdict::Cut && in_order && enforced {
+                return Ok(());
+            }
+            if letter == b'R' && !matches!(verdict, Verdict::Cut | Verdict::Stopped) {
+                shown.push(i);
+            }
+            if spared && decided.is_none() && self.ways.perhaps() {
+                continue;
+            }
+            let ends = match &verdict {
+                Verdict::Refuse((b'd', _)) => b"MTR".contains(&letter),
+                Verdict::Refuse(_) => b"CHMT".contains(&letter),
+                Verdict::Accept => b"CHMTR".contains(&letter),
+                Verdict::Stopped => b"CHMT".contains(&letter),
                 _ => false,
             };
-            runner.out |= leaves && b"CH".contains(&letter);
-            runner.done |= leaves && b"MT".contains(&letter);
-            if (leaves || refuses) && b"MT".contains(&letter) && runner.failed.is_none() {
+            if ends && runner.failed.is_none() {
+                runner.out |= b"CH".contains(&letter);
+                runner.done |= b"MTR".contains(&letter);
+                let refuses = matches!(verdict, Verdict::Refuse(_));
                 runner.standing = if refuses { Standing::Refuses } else { Standing::Done };
             }
+            spared |=
+                enforced && (runner.lost().is_some() || self.open && runner.failed.is_some() && !runner.done);
+            match verdict {
+                Verdict::Refuse((b'd', _)) if b"CHU".contains(&letter) => {}
+                Verdict::Refuse(frame) if enforced => decided = decided.or(Some(frame)),
+                _ => {}
+            }
         }
-        let Some(frame) = either(decided, doomed, exchange) else { return self.told_joint(exchange) };
+        // Also those that another child refuses.
+        shown.into_iter().for_each(|i| self.runners[i].shown += 1);
+        self.lose(2 * number + 1, Some(&apart))?;
+        // What a failure has decided about the message is the answer to the command in hand, if it came before that.
+        let over =
+            self.over.clone().filter(|over| b"MRT".contains(&letter) && decided.as_ref() != Some(over));
+        let over = over.filter(|_| self.ways.perhaps());
+        let Some(frame) = over.or(decided) else {
+            if letter == b'R' && !rejected {
+                self.message.recipients.push(strings(&exchange.payload).join(&0));
+            }
+            return exchange.told(&plain(if letter != b'U' && self.is_alone(letter) { b'a' } else { b'c' }));
+        };
         match letter {
             b'C' | b'H' => {
                 self.gone = Some(frame.clone());
                 self.runners.iter_mut().for_each(|runner| runner.out = true);
             }
             b'M' | b'T' => self.refuse_message(&frame),
+            b'R' if frame.0 == b'd' => self.refuse_message(&frame),
             _ => {}
         }
-        exchange.told(&frame, None)
+        exchange.told(&frame)
     }
 
-    /// In order up to the first refusal, or all at once.
-    fn rcpt(&mut self, exchange: &Exchange, exact: bool) -> Result<(), String> {
-        let error = (b"rcpt_mailer".to_vec(), b"error".to_vec());
-        let rejected = self.setting.rejected && self.macros.get(b'R').contains(&error);
-        let (mut objection, mut doomed, mut spared, mut cut, mut shown) =
-            (None, None, false, false, Vec::new());
-        for i in 0..self.runners.len() {
-            self.look_at_others(i, b'R');
-            let runner = &mut self.runners[i];
-            let hidden = rejected && !runner.wants_rejected();
-            if runner.out || runner.failed.is_none() && (runner.done || hidden) {
-                continue;
-            }
-            // Where one before has failed and refuses the message, the others may be spared; with any objection those
-            // for whom something is looked up first, or who are connected first.
-            let exact = exact && !spared && (objection.is_none() || !runner.may_be_late(b'R'));
-            shown.push(i);
-            let verdict = runner.ask(b'R', &exchange.payload, &self.macros, exact).map_err(of(i))?;
-            doomed = doomed.or(runner.lost_since());
-            spared |= doomed.is_some();
-            match verdict {
-                Verdict::Refuse(frame) if !runner.child.plan.evaluation => {
-                    runner.done |= frame.0 == b'd';
-                    spared |= runner.failed.is_some();
-                    objection = objection.or(Some(frame));
-                    if !self.setting.parallel {
-                        break;
-                    }
-                }
-                Verdict::Stopped => drop(shown.pop()),
-                Verdict::Refuse((b'd', _)) | Verdict::Accept => {
-                    runner.done = true;
-                    if runner.failed.is_none() {
-                        let accepts = verdict == Verdict::Accept;
-                        runner.standing = if accepts { Standing::Done } else { Standing::Refuses };
-                    }
-                }
-                Verdict::Cut if !self.setting.parallel && !runner.child.plan.evaluation => return Ok(()),
-                Verdict::Cut => cut = true,
-                _ => {}
-            }
-        }
-        let objection = either(objection, doomed, exchange);
-        if cut && objection.is_none() {
-            return Ok(());
-        }
-        // Also those that another child refuses.
-        shown.into_iter().for_each(|i| self.runners[i].shown += 1);
-        if let Some(frame) = objection {
-            if frame.0 == b'd' {
-                self.refuse_message(&frame);
-            }
-            return exchange.told(&frame, None);
-        }
-        if !rejected {
-            self.message.recipients.push(strings(&exchange.payload).join(&0));
-        }
-        self.told_joint(exchange)
-    }
-
-    /// Nobody objected: accept when nobody is left, else continue.
-    fn told_joint(&mut self, exchange: &Exchange) -> Result<(), String> {
-        self.give_up_lost(exchange.letter, false)?;
-        let in_message = b"MRT".contains(&exchange.letter);
-        let gone = |runner: &Runner<'_>| match runner.failed {
-            Some(_) => runner.is_mild(),
-            None => runner.out || in_message && runner.done,
-        };
-        let nobody = self.setting.mark.is_none() && self.runners.iter().all(gone);
-        let go = (nobody && exchange.letter == b'U').then(|| plain(b'c'));
-        exchange.told(&plain(if nobody { b'a' } else { b'c' }), go.as_ref())
+    /// Nobody has a say any more.
+    fn is_alone(&self, letter: u8) -> bool {
+        let in_message = b"MRT".contains(&letter);
+        self.setting.mark.is_none()
+            && self.runners.iter().all(|runner| match runner.failed {
+                Some(_) => runner.is_mild(),
+                None => runner.out || in_message && runner.done,
+            })
     }
 
     /// What the conditions of a child read of another: at commands after that command, in the content after all of it.
@@ -328,9 +320,9 @@ impl<'a> Model<'a> {
     }
 
     /// A child that was shown no recipient of a message that has some has nothing to do with the message.
-    fn is_unconcerned(&self, i: usize) -> bool {
+    pub(super) fn is_unconcerned(&self, i: usize) -> bool {
         let runner = &self.runners[i];
-        runner.failed.is_none() && runner.shown == 0 && !self.message.recipients.is_empty()
+        runner.failed.is_none() && !runner.done && runner.shown == 0 && !self.message.recipients.is_empty()
     }
 
     fn refuse_message(&mut self, frame: &Frame) {
@@ -347,7 +339,7 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         (self.open, self.over) = (false, None);
         for runner in &mut self.runners {
             runner.done = true;
@@ -356,7 +348,7 @@ impl<'a> Model<'a> {
         self.macros.forget(b"MRTLNBEU");
     }
 
-    fn is_postfix(&self) -> bool {
+    pub(super) fn is_postfix(&self) -> bool {
         self.macros.get(b'C').iter().any(|(name, value)| name == b"v" && value.starts_with(b"Postfix"))
     }
 
@@ -384,31 +376,12 @@ impl<'a> Model<'a> {
     }
 
     fn limit_hit(&mut self) {
-        // The fallback of a child that has failed has decided already, when nobody before it can still object.
-        let first = self.runners.iter().find(|runner| match runner.failed {
-            Some(fallback) => fallback.frame().is_some() && !runner.child.plan.evaluation,
-            None => !runner.done,
-        });
-        let failed = first.is_some_and(|runner| runner.failed.is_some());
         let alone = self.runners.is_empty() && self.setting.fallback.frame().is_some();
-        if failed || self.gone.is_some() || self.over.is_some() || alone {
-            return;
-        }
         match self.content {
+            _ if self.gone.is_some() || self.over.is_some() || alone => {}
             true => self.flooded = true,
             false => self.refuse_message(&plain(b't')),
         }
-    }
-}
-
-/// Where one was given up after it had passed a command: nobody objects, or its fallback does, or who did before that.
-fn either(decided: Option<Frame>, doomed: Option<Frame>, exchange: &Exchange) -> Option<Frame> {
-    let told = exchange.reply.as_ref().and_then(|frames| frames.last()).map_or(0, |frame| frame.0);
-    match doomed {
-        Some(_) if b"ca".contains(&told) => None,
-        Some(fallback) if decided.is_none() && fallback.0 == told => Some(fallback),
-        Some(fallback) if exchange.told(&fallback, None).is_ok() => Some(fallback),
-        _ => decided,
     }
 }
 
@@ -417,6 +390,6 @@ fn of(i: usize) -> impl Fn(String) -> String {
     move |what| format!("child {i} {what}")
 }
 
-fn past(bound: Option<u64>, size: usize) -> bool {
+pub(super) fn past(bound: Option<u64>, size: usize) -> bool {
     bound.is_some_and(|bound| size as u64 > bound)
 }

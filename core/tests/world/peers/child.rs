@@ -40,7 +40,7 @@ pub(crate) struct ChildEnd {
     dies_at: Option<u64>,
     pub(crate) died: bool,
     /// What it has read that it must answer.
-    pub(crate) asked: usize,
+    asked: usize,
     /// It closes with the first command.
     dies_at_first: bool,
     /// It has had its last word on the content of this message.
@@ -207,15 +207,16 @@ impl ChildEnd {
         if letter == b'K' {
             return;
         }
+        let protocol = self.joined.as_ref().map_or(0, |joined| joined.protocol);
+        let silent = b"AQ".contains(&letter) || protocol & no_reply_bit(letter) != 0;
+        self.asked += usize::from(!silent);
         if payload != NOOP {
-            self.tape.push(Seen { letter, payload, macros: self.macros.get(letter), lost: None });
+            let (macros, owes) = (self.macros.get(letter), if silent { 0 } else { self.asked });
+            self.tape.push(Seen { letter, payload, macros, owes, lost: None });
         }
         self.macros.came(letter);
-        let protocol = self.joined.as_ref().map_or(0, |joined| joined.protocol);
-        let silent = protocol & no_reply_bit(letter) != 0;
         if self.dies_at_first {
             (self.dies_at, self.dies_at_first) = (Some(now), false);
-            self.asked += usize::from(!silent && !b"AQ".contains(&letter));
             return;
         }
         self.over &= b"LNBE".contains(&letter);
@@ -227,7 +228,6 @@ impl ChildEnd {
         let pause = act.pause * MS;
         let mut at = now;
         let forgets = self.over && self.plan.forgets && b"LNBE".contains(&letter);
-        self.asked += usize::from(!silent);
         if self.over && b"LNBE".contains(&letter) {
             if !forgets && !silent {
                 self.todo.push_back((now, Emit::Final(encode(&(b'c', Vec::new())))));

@@ -1,5 +1,6 @@
 //! What happened in a world, as the model takes it: what the MTA said and was told, and what each child saw.
 
+mod again;
 mod tape;
 
 use std::rc::Rc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use crate::plan::{Bounds, Fallback, Frame, Joined, Kind, Plan, SHUTDOWN, Text};
 use crate::show::show;
+pub(crate) use again::repeated;
 pub(crate) use tape::Tape;
 
 /// A command of the MTA and what it was told.
@@ -49,17 +51,17 @@ pub(crate) struct Setting {
 pub(crate) struct Child {
     pub(crate) plan: Arc<Plan>,
     /// By session.
-    pub(crate) terms: Vec<Terms>,
-    pub(crate) tape: Vec<Seen>,
+    pub(crate) stays: Vec<Stay>,
 }
 
-/// What a child is in one session.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Terms {
+/// What a child is in one session, and what it saw there.
+#[derive(Clone, Default)]
+pub(crate) struct Stay {
     /// What it negotiated; `None` when it never came that far.
     pub(crate) joined: Option<Joined>,
     /// That is what it has answered in an earlier session: it is connected when it is shown something.
     pub(crate) remembered: bool,
+    pub(crate) tape: Vec<Seen>,
 }
 
 /// A command that a child saw, with the macros that it knew for that command then, sorted.
@@ -68,53 +70,65 @@ pub(crate) struct Seen {
     pub(crate) letter: u8,
     pub(crate) payload: Text,
     pub(crate) macros: Rc<[(Text, Text)]>,
+    /// The how manieth answer of its connection it owes to that; 0 for none. Once the world is over, 0 too where that
+    /// answer has reached the session.
+    pub(crate) owes: usize,
     /// With the letter [`LOST`].
     pub(crate) lost: Option<Lost>,
 }
 
-/// The session gave a child up for a reason that only timing knows; the world checks that it had this reason.
+/// The session gave a child up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lost {
-    /// With which command of the MTA, times two; one more when that was answered already.
-    pub(crate) when: usize,
-    /// It had passed that command before, while others had not.
-    pub(crate) passed: bool,
-    /// How many replies the child owed to what it saw.
-    pub(crate) owed: usize,
-    /// It was the time for the answer that was over, not the child's own.
-    pub(crate) budget: bool,
+    /// When that may have been: with command number n of the MTA in hand, that is 2n + 1; before it, 2n.
+    pub(crate) from: usize,
+    pub(crate) until: usize,
     pub(crate) kind: Kind,
+    /// Whose fault that was.
+    pub(crate) cause: Cause,
+}
+
+/// Why the session gave a child up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Time or chance; the world has checked that it had this reason.
+    World,
+    /// The same: it was the time for the answer to the MTA that was over, not the child's own.
+    Budget,
+    /// The child's script must say so.
+    Script,
 }
 
 /// The world's own notes on a tape: the session gave this connection up; from here on the child read nothing any more.
 pub(crate) const LOST: u8 = b'!';
 pub(crate) const DEAD: u8 = b'~';
-/// What follows is another connection in the same session, on which it is told again what it must know.
+/// What follows is another connection in the same session.
 pub(crate) const AGAIN: u8 = b'+';
 
 impl Seen {
     /// A note of the world's.
     pub(crate) fn note(letter: u8, lost: Option<Lost>) -> Self {
-        Self { letter, payload: Text::new(), macros: Rc::default(), lost }
+        Self { letter, payload: Text::new(), macros: Rc::default(), owes: 0, lost }
+    }
+
+    pub(crate) fn is_note(&self) -> bool {
+        [LOST, DEAD, AGAIN].contains(&self.letter)
     }
 }
 
 impl Exchange {
     /// Compares the final reply that the MTA got.
-    pub(crate) fn told(&self, expected: &Frame, also: Option<&Frame>) -> Result<(), String> {
+    pub(crate) fn told(&self, expected: &Frame) -> Result<(), String> {
         let Some((letter, payload)) = self.reply.as_ref().and_then(|frames| frames.last()) else {
             return Ok(());
         };
         let text = payload.strip_suffix(b"\0").unwrap_or(payload);
-        let is = |known: &Frame| {
-            known.0 == *letter && (known.1 == text || known.1 == SHUTDOWN && text.starts_with(SHUTDOWN))
-        };
-        if is(expected) || also.is_some_and(is) {
+        let same_text = expected.1 == text || expected.1 == SHUTDOWN && text.starts_with(SHUTDOWN);
+        if expected.0 == *letter && same_text {
             return Ok(());
         }
-        let frame = |(letter, text): &Frame| format!("'{}' {}", char::from(*letter), show(text));
-        let also = also.map_or(String::new(), |also| format!(" or {}", frame(also)));
-        let told = frame(&(*letter, payload.clone()));
-        Err(format!("the MTA was told {told}, must be {}{also}", frame(expected)))
+        let frame = |letter: u8, text: &[u8]| format!("'{}' {}", char::from(letter), show(text));
+        let told = frame(*letter, payload);
+        Err(format!("the MTA was told {told}, must be {}", frame(expected.0, &expected.1)))
     }
 }

@@ -115,7 +115,7 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
         // Some are connected only in the middle of a message, if at all.
         if rng.chance(35) {
             child.protocol |= *rng.pick(&[0x03, 0x07, 0x0f, 0x20f, 0x20f, 0x22f, 0x26f, 0x27f]);
-            child.kept = if full && rng.chance(60) { Kept::Alive } else { child.kept };
+            child.kept = if rng.chance(60) { Kept::Alive } else { child.kept };
         }
     }
     let ration = if (full || wildness == Wildness::Stored) && rng.chance(15) { 30 } else { 0 };

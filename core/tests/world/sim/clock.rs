@@ -9,7 +9,7 @@ use crate::peers::child::ChildEnd;
 use crate::peers::child_watch::Watch;
 use crate::peers::mta::MS;
 use crate::plan::{Bounds, Kind};
-use crate::record::Lost;
+use crate::record::{Cause, Lost};
 
 impl<M: Machine> World<M> {
     /// The whole machine stands still for a while, its peers do not.
@@ -93,22 +93,25 @@ impl<M: Machine> World<M> {
         }
     }
 
-    /// The session gives up a child that has closed its connection unasked, or for lack of room: with which command, only
-    /// the session knows.
-    pub(super) fn given_up(&mut self, child: usize, kind: Kind) {
-        let latest = self.mta_at.map_or(0, |at| 2 * at + 1);
-        let mut whens: Vec<usize> = self.unanswered.iter().map(|(_, number)| 2 * number).collect();
-        whens.push(latest);
-        whens.dedup();
+    /// The session gives up a child: with which command of those that have come since the last answer, only it knows.
+    pub(super) fn given_up(&mut self, child: usize, kind: Kind, cause: Cause) {
+        let until = self.mta_at.map_or(0, |at| 2 * at + 2);
+        // Content that came before may not have been looked at.
+        let sent = &self.mta.exchanges;
+        let content = |first: usize| {
+            let before = sent[..first].iter().rev().take_while(|it| b"DLNB".contains(&it.letter)).count();
+            (first - before..first).find(|at| sent[*at].letter != b'D').unwrap_or(first)
+        };
+        let from = self.unanswered.first().map_or(until, |(_, number)| 2 * content(*number) + 1);
+        let until = until - usize::from(cause == Cause::Budget && until > 0);
         let Some(line) = self.line_of(child) else { return };
-        let each = whens.into_iter().flat_map(|when| [(when, false), (when, true)]);
-        line.lost = each.map(|(when, passed)| Lost { when, passed, owed: 0, budget: false, kind }).collect();
+        line.lost = Some(Lost { from: from.min(until), until, kind, cause });
     }
 
-    /// The last connection of a child in this session; a note of one that it never had, when there is none.
+    /// The last connection of a child; a note of one that it never had, when there is none in this session. The MTA may have
+    /// begun another session before the end of the last is told.
     fn line_of(&mut self, child: usize) -> Option<&mut Line> {
-        // The session of the MTA whose outputs are read, which may have begun another meanwhile.
-        let session = self.terms[child].len();
+        let session = self.stays[child].len();
         let is_its = |line: &Line| index_of(line.peer) == child && line.session == session;
         if !self.lines.iter().any(is_its) {
             let peer = Peer { slot: child as u16 + 1, generation: u16::MAX };
@@ -134,13 +137,6 @@ impl<M: Machine> World<M> {
         };
         let offer = (SECOND, 0);
         let first = self.unanswered.iter().map(ends).min().unwrap_or(ends(&offer));
-        let when = match self.unanswered.iter().find(|command| ends(command) == self.now) {
-            Some((_, number)) if timer == TimerName::Budget => 2 * number,
-            _ => self
-                .unanswered
-                .first()
-                .map_or(self.mta_at.map_or(0, |at| 2 * at + 1), |(_, number)| 2 * number),
-        };
         let (legal, since) = match timer {
             TimerName::Connection => (true, 0),
             TimerName::Writing => (true, quiet[0] + writing * SECOND),
@@ -149,18 +145,8 @@ impl<M: Machine> World<M> {
             _ => (true, first),
         };
         let kind = if timer == TimerName::Connection { Kind::Connect } else { Kind::Timeout };
-        // The most likely first; where several commands of the MTA wait in silence, only the session knows.
-        let latest = self.mta_at.map_or(0, |at| 2 * at + 1);
-        let others = self.unanswered.iter().map(|(_, number)| 2 * number).chain([latest]);
-        let others = others.filter(|other| *other != when);
-        let whens: Vec<usize> = std::iter::once(when).chain(others).collect();
-        let content = self.mta_at.is_some_and(|at| b"DLNBE".contains(&self.mta.exchanges[at].letter));
-        let Some(line) = self.line_of(child) else { return };
-        let budget = timer == TimerName::Budget;
-        // In the content, what stops it may have come before that.
-        let each = [false, true].into_iter().filter(|passed| !passed || content);
-        let each = each.flat_map(|passed| whens.iter().map(move |when| (*when, passed)));
-        line.lost = each.map(|(when, passed)| Lost { when, passed, owed: 0, budget, kind }).collect();
+        let cause = if timer == TimerName::Budget { Cause::Budget } else { Cause::World };
+        self.given_up(child, kind, cause);
         if self.now < self.grace {
             self.fail(format!("c{child} is given up within a second after a pause"));
         }

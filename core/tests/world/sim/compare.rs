@@ -3,58 +3,40 @@
 use millstream_core::machine::Machine;
 
 use super::World;
+use super::line::index_of;
 use crate::model::Model;
-use crate::plan::Kind;
-use crate::record::{AGAIN, Child, DEAD, LOST, Lost, Seen, Setting, Terms};
-
-/// How many ways of how it may have been are tried.
-const WAYS: usize = 3000;
+use crate::record::{AGAIN, Child, DEAD, LOST, Seen, Setting, Stay, repeated};
 
 impl<M: Machine> World<M> {
-    /// Compares what happened with what the model says. Where nobody but the session knows with which command it gave a
-    /// child up, one of those that can have been must fit.
+    /// Compares what happened with what the model says.
     pub(super) fn compare(&mut self) -> Result<(), String> {
-        // Child, place on its tape, possible times.
-        let mut open: Vec<(usize, usize, Vec<Lost>)> = Vec::new();
+        let sessions = self.sessions.load(std::sync::atomic::Ordering::Relaxed).max(1);
         let mut children = Vec::new();
-        let sessions = self.sessions.load(std::sync::atomic::Ordering::Relaxed);
         for (index, plan) in self.scenario.children.iter().enumerate() {
-            let mut terms = std::mem::take(&mut self.terms[index]);
-            terms.resize(sessions, Terms::default());
-            let mut child = Child { plan: plan.clone(), terms, tape: Vec::new() };
-            let own = self
-                .lines
-                .iter_mut()
-                .filter(|line| line.peer.child_index().is_some_and(|it| usize::from(it.0) == index));
-            let mut session = 0;
-            for line in own {
+            let mut stays = std::mem::take(&mut self.stays[index]);
+            stays.resize(sessions, Stay::default());
+            let mut last = 0;
+            for line in self.lines.iter_mut().filter(|line| index_of(line.peer) == index) {
                 let end = line.child.as_mut().unwrap();
-                if line.session == session {
-                    child.tape.push(Seen::note(AGAIN, None));
+                let stay = &mut stays[line.session - 1];
+                stay.joined = stay.joined.take().or(end.joined.take());
+                let mut tape = std::mem::take(&mut end.tape);
+                for seen in tape.iter_mut().filter(|seen| seen.owes <= line.watch.replies()) {
+                    seen.owes = 0;
                 }
-                for _ in session.max(1)..line.session {
-                    child.tape.push(Seen::note(b'K', None));
+                if std::mem::replace(&mut last, line.session) == line.session {
+                    repeated(&mut stay.tape, &mut tape).map_err(|what| format!("child {index} {what}"))?;
+                    stay.tape.push(Seen::note(AGAIN, None));
                 }
-                session = line.session;
-                let terms = &mut child.terms[session - 1];
-                terms.joined = terms.joined.take().or(end.joined.take());
-                child.tape.append(&mut end.tape);
+                stay.tape.append(&mut tape);
                 if line.cut {
-                    child.tape.push(Seen::note(DEAD, None));
+                    stay.tape.push(Seen::note(DEAD, None));
                 }
-                let owed = end.asked.saturating_sub(line.watch.replies());
-                // What is past a limit counts at once, whatever has come behind it.
-                let ours = |lost: &Lost| usize::from(lost.kind == Kind::Ours);
-                line.lost.iter_mut().for_each(|lost| lost.owed = owed.max(ours(lost)));
-                if let Some(first) = line.lost.first() {
-                    open.push((index, child.tape.len(), line.lost.clone()));
-                    child.tape.push(Seen::note(LOST, Some(*first)));
+                if line.lost.is_some() {
+                    stay.tape.push(Seen::note(LOST, line.lost));
                 }
             }
-            for _ in session.max(1)..sessions {
-                child.tape.push(Seen::note(b'K', None));
-            }
-            children.push(child);
+            children.push(Child { plan: plan.clone(), stays });
         }
         let agreed = self.mta.agreed.as_ref().map_or((0, 0), |agreed| (agreed.actions, agreed.protocol));
         let setting = Setting {
@@ -70,24 +52,6 @@ impl<M: Machine> World<M> {
             offer: self.offer,
             actions: self.scenario.mta.actions,
         };
-        // Those that were given up first are varied last, and none that makes no difference yet.
-        open.sort_by_key(|(_, _, times)| times.iter().map(|lost| lost.when).min());
-        let mut way = vec![0; open.len()];
-        let mut first = None;
-        for _ in 0..WAYS {
-            for ((child, at, times), choice) in open.iter().zip(&way) {
-                children[*child].tape[*at].lost = Some(times[*choice]);
-            }
-            let Err((until, what)) = Model::check(&children, &setting, &self.mta.exchanges) else {
-                return Ok(());
-            };
-            first.get_or_insert(what);
-            let matters = |times: &[Lost]| times.iter().any(|lost| lost.when / 2 <= until);
-            let next = (0..open.len()).rfind(|n| way[*n] + 1 < open[*n].2.len() && matters(&open[*n].2));
-            let Some(next) = next else { break };
-            way[next] += 1;
-            way[next + 1..].fill(0);
-        }
-        first.map_or(Ok(()), Err)
+        Model::check(&children, &setting, &self.mta.exchanges)
     }
 }

@@ -30,8 +30,8 @@ pub(super) struct Line {
     pub(super) acquiring: Option<(u64, Option<IoKind>)>,
     /// When a byte last left the session for this peer, and when a whole frame of it last came.
     pub(super) quiet: [u64; 2],
-    /// The session gave it up: with which command of the MTA that may have been.
-    pub(super) lost: Vec<Lost>,
+    /// The session gave it up.
+    pub(super) lost: Option<Lost>,
     pub(super) child: Option<ChildEnd>,
     pub(super) watch: Watch,
     /// Bytes waited for it when the session last spoke; the session has dropped some.
@@ -61,7 +61,7 @@ impl Line {
             over: false,
             acquiring: None,
             quiet: [0; 2],
-            lost: Vec::new(),
+            lost: None,
             child,
             watch,
             unwritten: false,

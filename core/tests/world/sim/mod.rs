@@ -29,7 +29,7 @@ use crate::peers::child_watch::Watch;
 use crate::peers::mta::{MS, MtaEnd};
 use crate::peers::mta_watch::MtaWatch;
 use crate::plan::{Reads, Scenario, Text};
-use crate::record::Terms;
+use crate::record::Stay;
 use crate::rng::Rng;
 use line::{Line, index_of, name};
 use policy::Scripted;
@@ -88,7 +88,7 @@ pub(crate) struct World<M> {
     unanswered: Vec<(u64, usize)>,
     /// Sessions that the MTA has begun on its connection; by child, what it is in each.
     sessions: Arc<AtomicUsize>,
-    terms: Vec<Vec<Terms>>,
+    stays: Vec<Vec<Stay>>,
     /// What the pool remembers of each child, and what it is to say about that.
     memory: HashMap<usize, Negotiation>,
     recalled: Vec<Input>,
@@ -150,7 +150,7 @@ impl<M: Machine> World<M> {
             postfix: false,
             unanswered: Vec::new(),
             sessions,
-            terms: Vec::new(),
+            stays: Vec::new(),
             memory: HashMap::new(),
             recalled: Vec::new(),
             offer: (0, 0, 0),
@@ -193,7 +193,7 @@ impl<M: Machine> World<M> {
 
     fn play(&mut self) {
         let capacity = self.capacity();
-        self.terms = vec![Vec::new(); self.scenario.children.len()];
+        self.stays = vec![Vec::new(); self.scenario.children.len()];
         let mut line = Line::new(Peer::MTA, None, capacity, Watch::new(false, false));
         line.inward = self.mta.offer();
         self.lines.push(line);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millstream_core::event::{Event, Failure, LimitName, MessageEnd};
 use millstream_core::machine::{
-    Answer, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, SpillId,
+    Answer, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, Refusal, SpillId,
 };
 use millstream_core::time::Instant;
 use millstream_core::wire::Fault;
@@ -14,6 +14,7 @@ use super::line::{Line, index_of, name};
 use super::{SECOND, World};
 use crate::peers::mta::MS;
 use crate::plan::{Effect, Kind, Plan, Reads, Rule, Said};
+use crate::record::Cause;
 
 /// The most that keeping one edit costs besides its bytes.
 const EDIT: u64 = 256;
@@ -152,18 +153,18 @@ impl<M: Machine> World<M> {
         self.spilled.push_back((after.max(self.now + slow), input));
     }
 
-    /// The session says that a child has failed: where only timing knows whether and when, that is noted for the model.
+    /// The session says that a child has failed: that is noted for the model.
     fn failed(&mut self, child: usize, failure: &Failure) {
         match failure {
             Failure::Timeout { timer, .. } => self.timed_out(child, *timer),
             Failure::Closed(_) => {
                 let Some(line) = self.lines.iter().rfind(|line| index_of(line.peer) == child) else { return };
+                let died = line.child.as_ref().is_some_and(|child| child.died);
                 let begun = self.has_come(b"MRTLNBEU");
                 if line.kept && line.quiet[1] == 0 && !begun {
                     self.fail(format!("c{child} is given up, and could have had a fresh connection"));
-                } else if line.child.as_ref().is_some_and(|child| child.died) {
-                    self.given_up(child, Kind::Closed);
                 }
+                self.given_up(child, Kind::Closed, if died { Cause::World } else { Cause::Script });
             }
             Failure::Protocol(fault) if matches!(**fault, Fault::TooMuch { .. }) => {
                 let bounds = self.scenario.bounds;
@@ -178,9 +179,15 @@ impl<M: Machine> World<M> {
                 if !alone && self.scenario.children.iter().map(sizes).sum::<u64>() <= most {
                     self.fail(format!("c{child} is given up for edits that are within the limits"));
                 }
-                self.given_up(child, Kind::Ours);
+                self.given_up(child, Kind::Ours, Cause::World);
             }
-            _ => {}
+            Failure::Connect(Refusal::Failed(IoError { kind: IoKind::Exhausted, .. })) => {
+                self.given_up(child, Kind::Ours, Cause::Script);
+            }
+            Failure::Connect(_) => self.given_up(child, Kind::Connect, Cause::Script),
+            Failure::Protocol(_) | Failure::Renegotiated => {
+                self.given_up(child, Kind::Protocol, Cause::Script);
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use crate::peers::child::ChildEnd;
 use crate::peers::child_watch::Watch;
 use crate::peers::mta::MS;
 use crate::plan::{JoinFault, Joined, Kept, Known, Plan};
-use crate::record::Terms;
+use crate::record::Stay;
 
 impl<M: Machine> World<M> {
     /// What a child answered in an earlier session: of this world, or before.
@@ -28,15 +28,15 @@ impl<M: Machine> World<M> {
             // It wants body, or does not.
             joined.protocol ^= 0x10;
         }
-        let first = self.terms[index].is_empty();
-        self.terms[index].push(Terms::default());
+        let first = self.stays[index].is_empty();
+        self.stays[index].push(Stay::default());
         let known = (first && plan.known != Known::Nothing).then(|| in_core(&joined));
         let negotiated = self.memory.get(&index).cloned().or(known);
         self.note(b"", || format!("pool -> S: {} is remembered: {}", name(peer), negotiated.is_some()));
         if let Some(negotiated) = &negotiated {
             self.memory.insert(index, negotiated.clone());
             let joined = Some(joined_of(negotiated));
-            self.terms_now(index).clone_from(&Terms { joined, remembered: true });
+            *self.stay_now(index) = Stay { joined, remembered: true, tape: Vec::new() };
         }
         self.recalled.push(Input::Remembered { peer, negotiated: negotiated.map(Box::new) });
     }
@@ -44,17 +44,17 @@ impl<M: Machine> World<M> {
     /// The number of the session for which a child is asked for now: late connections are recalled first.
     pub(super) fn session_of(&self, index: usize) -> usize {
         match self.scenario.lazy {
-            true => self.terms[index].len(),
+            true => self.stays[index].len(),
             false => self.sessions.load(Ordering::Relaxed),
         }
     }
 
     /// What a child is in the session that the MTA has now.
-    fn terms_now(&mut self, index: usize) -> &mut Terms {
+    fn stay_now(&mut self, index: usize) -> &mut Stay {
         let session = self.session_of(index);
-        let terms = &mut self.terms[index];
-        terms.resize(session, Terms::default());
-        terms.last_mut().unwrap()
+        let stays = &mut self.stays[index];
+        stays.resize(session, Stay::default());
+        stays.last_mut().unwrap()
     }
 
     pub(super) fn acquire(&mut self, peer: Peer, route: &Route, offer: &Negotiation, fresh: bool) {
@@ -66,8 +66,8 @@ impl<M: Machine> World<M> {
             return self.fail(format!("{} has another endpoint", name(peer)));
         }
         self.offer = numbers(offer);
-        self.terms_now(index);
-        let session = self.terms[index].len();
+        self.stay_now(index);
+        let session = self.stays[index].len();
         let mut before = None;
         for at in 0..self.lines.len() {
             let line = &self.lines[at];

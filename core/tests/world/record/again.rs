@@ -1,0 +1,29 @@
+//! Another connection to the same child in the same session, on which it is told again what it has to know.
+
+use super::Seen;
+
+/// Checks that the `new` connection begins with what the child has to be told again, the last CONNECT and HELO that it saw,
+/// and leaves one of each: what it was asked in vain is asked where it can answer.
+pub(crate) fn repeated(old: &mut Vec<Seen>, new: &mut Vec<Seen>) -> Result<(), String> {
+    let last = old.iter().rposition(|seen| !seen.is_note() && !b"AQ".contains(&seen.letter));
+    if let Some(last) = last.filter(|last| old[*last].owes > 0 && b"CHMU".contains(&old[*last].letter)) {
+        old.remove(last);
+    }
+    for letter in *b"CH" {
+        let Some(known) = old.iter().rfind(|seen| seen.letter == letter) else { continue };
+        match new.first() {
+            Some(seen) if is_same(seen, known) => drop(new.remove(0)),
+            // It has said HELO anew.
+            Some(seen) if seen.letter == letter && letter == b'H' => {}
+            Some(seen) if !seen.is_note() && !b"AQ".contains(&seen.letter) => {
+                return Err(format!("must be told '{}' again", char::from(letter)));
+            }
+            _ => break,
+        }
+    }
+    Ok(())
+}
+
+fn is_same(one: &Seen, other: &Seen) -> bool {
+    (one.letter, &one.payload, &one.macros) == (other.letter, &other.payload, &other.macros)
+}
