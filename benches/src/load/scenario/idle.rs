@@ -75,7 +75,8 @@ pub(super) fn program(bench: &mut Bench) -> io::Result<()> {
         title: "The idle program",
         text: "One child configured. *Start to listening*: from before the process is started until it accepts a connection. \
                *Resident*: VmRSS, shared libraries included, once it changes no more. *Wake-ups*: context switches of all its \
-               threads with 1,000 open sessions that have said HELO and do nothing.",
+               threads with 1,000 open sessions that have said HELO and do nothing, in the ten seconds (two with `--quick`) that \
+               begin a second after that.",
         table,
         plots: Vec::new(),
     });
