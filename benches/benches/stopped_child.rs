@@ -16,7 +16,7 @@ use millstream_core::chain::Session;
 use millstream_core::event::Event;
 use millstream_core::policy::{
     Answers, ChildIndex, ChildSettings, Decision, Effects, Endpoint, Environment, Facts, Fallback, Limits,
-    Policy, Route, Timeouts, Why,
+    Notes, Policy, Route, Timeouts, Why,
 };
 use millstream_core::service::{Notice, Service, SessionId};
 use millstream_core::wire::Stage;
@@ -72,7 +72,7 @@ impl Policy for Stops {
         self.stops && child == STOPPED && stage == Stage::Connect
     }
 
-    fn decide(&self, child: ChildIndex, stage: Stage, _: &Facts<'_>, _: &Answers) -> Decision {
+    fn decide(&self, child: ChildIndex, stage: Stage, _: &Facts<'_>, _: &Answers, _: &mut Notes) -> Decision {
         if self.watches(child, stage) {
             return Decision::Stop(Why { condition: "trusted".into(), place: "bench:1".into() });
         }

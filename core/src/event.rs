@@ -7,7 +7,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::machine::{Closure, IoError, IoKind, Refusal};
-use crate::policy::{ChildIndex, FailureKind, Fallback, Why};
+use crate::policy::{ChildIndex, FailureKind, Fallback, Remark, Why};
 use crate::wire::{Fault, Stage};
 
 /// A verdict as people read it.
@@ -329,6 +329,17 @@ pub enum Event {
         stage: Stage,
         /// By which condition.
         why: Why,
+    },
+    /// A condition has something to say.
+    ConditionRemarked {
+        /// The child that it was asked about.
+        child: ChildIndex,
+        /// Its name.
+        name: Arc<str>,
+        /// At which stage.
+        stage: Stage,
+        /// What it says.
+        remark: Remark,
     },
     /// An answer to the MTA at a stage before the content that refused, discarded or accepted everything.
     Answered {

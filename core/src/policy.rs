@@ -1,6 +1,7 @@
 //! Who runs, and what holds for it: what the configuration decides and the chain obeys.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -203,6 +204,100 @@ pub struct Environment {
     pub sessions: u32,
 }
 
+/// What conditions have noted in this session, for each other and for later: key and value. What was noted at CONNECT and
+/// HELO stays for the session, everything else until the next message begins.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    session: BTreeMap<Bytes, Bytes>,
+    /// `None`: removed for this message only.
+    message: BTreeMap<Bytes, Option<Bytes>>,
+}
+
+impl Memory {
+    /// What is noted under `key`.
+    #[must_use]
+    pub fn find(&self, key: &[u8]) -> Option<&Bytes> {
+        match self.message.get(key) {
+            Some(noted) => noted.as_ref(),
+            None => self.session.get(key),
+        }
+    }
+
+    /// All notes, in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        let of_session = self.session.iter().filter(|(key, _)| !self.message.contains_key(*key));
+        let of_message = self.message.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        let mut all: Vec<_> = of_session.chain(of_message).collect();
+        all.sort_unstable();
+        all.into_iter()
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let of_session = self.session.iter().map(|(key, value)| key.len() + value.len());
+        let of_message =
+            self.message.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len));
+        of_session.sum::<usize>() + of_message.sum::<usize>()
+    }
+
+    /// Notes something at `stage`; `None` removes it.
+    pub fn note(&mut self, stage: Stage, key: Bytes, value: Option<Bytes>) {
+        match (stage, value) {
+            (Stage::Connect | Stage::Helo, Some(value)) => {
+                self.session.insert(key, value);
+            }
+            (Stage::Connect | Stage::Helo, None) => {
+                self.session.remove(&key);
+            }
+            (_, value) => {
+                self.message.insert(key, value);
+            }
+        }
+    }
+
+    /// Forgets what was noted for a message.
+    pub fn begin_message(&mut self) {
+        self.message.clear();
+    }
+}
+
+/// What a decision leaves behind. It counts with [`Decision::Run`] and [`Decision::Stop`]; with the others it is dropped,
+/// since the same is decided again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// For [`Facts::memory`]: key, and value or `None` to remove it.
+    pub memory: Vec<(Bytes, Option<Bytes>)>,
+    /// For the log.
+    pub remarks: Vec<Remark>,
+}
+
+/// A line for the log from a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// How bad it is.
+    pub level: RemarkLevel,
+    /// The condition and the line of it.
+    pub from: Why,
+    /// What it says.
+    pub text: Box<str>,
+}
+
+/// How bad what a condition says is, in milter manager's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the words of the log levels, nothing else")]
+pub enum RemarkLevel {
+    Critical,
+    Error,
+    Warning,
+    Message,
+    Info,
+    Debug,
+    Trace,
+    Statistics,
+    Profile,
+}
+
 /// How a child's part in the session or message stands, as other children's conditions may read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChildState {
@@ -245,6 +340,8 @@ pub struct Facts<'a> {
     /// The state of every child, in chain order. At CONNECT, HELO, MAIL, RCPT, DATA and UNKNOWN it is that after this
     /// command, from headers on that after the whole message, for the children that stand before.
     pub children: &'a [ChildState],
+    /// What conditions have noted.
+    pub memory: &'a Memory,
     /// Wall clock and load.
     pub environment: Environment,
 }
@@ -347,9 +444,16 @@ pub trait Policy: Send + Sync + fmt::Debug {
         false
     }
 
-    /// Whether `child` is shown what comes at `stage`.
-    fn decide(&self, child: ChildIndex, stage: Stage, facts: &Facts<'_>, answers: &Answers) -> Decision {
-        let _ = (child, stage, facts, answers);
+    /// Whether `child` is shown what comes at `stage`. `notes` is empty, and takes what is to be remembered or logged.
+    fn decide(
+        &self,
+        child: ChildIndex,
+        stage: Stage,
+        facts: &Facts<'_>,
+        answers: &Answers,
+        notes: &mut Notes,
+    ) -> Decision {
+        let _ = (child, stage, facts, answers, notes);
         Decision::Run(Effects::default())
     }
 }

@@ -25,7 +25,7 @@ use millstream_core::machine::{
 };
 use millstream_core::policy::{
     Answers, ChildIndex, ChildSettings, ChildState, Decision, Effects, Endpoint, Environment, Facts,
-    Fallback, Limits, Policy, Recipients, Reuse, Route, StaticPolicy, Timeouts, Why,
+    Fallback, Limits, Notes, Policy, Recipients, Reuse, Route, StaticPolicy, Timeouts, Why,
 };
 use millstream_core::reserve::{Reserve, Room};
 use millstream_core::time::Instant;
@@ -170,7 +170,14 @@ impl Policy for Odd {
         self.more.watched & 1 << stage as u16 != 0
     }
 
-    fn decide(&self, child: ChildIndex, stage: Stage, facts: &Facts<'_>, answers: &Answers) -> Decision {
+    fn decide(
+        &self,
+        child: ChildIndex,
+        stage: Stage,
+        facts: &Facts<'_>,
+        answers: &Answers,
+        _: &mut Notes,
+    ) -> Decision {
         let asked = answers.0.len();
         let pick = usize::from(child.0) * 3 + stage as usize * 5 + asked;
         let says = self.more.says[pick / 2 % 4] >> (pick % 2 * 4) & 0xf;

@@ -9,7 +9,7 @@ use millstream_core::event::{
     ChildReport, Event, Failure, FallbackReason, LimitName, MessageEnd, MessageReport, Outcome, Verdict,
 };
 use millstream_core::machine::{IoError, IoKind, Refusal};
-use millstream_core::policy::FailureKind;
+use millstream_core::policy::{FailureKind, RemarkLevel};
 use millstream_core::pool::AddressState;
 use millstream_core::service::{Notice, PauseReason, SessionId};
 use millstream_core::time::Instant;
@@ -25,7 +25,23 @@ pub(crate) fn level(event: &Event) -> LogLevel {
         Event::ChildFailed { failure: Failure::Connect(Refusal::Down { .. }), .. } => LogLevel::INFO,
         Event::EditIgnored { .. } => LogLevel::WARNING,
         Event::ChildFailed { .. } | Event::MtaFailed { .. } | Event::SpillFailed { .. } => LogLevel::ERROR,
+        Event::ConditionRemarked { remark, .. } => level_of_remark(remark.level),
         Event::Message(_) | Event::EditsOverlap { .. } => LogLevel::MESSAGE,
+    }
+}
+
+/// The level that a condition has named.
+pub(crate) fn level_of_remark(level: RemarkLevel) -> LogLevel {
+    match level {
+        RemarkLevel::Critical => LogLevel::CRITICAL,
+        RemarkLevel::Error => LogLevel::ERROR,
+        RemarkLevel::Warning => LogLevel::WARNING,
+        RemarkLevel::Message => LogLevel::MESSAGE,
+        RemarkLevel::Info => LogLevel::INFO,
+        RemarkLevel::Debug => LogLevel::DEBUG,
+        RemarkLevel::Trace => LogLevel::TRACE,
+        RemarkLevel::Statistics => LogLevel::STATISTICS,
+        RemarkLevel::Profile => LogLevel::PROFILE,
     }
 }
 
@@ -51,6 +67,11 @@ pub(crate) fn event(session: SessionId, event: &Event) -> String {
         }
         Event::ChildStopped { name, stage, why, .. } => {
             format!("[milter][stopped] {name}: by condition {:?} ({}), at {stage}", why.condition, why.place)
+        }
+        Event::ConditionRemarked { name, stage, remark, .. } => {
+            let from = &remark.from;
+            let text = printable(remark.text.as_bytes());
+            format!("[condition] {name}: {:?} ({}), at {stage}: {text}", from.condition, from.place)
         }
         Event::Answered { stage, verdict, by, recipient } => {
             let by = by.as_deref().map_or(String::new(), |name| format!(" by {name}"));

@@ -107,6 +107,7 @@ impl Session {
         transaction.envelope_bytes = payload.len();
         transaction.decided.clone_from(&self.refused);
         self.transaction = Some(transaction);
+        self.memory.begin_message();
         self.unsettled = true;
         let now = self.now();
         for child in &mut self.children {

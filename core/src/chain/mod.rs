@@ -44,7 +44,7 @@ use bytes::{Bytes, BytesMut};
 use crate::event::{Event, Failure, TimerName, Verdict};
 use crate::filter::Filter;
 use crate::machine::{Closure, Input, Machine, Output, Peer};
-use crate::policy::{ChildIndex, Environment, Policy};
+use crate::policy::{ChildIndex, Environment, Memory, Policy};
 use crate::reserve::{Reserve, Share};
 use crate::time::{Clock, Instant};
 use crate::wire::{ConnectInfo, Macros, Negotiation, Stage};
@@ -62,6 +62,10 @@ const FRAMES_PER_CALL: usize = 256;
 pub struct Session {
     policy: Arc<dyn Policy>,
     environment: Environment,
+    /// The time of the first input, to which [`Environment::unix_seconds`] belongs.
+    started: Option<Instant>,
+    /// What conditions have noted.
+    memory: Memory,
     clock: Clock,
     filter: Filter,
     children: Box<[Child]>,
@@ -144,6 +148,8 @@ impl Session {
         Self {
             policy,
             environment,
+            started: None,
+            memory: Memory::default(),
             clock: Clock::default(),
             filter,
             children,
@@ -363,6 +369,7 @@ impl Machine for Session {
             return;
         }
         self.clock.advance(now, self.waits_until);
+        self.started.get_or_insert(now);
         self.apply(input);
         self.work();
         if self.fire_timers() {

@@ -8,7 +8,7 @@ use super::Session;
 use super::child::{Child, Gone, Link, Part, Step};
 use crate::event::{Event, Outcome, Verdict};
 use crate::machine::{Answer, Output, QueryId};
-use crate::policy::{ChildIndex, ChildState, Decision, Facts, Why};
+use crate::policy::{ChildIndex, ChildState, Decision, Environment, Facts, Notes, Why};
 use crate::wire::{Stage, first_string};
 
 /// What the policy said, applied.
@@ -33,12 +33,15 @@ impl Session {
         if child.asking.is_some() || child.awaited.is_some_and(waits_for) {
             return Consulted::Waits;
         }
-        match self.decide_on(index, stage) {
+        let mut notes = Notes::default();
+        match self.decide_on(index, stage, &mut notes) {
             Decision::Run(effects) => {
+                self.keep(index, stage, notes);
                 self.children[index].forget_asked();
                 Consulted::Runs(effects.macros)
             }
             Decision::Stop(why) => {
+                self.keep(index, stage, notes);
                 self.children[index].forget_asked();
                 self.stop_child(index, stage, why);
                 Consulted::Stopped
@@ -59,7 +62,17 @@ impl Session {
         }
     }
 
-    fn decide_on(&self, index: usize, stage: Stage) -> Decision {
+    fn keep(&mut self, index: usize, stage: Stage, notes: Notes) {
+        for (key, value) in notes.memory {
+            self.memory.note(stage, key, value);
+        }
+        for remark in notes.remarks {
+            let (child, name) = (ChildIndex(index as u16), self.name(index));
+            self.event(Event::ConditionRemarked { child, name, stage, remark });
+        }
+    }
+
+    fn decide_on(&self, index: usize, stage: Stage, notes: &mut Notes) -> Decision {
         let state_of = |other: usize| match self.is_pending(other, index, stage) {
             true => ChildState::Pending,
             false => state(&self.children[other]),
@@ -81,9 +94,17 @@ impl Session {
             header: header.filter(|_| stage == Stage::Header),
             body: body.as_deref().filter(|_| stage == Stage::Body),
             children: &children,
-            environment: self.environment,
+            memory: &self.memory,
+            environment: self.environment_now(),
         };
-        self.policy.decide(ChildIndex(index as u16), stage, &facts, &self.children[index].answers)
+        self.policy.decide(ChildIndex(index as u16), stage, &facts, &self.children[index].answers, notes)
+    }
+
+    /// The environment as told at the start, with the clock of now.
+    fn environment_now(&self) -> Environment {
+        let passed = self.started.map_or(0, |started| self.now().since(started).as_secs());
+        let unix_seconds = self.environment.unix_seconds.saturating_add_unsigned(passed);
+        Environment { unix_seconds, ..self.environment }
     }
 
     /// The resolver has answered.

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use millstream_core::event::Event;
 use millstream_core::machine::{Answer, Question};
-use millstream_core::policy::{ChildIndex, ChildState, Decision, Effects, Facts, Fallback, Why};
+use millstream_core::policy::{
+    ChildIndex, ChildState, Decision, Effects, Facts, Fallback, Notes, Remark, RemarkLevel, Why,
+};
 use millstream_core::wire::{
     Actions, ClientAddress, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX,
 };
@@ -308,5 +311,78 @@ fn a_child_behind_one_that_used_up_the_time_for_a_recipient_keeps_its_part() {
         world.header("Subject", "test");
         world.end();
         assert_eq!(world.told_letters(), answers, "the second child closes: {closes}");
+    }
+}
+
+/// The first child notes the sender at MAIL and something at HELO; the second says what it finds.
+fn note(child: ChildIndex, stage: Stage, facts: &Facts<'_>, notes: &mut Notes) {
+    let (key, value) = (Bytes::from_static(b"key"), facts.sender.map(Bytes::copy_from_slice));
+    match (child.0, stage) {
+        (0, Stage::Helo) => notes.memory.push((Bytes::from_static(b"helo"), Some(Bytes::from_static(b"1")))),
+        (0, Stage::Mail) if facts.sender != Some(b"<>") => notes.memory.push((key, value)),
+        (1, Stage::Rcpt) => {
+            let found: Vec<_> =
+                facts.memory.iter().map(|(key, value)| format!("{key:?}={value:?}")).collect();
+            let from = Why { condition: Arc::from("test"), place: Arc::from("test.conf:1") };
+            let text = format!("{} {}", facts.environment.unix_seconds, found.join(" "));
+            notes.remarks.push(Remark { level: RemarkLevel::Info, from, text: text.into() });
+        }
+        _ => {}
+    }
+}
+
+fn remarks(world: &World) -> Vec<String> {
+    let text = |event: &Event| match event {
+        Event::ConditionRemarked { child: ChildIndex(1), stage: Stage::Rcpt, remark, .. } => {
+            Some(remark.text.to_string())
+        }
+        _ => None,
+    };
+    world.events.iter().filter_map(text).collect()
+}
+
+#[test]
+fn what_a_condition_notes_is_there_for_the_others_until_the_next_message() {
+    let mut policy = policy(2);
+    policy.watched = vec![Stage::Helo, Stage::Mail, Stage::Rcpt];
+    policy.notes = note;
+    let mut world = World::new(policy, &[agrees, agrees]).begin("Postfix 3.7");
+    world.mail();
+    world.rcpt("<one@d.test>");
+    world.raw(b'M', b"<>\0");
+    world.rcpt("<two@d.test>");
+    let told = remarks(&world);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("b\"helo\"=b\"1\" b\"key\"=b\"<"), "{told:?}");
+    assert!(told[1].contains("b\"helo\"=b\"1\"") && !told[1].contains("key"), "{told:?}");
+}
+
+#[test]
+fn what_is_noted_counts_with_a_stop_and_not_with_a_question() {
+    for (decide, times) in [
+        (
+            (|child, stage, _, _| if (child.0, stage) == (1, Stage::Rcpt) { stop() } else { run() })
+                as Decide,
+            1,
+        ),
+        (
+            |child, stage, _, answers| {
+                let question = Question::Addresses("x".into());
+                match (child.0, stage, answers.find(&question)) {
+                    (1, Stage::Rcpt, None) => Decision::Need(question),
+                    _ => run(),
+                }
+            },
+            0,
+        ),
+    ] {
+        let mut policy = policy(2);
+        policy.watched = vec![Stage::Rcpt];
+        policy.notes = note;
+        policy.decide = decide;
+        let mut world = World::new(policy, &[agrees, agrees]).begin("Postfix 3.7");
+        world.mail();
+        world.rcpt("<one@d.test>");
+        assert_eq!(remarks(&world).len(), times);
     }
 }

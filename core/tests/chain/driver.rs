@@ -12,7 +12,7 @@ use millstream_core::machine::{
 };
 use millstream_core::policy::{
     Answers, ChildIndex, ChildSettings, Decision, Endpoint, Environment, Facts, FailureKind, Fallback,
-    Limits, Policy, Recipients, Route, Timeouts,
+    Limits, Notes, Policy, Recipients, Route, Timeouts,
 };
 use millstream_core::reserve::Reserve;
 use millstream_core::time::Instant;
@@ -39,6 +39,7 @@ pub(crate) struct TestPolicy {
     pub(crate) lazy: bool,
     pub(crate) pipelining: bool,
     pub(crate) decide: Decide,
+    pub(crate) notes: fn(ChildIndex, Stage, &Facts<'_>, &mut Notes),
 }
 
 impl Policy for TestPolicy {
@@ -89,7 +90,15 @@ impl Policy for TestPolicy {
         self.watched.contains(&stage)
     }
 
-    fn decide(&self, child: ChildIndex, stage: Stage, facts: &Facts<'_>, answers: &Answers) -> Decision {
+    fn decide(
+        &self,
+        child: ChildIndex,
+        stage: Stage,
+        facts: &Facts<'_>,
+        answers: &Answers,
+        notes: &mut Notes,
+    ) -> Decision {
+        (self.notes)(child, stage, facts, notes);
         (self.decide)(child, stage, facts, answers)
     }
 }
@@ -114,6 +123,7 @@ pub(crate) fn policy(count: usize) -> TestPolicy {
         lazy: false,
         pipelining: false,
         decide: |_, _, _, _| Decision::Run(millstream_core::policy::Effects::default()),
+        notes: |_, _, _, _| {},
     }
 }
 

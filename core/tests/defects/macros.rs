@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use millstream_core::policy::{
-    Answers, ChildIndex, ChildSettings, ChildState, Decision, Effects, Facts, Fallback, Limits, Policy,
-    StaticPolicy, Why,
+    Answers, ChildIndex, ChildSettings, ChildState, Decision, Effects, Facts, Fallback, Limits, Notes,
+    Policy, StaticPolicy, Why,
 };
 use millstream_core::wire::Stage;
 
@@ -71,7 +71,7 @@ impl Policy for Stopping {
         child.0 == 0 && stage == Stage::Mail || stage == Stage::Unknown
     }
 
-    fn decide(&self, _: ChildIndex, stage: Stage, facts: &Facts<'_>, _: &Answers) -> Decision {
+    fn decide(&self, _: ChildIndex, stage: Stage, facts: &Facts<'_>, _: &Answers, _: &mut Notes) -> Decision {
         if stage == Stage::Unknown {
             let undecided = |state: &ChildState| matches!(state, ChildState::Running | ChildState::Pending);
             assert!(facts.children.iter().all(undecided), "of no message at all");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use millstream_core::machine::{Answer, Question};
 use millstream_core::policy::{
     Answers, ChildIndex, ChildSettings, ChildState, Decision, Effects, Endpoint, Facts, FailureKind,
-    Fallback as CoreFallback, Limits, Policy, Recipients, Reuse, Route, Timeouts, Why,
+    Fallback as CoreFallback, Limits, Notes, Policy, Recipients, Reuse, Route, Timeouts, Why,
 };
 use millstream_core::wire::Stage;
 
@@ -91,7 +91,14 @@ impl Policy for Scripted {
         conditions.iter().any(|condition| condition.letter == stage.letter())
     }
 
-    fn decide(&self, child: ChildIndex, stage: Stage, facts: &Facts<'_>, answers: &Answers) -> Decision {
+    fn decide(
+        &self,
+        child: ChildIndex,
+        stage: Stage,
+        facts: &Facts<'_>,
+        answers: &Answers,
+        _: &mut Notes,
+    ) -> Decision {
         let key = match stage {
             Stage::Helo => facts.helo,
             Stage::Mail | Stage::Data | Stage::EndOfHeaders | Stage::EndOfMessage => facts.sender,
