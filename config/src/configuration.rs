@@ -8,7 +8,9 @@ use millstream_core::limits::Limits;
 use millstream_core::policy::{Fallback, Recipients};
 
 use crate::backend::EventLoopBackend;
+use crate::conditions::Condition;
 use crate::connection_spec::{ConnectionSpec, Host};
+use crate::language::procs::HeldFrames;
 use crate::log_level::LogLevel;
 use crate::milter::Milter;
 use crate::platform;
@@ -28,7 +30,7 @@ pub struct Configuration {
     pub controller: Controller,
     /// A database for models; remembered and shown only.
     pub database: Database,
-    /// The applicable conditions that are defined. None can be defined yet.
+    /// The applicable conditions that are defined.
     pub conditions: Vec<Condition>,
     /// The milters in the order in which they are asked, disabled ones included.
     pub milters: Vec<Milter>,
@@ -36,6 +38,8 @@ pub struct Configuration {
     pub locations: BTreeMap<&'static str, Location>,
     /// Where a setting was assigned last, also when `--show-config` calls its value the default.
     pub(crate) assigned: BTreeMap<&'static str, Location>,
+    /// The variables that stoppers can see.
+    pub(crate) frames: HeldFrames,
 }
 
 /// Where a value was set.
@@ -51,15 +55,6 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
-}
-
-/// An applicable condition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    /// The name by which milters refer to it.
-    pub name: String,
-    /// What it is for.
-    pub description: Option<String>,
 }
 
 /// `package`: the system.

@@ -28,6 +28,35 @@ pub(crate) fn string(text: &str) -> String {
     out
 }
 
+/// The same for bytes that need not be UTF-8.
+pub(crate) fn bytes(bytes: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return string(text);
+    }
+    let mut out = String::from("\"");
+    for chunk in bytes.utf8_chunks() {
+        let valid = string(chunk.valid());
+        out.push_str(&valid[1..valid.len() - 1]);
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02X}"));
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Ruby's `dump`: `text` in double quotes and in ASCII.
+pub(crate) fn dump(text: &str) -> String {
+    string(text).chars().fold(String::new(), |mut out, c| {
+        match u32::from(c) {
+            0..=0x7f => out.push(c),
+            code @ 0x80..=0xffff => out.push_str(&format!("\\u{code:04X}")),
+            code => out.push_str(&format!("\\u{{{code:X}}}")),
+        }
+        out
+    })
+}
+
 /// `:name`, quoted when it is not a plain name.
 pub(crate) fn symbol(name: &str) -> String {
     let plain = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
@@ -37,6 +66,9 @@ pub(crate) fn symbol(name: &str) -> String {
 
 /// A float with at least one decimal, very large and small ones as `1.0e+20`.
 pub(crate) fn float(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
     let shown = format!("{value:?}");
     let Some((digits, exponent)) = shown.split_once('e') else { return shown };
     let digits = if digits.contains('.') { digits.to_owned() } else { format!("{digits}.0") };

@@ -1,27 +1,29 @@
 //! `milter-manager.conf`: the language, the settings and what `--show-config` prints.
 //!
-//! A configuration file is written in a part of Ruby. It is read with a Ruby parser and evaluated by an evaluator of
-//! our own, which knows a closed set of constructs: nothing in a configuration file can run a program, read another
-//! file than by `load`, or look at the environment. What is not known is a [`Problem`] that names the place and says
-//! what to write instead.
+//! A configuration file is written in a part of Ruby. It is read with a Ruby parser, turned into rules of our own, checked
+//! against two closed tables (constructs, and methods of each kind of value), and evaluated: nothing in a configuration file
+//! can run a program, read another file than by `load`, or look at the environment. What is not known is a [`Problem`] that
+//! names the place and says what to write instead.
 //!
 //! ```text
-//!   load ── paths ── syntax ──────────── evaluate ─────────────── settings ── Configuration ── policy
-//!           which    Ruby parser, then   statements, values,      one table    │                for core
-//!           files    our own small tree  blocks, vocabulary       of settings  ├ show
-//!                                                                             ├ effect: what does nothing yet
-//!                                                                             ├ hosts: addresses of host names
-//!                                                                             └ warning: what is hardly meant
+//!   load ── paths ── syntax ────────── language::check ── evaluate ──── settings ── Configuration ── policy
+//!           which    Ruby parser, then kinds and methods  statements,   one table    │                for core: asks
+//!           files    rules                                blocks        of settings  ├ conditions     conditions
+//!                                                                                   ├ show
+//!                                                                                   ├ effect: what does nothing yet
+//!                                                                                   ├ hosts: addresses of host names
+//!                                                                                   └ warning: what is hardly meant
 //! ```
 //!
 //! # Where this differs from milter manager
 //!
 //! - Where the reference stops at the first error, a load here goes on with the next statement, so that one run tells
 //!   all that is wrong. A file with an error of syntax is not used at all; the others are.
-//! - Applicable conditions are not there yet. Defining one and giving one to a milter are problems, never left out in
-//!   silence: without its condition a milter would see other mail. So the reference's own first line,
-//!   `load "applicable-conditions/*.conf"`, is a problem too where such files are (they cannot be evaluated) and where
-//!   they are not (the error of a missing file).
+//! - The conditions that milter manager brings are not there yet. Naming one is a problem, never left out in silence: without its
+//!   condition a milter would see other mail. So the reference's own first line, `load "applicable-conditions/*.conf"`, is a
+//!   problem too where such files are (they cannot be evaluated) and where they are not (the error of a missing file).
+//! - A condition that is defined again keeps its stoppers. Stoppers share no variables between sessions; what they keep for a
+//!   message is gone with it.
 //! - There are settings of our own. `--show-config` prints them behind those of milter manager in their group.
 //! - A milter that is defined again keeps its `fallback_status` and `evaluation_mode`; `command_options` can be nil;
 //!   `manager.packet_buffer_size` remembers its place; `fallback_status_at_disconnect` is read in any spelling and
@@ -29,17 +31,19 @@
 //!   others at each load.
 //! - The files of a directory are loaded sorted by name.
 //! - Control characters that end a Ruby program in silence (NUL, ^D, ^Z) are a problem.
-//! - Loads are bounded: size of a file, depth of nesting and of loads, number of steps, length of texts.
+//! - Loads and stoppers are bounded: size of a file, depth of nesting and of loads, number of steps, length of texts.
 
 #![forbid(unsafe_code)]
 
 mod backend;
+mod conditions;
 mod configuration;
 mod connection_spec;
 mod effect;
 mod evaluate;
 mod hosts;
 mod inspect;
+mod language;
 mod load;
 mod log_level;
 mod milter;
@@ -47,7 +51,9 @@ mod paths;
 mod platform;
 mod policy;
 mod problem;
+mod rule;
 mod settings;
+mod shelf;
 mod shell;
 mod show;
 mod source;
@@ -56,15 +62,15 @@ mod value;
 mod warning;
 
 pub use backend::EventLoopBackend;
-pub use configuration::{
-    Condition, Configuration, Controller, Database, Location, Log, Manager, Package, Security,
-};
+pub use conditions::Condition;
+pub use configuration::{Configuration, Controller, Database, Location, Log, Manager, Package, Security};
 pub use connection_spec::{ConnectionSpec, Host, SpecError};
 pub use effect::{Ineffective, Lack};
 pub use hosts::{HostChange, Hosts, Resolver, SystemResolver};
-pub use load::{LoadOptions, Loaded, Overrides, load, load_str};
+pub use language::language_page;
+pub use load::{LoadOptions, Loaded, Message, Overrides, load, load_str};
 pub use log_level::{LogLevel, LogLevelError};
-pub use milter::{Connections, FallbackByKind, Milter};
+pub use milter::{AppliedCondition, Connections, FallbackByKind, Milter};
 pub use policy::ManagerPolicy;
 pub use problem::Problem;
 pub use warning::{About, Answered, Warning};

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::thread;
 
+use millstream_core::policy::RemarkLevel;
+
 use crate::backend::EventLoopBackend;
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Location};
 use crate::evaluate::Evaluator;
+use crate::language::time::find_zone;
 use crate::paths;
 use crate::problem::{Complaint, Problem};
 use crate::settings::Setting;
@@ -67,13 +70,26 @@ pub struct Loaded {
     pub configuration: Configuration,
     /// All that is wrong, in the order in which it was found.
     pub problems: Vec<Problem>,
+    /// What the files have told with `Milter::Logger`.
+    pub messages: Vec<Message>,
+}
+
+/// A line for the log from a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The level that the file names.
+    pub level: RemarkLevel,
+    /// What it says.
+    pub text: String,
+    /// Where.
+    pub location: Option<Location>,
 }
 
 /// Loads the main file and what it loads. That it cannot be found is a problem like any other.
 #[must_use = "the problems must be shown, and the configuration used"]
 pub fn load(options: &LoadOptions) -> Loaded {
     on_large_stack(|| {
-        let mut evaluator = Evaluator::new(&options.config_dirs);
+        let mut evaluator = Evaluator::for_load(&options.config_dirs);
         match paths::find_main(&options.config_dirs, &options.main_file) {
             Some(path) => evaluator.main_file(&path),
             None => evaluator.report(main_file_missing(options)),
@@ -86,7 +102,7 @@ pub fn load(options: &LoadOptions) -> Loaded {
 #[must_use = "the problems must be shown, and the configuration used"]
 pub fn load_str(name: &str, source: &str, options: &LoadOptions) -> Loaded {
     on_large_stack(|| {
-        let mut evaluator = Evaluator::new(&options.config_dirs);
+        let mut evaluator = Evaluator::for_load(&options.config_dirs);
         evaluator.text(name, source.as_bytes().to_vec());
         finish(evaluator, options)
     })
@@ -99,6 +115,7 @@ fn on_large_stack(work: impl FnOnce() -> Loaded + Send) -> Loaded {
     let failed = |message: &str| Loaded {
         configuration: Configuration::default(),
         problems: vec![Problem::of_file("configuration", Complaint::new(message))],
+        messages: Vec::new(),
     };
     thread::scope(|scope| {
         match thread::Builder::new()
@@ -115,7 +132,7 @@ fn on_large_stack(work: impl FnOnce() -> Loaded + Send) -> Loaded {
 }
 
 fn finish(evaluator: Evaluator<'_>, options: &LoadOptions) -> Loaded {
-    let (mut configuration, mut problems) = evaluator.finish();
+    let (mut configuration, mut problems, messages) = evaluator.finish();
     for (object, name, value) in options.overrides.values() {
         let Some(setting) = Setting::find(object, name) else { continue };
         match (setting.slot)(&mut configuration).assign(setting.key, &value) {
@@ -126,7 +143,8 @@ fn finish(evaluator: Evaluator<'_>, options: &LoadOptions) -> Loaded {
             Err(complaint) => problems.push(Problem::of_file("command line", complaint)),
         }
     }
-    Loaded { configuration, problems }
+    find_zone();
+    Loaded { configuration, problems, messages }
 }
 
 impl Overrides {

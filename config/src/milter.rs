@@ -64,6 +64,15 @@ impl Connections {
     }
 }
 
+/// A condition of a milter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedCondition {
+    /// The condition's name.
+    pub name: String,
+    /// Where it was added; `None` for those of an array, as `--show-config` has it.
+    pub location: Option<Location>,
+}
+
 /// What `define_milter` says of one milter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Milter {
@@ -87,8 +96,8 @@ pub struct Milter {
     pub evaluation_mode: bool,
     /// It needs no other milter's edits and may see mail that another refuses: it runs beside the others.
     pub independent: bool,
-    /// The names of the conditions under which it is asked. Always empty yet: a condition is an error.
-    pub applicable_conditions: Vec<String>,
+    /// The conditions that may stop it, in the order in which they are asked.
+    pub applicable_conditions: Vec<AppliedCondition>,
     /// The program that starts it.
     pub command: Option<String>,
     /// The program's options, escaped for a shell.

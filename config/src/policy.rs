@@ -3,10 +3,16 @@
 use std::sync::Arc;
 
 use millstream_core::limits::Limits;
-use millstream_core::policy::{ChildIndex, ChildSettings, FailureKind, Fallback, Policy, Recipients, Route};
+use millstream_core::policy::{
+    Answers, ChildIndex, ChildSettings, Decision, Facts, FailureKind, Fallback, Notes, Policy, Recipients,
+    Route,
+};
+use millstream_core::wire::Stage;
 
+use crate::conditions::{Applied, applied_to, decide};
 use crate::configuration::Configuration;
 use crate::hosts::Hosts;
+use crate::language::procs::HeldFrames;
 use crate::milter::Milter;
 use crate::problem::Problem;
 
@@ -23,6 +29,10 @@ pub struct ManagerPolicy {
     independent: Box<[bool]>,
     /// For each child.
     pipelining: Box<[bool]>,
+    /// For each child, in the order in which they are asked.
+    conditions: Box<[Box<[Applied]>]>,
+    /// The variables that the conditions can see.
+    _frames: HeldFrames,
     lazy_connect: bool,
     limits: Limits,
     fallback: Fallback,
@@ -69,6 +79,23 @@ impl Policy for ManagerPolicy {
     fn unfiltered_header(&self) -> Option<&str> {
         self.unfiltered_header.as_deref()
     }
+
+    fn watches(&self, child: ChildIndex, stage: Stage) -> bool {
+        let conditions = self.conditions.get(usize::from(child.0));
+        conditions.is_some_and(|applied| applied.iter().any(|applied| applied.watches(stage)))
+    }
+
+    fn decide(
+        &self,
+        child: ChildIndex,
+        stage: Stage,
+        facts: &Facts<'_>,
+        answers: &Answers,
+        notes: &mut Notes,
+    ) -> Decision {
+        let applied = self.conditions.get(usize::from(child.0)).map_or(&[][..], |applied| applied);
+        decide(applied, &self.children, child.0, stage, facts, answers, notes)
+    }
 }
 
 impl Configuration {
@@ -91,6 +118,7 @@ impl Configuration {
         let mut fallbacks = Vec::new();
         let mut independent = Vec::new();
         let mut pipelining = Vec::new();
+        let mut conditions = Vec::new();
         let mut problems = Vec::new();
         for milter in self.milters.iter().filter(|milter| milter.enabled) {
             match child(milter, hosts) {
@@ -99,6 +127,7 @@ impl Configuration {
                     fallbacks.push(FailureKind::ALL.map(|kind| milter.fallback(kind)));
                     independent.push(milter.independent);
                     pipelining.push(milter.pipelining);
+                    conditions.push(applied_to(milter, &self.conditions));
                 }
                 Err(problem) => problems.push(problem),
             }
@@ -119,6 +148,8 @@ impl Configuration {
             fallbacks: fallbacks.into(),
             independent: independent.into(),
             pipelining: pipelining.into(),
+            conditions: conditions.into(),
+            _frames: self.frames.clone(),
             lazy_connect: self.manager.lazy_connect,
             limits: self.manager.limits,
             fallback: self.manager.fallback_status,

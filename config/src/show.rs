@@ -22,6 +22,19 @@ impl Configuration {
             }
             line(&mut out, "");
         }
+        for condition in &self.conditions {
+            line(&mut out, &comment("", condition.location.as_ref()));
+            line(
+                &mut out,
+                &format!("define_applicable_condition({}) do |condition|", inspect::dump(&condition.name)),
+            );
+            line(&mut out, &comment("  ", condition.description_location.as_ref()));
+            let description =
+                condition.description.as_deref().map_or_else(|| "nil".to_owned(), inspect::string);
+            line(&mut out, &format!("  condition.description = {description}"));
+            line(&mut out, "end");
+            line(&mut out, "");
+        }
         for milter in &self.milters {
             show_milter(&mut out, milter);
             line(&mut out, "");
@@ -44,9 +57,9 @@ fn show_milter(out: &mut String, milter: &Milter) {
     line(out, &format!("define_milter({}) do |milter|", inspect::string(&milter.name)));
     properties(out, PROPERTIES_BEFORE_CONDITIONS);
     line(out, "  milter.applicable_conditions = [");
-    for name in &milter.applicable_conditions {
-        line(out, &comment("    ", None));
-        line(out, &format!("    {},", inspect::string(name)));
+    for applied in &milter.applicable_conditions {
+        line(out, &comment("    ", applied.location.as_ref()));
+        line(out, &format!("    {},", inspect::string(&applied.name)));
     }
     line(out, "  ]");
     properties(out, PROPERTIES_AFTER_CONDITIONS);

@@ -36,6 +36,12 @@ impl Source {
         &self.bytes
     }
 
+    /// The bytes at `span`.
+    pub(crate) fn text(&self, span: Span) -> &[u8] {
+        let end = span.end.min(self.bytes.len());
+        &self.bytes[span.start.min(end)..end]
+    }
+
     /// The line of a byte, counted from 1.
     pub(crate) fn line(&self, offset: usize) -> u32 {
         u32::try_from(self.line_index(offset) + 1).unwrap_or(u32::MAX)

@@ -52,7 +52,7 @@ fn deep_operators_and_chains() {
 #[test]
 fn deep_blocks_and_interpolation() {
     assert!(!survives(&format!("{}{}", "a{".repeat(N), "}".repeat(N))).is_empty());
-    refused(&format!("{}{}", "if a;".repeat(N), "end;".repeat(N)), "a condition");
+    refused(&format!("{}{}", "if 1;".repeat(N), "end;".repeat(N)), "nested too deep");
     refused(&format!("x={}{}", "\"#{".repeat(N), "}\"".repeat(N)), "nested too deep");
     assert!(!survives(&"begin;".repeat(N)).is_empty());
     assert!(!survives(&"<<A;".repeat(1000)).is_empty());
@@ -62,7 +62,19 @@ fn deep_blocks_and_interpolation() {
 fn many_boolean_operators() {
     refused(&format!("x = 1{}", "&&1".repeat(N)), "more than 2000 ");
     refused(&format!("x = 1{}", " or 1".repeat(N)), "more than 2000 ");
-    refused(&format!("x = (1{})", "&&1".repeat(1900)), "`and`, `or`");
+    refused(&format!("x = (1{})", "&&1".repeat(1900)), "nested too deep");
+}
+
+#[test]
+fn updates_in_updates() {
+    let source = format!("a = {{}}\nx = {}1{}", "a[".repeat(90), "] ||= 1".repeat(90));
+    assert!(survives(&source).is_empty());
+}
+
+#[test]
+fn lambdas_that_hold_each_other() {
+    let source = "f = nil; 100_000.times { g = f; f = [lambda { g }] }; h = nil; h = lambda { h }";
+    assert!(survives(source).is_empty());
 }
 
 #[test]

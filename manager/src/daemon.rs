@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use millstream_config::{Configuration, Hosts, LogLevel, Problem};
+use millstream_config::{Configuration, Hosts, Loaded, LogLevel, Message, Problem};
 use millstream_runtime::{Handle, Options as RuntimeOptions};
 use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -16,7 +16,7 @@ use signal_hook::iterator::Signals;
 use crate::backend;
 use crate::current::{Current, Watch};
 use crate::listen::{self, ListenError};
-use crate::log::{self, Logger};
+use crate::log::{self, Logger, printable};
 use crate::options::Options;
 use crate::pid_file::{PidFile, PidFileError};
 use crate::privileges::{self, PrivilegeError};
@@ -52,12 +52,14 @@ fn list(problems: &[Problem]) -> String {
 /// # Errors
 ///
 /// Something stands in the way of serving; nothing was accepted then.
-pub(crate) fn run(configuration: &Configuration, options: &Options) -> Result<(), DaemonError> {
+pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError> {
+    let configuration = &loaded.configuration;
     let hosts = Hosts::default().of(configuration);
     let policy = configuration.policy_at(&hosts).map_err(DaemonError::Policy)?;
     let backend = backend::chosen(configuration).map_err(|problem| DaemonError::Policy(vec![problem]))?;
     let (logger, log_guard) = log::start(&configuration.log).map_err(DaemonError::Log)?;
     raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
+    relay(&loaded.messages, &logger);
     remark(configuration, options, &logger);
     let identity = privileges::identity(&configuration.security)?;
     if let Some(text) = privileges::unheeded(&configuration.security) {
@@ -136,6 +138,16 @@ fn remark(configuration: &Configuration, options: &Options, logger: &Logger) {
     }
 }
 
+/// What the files have told with `Milter::Logger`.
+fn relay(messages: &[Message], logger: &Logger) {
+    for message in messages {
+        logger.log(sentences::level_of_remark(message.level), || {
+            let place = message.location.as_ref().map_or(String::new(), |place| format!("{place}: "));
+            format!("[configuration] {place}{}", printable(message.text.as_bytes()))
+        });
+    }
+}
+
 fn warn(remarks: &[impl Display], logger: &Logger) {
     for remark in remarks {
         logger.warning(|| format!("[configuration] {remark}"));
@@ -197,6 +209,7 @@ fn reload(reloading: &Reloading<'_>, logger: &Logger) {
             Ok(()) => {
                 watch.replaced();
                 logger.configure(&loaded.configuration.log);
+                relay(&loaded.messages, logger);
                 remark(&loaded.configuration, options, logger);
                 warn(&loaded.configuration.waiting_for_restart(started), logger);
                 logger.message(|| "[reload] done; running sessions keep the old configuration".to_owned());

@@ -1,7 +1,7 @@
 //! The programs of Millstream.
 //!
 //! ```text
-//!   options ── configuration ──┬── --show-config
+//!   options ── configuration ──┬── --show-config, --check-config
 //!                              ├── --demo ── demo
 //!                              └── daemon: listen, privileges, service on a runtime, signals, host names, log
 //! ```
@@ -40,7 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let load_options = options.load_options();
     let loaded = load(&load_options, &options);
-    if options.show_config {
+    if options.show_config || options.check_config {
         let mut problems = loaded.problems;
         // What would stand in the way of a start, too.
         if problems.is_empty() {
@@ -54,6 +54,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             complain(&warning.to_string());
         }
         let status = if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        if options.check_config {
+            if !problems.is_empty() {
+                complain(&format!("{} in the configuration", count(problems.len(), "problem")));
+            }
+            return status;
+        }
         return print(&loaded.configuration.show(), status);
     }
     if !loaded.problems.is_empty() {
@@ -61,7 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         complain(&format!("not started: {} in the configuration", count(loaded.problems.len(), "problem")));
         return ExitCode::FAILURE;
     }
-    match daemon::run(&loaded.configuration, &options) {
+    match daemon::run(&loaded, &options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error.to_string());

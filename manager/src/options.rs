@@ -26,6 +26,10 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) show_config: bool,
 
+    /// Look for everything that is wrong with the configuration, print it and exit; status 1 when there is anything
+    #[arg(long, conflicts_with = "show_config")]
+    pub(crate) check_config: bool,
+
     /// Serve on BACKEND: std, smol or glommio, as far as they are built in
     #[arg(long, value_name = "BACKEND")]
     pub(crate) event_loop_backend: Option<EventLoopBackend>,

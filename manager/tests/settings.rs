@@ -111,6 +111,47 @@ fn what_is_hardly_meant_is_told_at_start_at_reload_and_by_show_config() {
 }
 
 #[test]
+fn check_config_tells_all_problems_and_a_start_is_refused_with_them() {
+    let folder = Folder::new("check");
+    let place = folder.file();
+    let wrong = "manager.nonsense = 1\nmanager.chunk_size = 100\nif false\n  define_milter(\"x\") {|m| m.enabeld = true }\nend";
+    folder.configure(wrong);
+    for (arguments, last) in
+        [(&["--check-config"][..], "2 problems in the configuration"), (&[], "not started: 2 problems")]
+    {
+        let Output { status, stdout, stderr } = folder.program(arguments).output().unwrap();
+        let told = String::from_utf8(stderr).unwrap();
+        assert_eq!((status.code(), stdout.len()), (Some(1), 0), "{told}");
+        assert!(told.contains(&format!("{place}:4:9: unknown setting: manager.nonsense\n")), "{told}");
+        assert!(told.contains(&format!("{place}:7:29: unknown setting: milter.enabeld\n")), "{told}");
+        assert!(told.lines().last().unwrap().contains(last), "{told}");
+    }
+    folder.configure("manager.chunk_size = 100");
+    let Output { status, stdout, stderr } = folder.program(&["--check-config"]).output().unwrap();
+    assert_eq!((status.code(), stdout.len()), (Some(0), 0));
+    let told = String::from_utf8(stderr).unwrap();
+    assert_eq!(told, format!("milter-manager: {place}:4: manager.chunk_size has no effect yet\n"));
+}
+
+#[test]
+fn a_reload_with_problems_is_refused_and_what_files_tell_is_logged() {
+    let folder = Folder::new("refused");
+    let place = folder.file();
+    folder.configure("Milter::Logger.warning(\"first\")");
+    let mut manager = Manager::start(&folder);
+    let before = manager.expect("[start] listening at ");
+    assert!(
+        before.iter().any(|line| line.ends_with(&format!("[configuration] {place}:4: first"))),
+        "{before:?}"
+    );
+    folder.configure("Milter::Logger.warning(\"second\")\n[].each {|x| x.nonsense }");
+    manager.signal(Signal::SIGHUP);
+    let before = manager.expect("[reload] refused, the old configuration stays: 1 problem");
+    assert!(before.iter().any(|line| line.contains("`nonsense` is not supported: x.nonsense")), "{before:?}");
+    assert!(!before.iter().any(|line| line.ends_with("second")), "{before:?}");
+}
+
+#[test]
 fn show_config_tells_what_has_no_effect_and_what_stands_in_the_way_of_a_start() {
     let folder = Folder::new("show");
     let show = |configuration: &str| {

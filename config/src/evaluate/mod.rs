@@ -1,35 +1,57 @@
-//! Evaluates the statements of configuration files.
+//! Evaluates rules: the statements of configuration files at load, and stoppers for each session.
 //!
 //! ```text
-//!   mod         files, statements, expressions, variables, bounds
-//!   vocabulary  what can be called by its bare name: load, define_milter, manager ...
+//!   mod         expressions, bounds
+//!   calls       method calls, blocks, lambdas
+//!   variables   local variables, assignments
+//!   world       what can be reached besides values: a load, or a session
+//!   files       files and their statements
+//!   vocabulary  what can be called by its bare name: load, define_milter ...
 //!   objects     the attributes of manager, log, milter ...
-//!   values      the closed table of (kind of value, method)
+//!   conditions  the attributes of a condition
 //! ```
 //!
-//! A statement that fails is a problem, and evaluation goes on with the next statement of the file or of the
-//! `define_milter` block. What depends on a variable that could not be set fails without a second problem.
+//! At load a statement that fails is a problem, and evaluation goes on with the next statement of the file or block. What
+//! depends on a variable that could not be set fails without a second problem. For a session the first failure ends the
+//! stopper.
 
-mod objects;
-mod values;
-mod vocabulary;
+mod calls;
+mod conditions;
+mod files;
+pub(crate) mod objects;
+mod variables;
+pub(crate) mod vocabulary;
+pub(crate) mod world;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::configuration::{Configuration, Location};
-use crate::milter::Milter;
+use millstream_core::machine::Question;
+use millstream_core::policy::ChildIndex;
+
+pub(crate) use self::calls::Given;
+pub(crate) use self::conditions::{is_attribute, unknown_attribute};
+pub(crate) use self::world::{Situation, World};
+use crate::configuration::Location;
+use crate::language::procs::{Callable, Frame, Heap};
+use crate::language::regexp::Regexp;
+use crate::language::text::Text;
 use crate::problem::{Complaint, Problem};
+use crate::rule::{Case, Expr, Jump, Kind};
 use crate::source::{Source, Span};
-use crate::syntax::{Block, Call, Expr, Kind, MAX_FILE, Operator, parse};
-use crate::value::Value;
+use crate::value::{Range, Value};
 
 /// Most steps of one load: an expression is one, and copying costs by size. A large real configuration takes some
 /// thousands; this many take about a second.
-const MAX_STEPS: usize = 2_000_000;
+const MAX_LOAD_STEPS: usize = 2_000_000;
+
+/// Most steps of one stopper: some milliseconds. A stopper over a list of a thousand patterns takes some thousands.
+const MAX_STOPPER_STEPS: usize = 50_000;
+
+/// Deepest nesting of expressions, blocks and lambdas at load, on a large stack.
+const MAX_LOAD_DEPTH: usize = 5_000;
+
+/// The same in an event loop's thread.
+const MAX_STOPPER_DEPTH: usize = 250;
 
 /// Deepest loading of files by files. Three are usual.
 const MAX_LOADS: usize = 16;
@@ -38,12 +60,13 @@ const MAX_LOADS: usize = 16;
 const MAX_PROBLEMS: usize = 200;
 
 /// Longest text that an expression can make, in bytes.
-const MAX_TEXT: usize = 1 << 20;
+pub(crate) const MAX_TEXT: usize = 1 << 20;
 
 /// Deepest nesting of arrays and hashes.
 const MAX_NESTING: usize = 64;
 
 /// Why an expression has no value.
+#[derive(Debug)]
 pub(crate) enum Stop {
     /// Something is wrong.
     Problem(Box<Problem>),
@@ -51,119 +74,72 @@ pub(crate) enum Stop {
     Reported,
     /// The load takes too many steps; nothing more is evaluated.
     Exhausted,
+    /// `next`, `break`, `return`
+    Jump(Jump, Value),
+    /// An answer is needed first.
+    #[allow(dead_code, reason = "for native conditions")]
+    Need(Question),
+    /// Another child's verdict is needed first.
+    Await(ChildIndex),
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Stop>;
 
-/// One load.
+/// One evaluation.
 pub(crate) struct Evaluator<'o> {
-    directories: &'o [PathBuf],
-    configuration: Configuration,
-    problems: Vec<Problem>,
-    files: Vec<OpenFile>,
-    /// The milters whose blocks are running, each with its number.
-    milters: Vec<(u64, Milter)>,
-    next_milter: u64,
-    /// `database.extra_options`, which is changed through `[]=`.
-    extra_options: Value,
+    pub(crate) world: World<'o>,
+    /// The file of what is evaluated, for the places of problems.
+    source: Option<Arc<Source>>,
+    frame: Option<Arc<Frame>>,
+    /// `$~`
+    last_match: Value,
+    heap: Heap,
     steps: usize,
-}
-
-/// A file that is being evaluated.
-struct OpenFile {
-    source: Source,
-    name: Arc<str>,
-    /// The innermost block's variables last.
-    scopes: Vec<BTreeMap<Arc<str>, Variable>>,
-}
-
-#[derive(Clone)]
-enum Variable {
-    Set(Value),
-    /// Its assignment failed, which has been reported.
-    Failed,
+    max_steps: usize,
+    depth: usize,
+    max_depth: usize,
 }
 
 impl<'o> Evaluator<'o> {
-    pub(crate) fn new(directories: &'o [PathBuf]) -> Self {
+    /// Of a stopper.
+    pub(crate) fn for_session(situation: Situation<'o>) -> Self {
         Self {
-            directories,
-            configuration: Configuration::default(),
-            problems: Vec::new(),
-            files: Vec::new(),
-            milters: Vec::new(),
-            next_milter: 0,
-            extra_options: Value::hash(Vec::new()),
+            max_steps: MAX_STOPPER_STEPS,
+            max_depth: MAX_STOPPER_DEPTH,
+            ..Self::new(World::Session(situation))
+        }
+    }
+
+    fn new(world: World<'o>) -> Self {
+        Self {
+            world,
+            source: None,
+            frame: None,
+            last_match: Value::Nil,
+            heap: Heap::default(),
             steps: 0,
+            max_steps: MAX_LOAD_STEPS,
+            depth: 0,
+            max_depth: MAX_LOAD_DEPTH,
         }
     }
 
-    /// Evaluates the main file.
-    pub(crate) fn main_file(&mut self, path: &Path) {
-        let name = path.to_string_lossy().into_owned();
-        match read(path) {
-            Ok(bytes) => self.text(&name, bytes),
-            Err(complaint) => self.report(Problem::of_file(&name, complaint)),
+    pub(crate) fn expression(&mut self, expr: &Expr) -> Result<Value> {
+        self.steps += 1;
+        if self.steps > self.max_steps {
+            return Err(self.exhausted(expr.span));
         }
-    }
-
-    /// Evaluates `bytes` as the main file.
-    pub(crate) fn text(&mut self, name: &str, bytes: Vec<u8>) {
-        if let Err(stop) = self.file(name, bytes) {
-            self.note(stop);
+        if self.depth >= self.max_depth {
+            let message = format!("nested too deep: more than {} levels", self.max_depth);
+            return Err(self.stop(expr.span, Complaint::new(message)));
         }
+        self.depth += 1;
+        let result = self.kind(expr);
+        self.depth -= 1;
+        result
     }
 
-    pub(crate) fn report(&mut self, problem: Problem) {
-        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {
-            self.problems.push(problem);
-        }
-    }
-
-    /// The configuration and the problems.
-    pub(crate) fn finish(mut self) -> (Configuration, Vec<Problem>) {
-        self.keep_extra_options();
-        (self.configuration, self.problems)
-    }
-
-    fn file(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
-        let start = Span { start: 0, end: 0 };
-        self.spend(1 + bytes.len() / 64).map_err(|stop| self.exhausted(start, stop))?;
-        let source = Source::new(name.to_owned(), bytes);
-        match parse(&source) {
-            Err(problems) => {
-                problems.into_iter().for_each(|problem| self.report(problem));
-                Ok(())
-            }
-            Ok(statements) => {
-                self.files.push(OpenFile { source, name: name.into(), scopes: vec![BTreeMap::new()] });
-                let result = self.statements(&statements);
-                self.files.pop();
-                result
-            }
-        }
-    }
-
-    /// Evaluates all statements, those after a failed one too.
-    fn statements(&mut self, statements: &[Expr]) -> Result<()> {
-        for statement in statements {
-            match self.expression(statement) {
-                Err(Stop::Exhausted) => return Err(Stop::Exhausted),
-                Err(stop) => self.note(stop),
-                Ok(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, stop: Stop) {
-        if let Stop::Problem(problem) = stop {
-            self.report(*problem);
-        }
-    }
-
-    fn expression(&mut self, expr: &Expr) -> Result<Value> {
-        self.spend(1).map_err(|stop| self.exhausted(expr.span, stop))?;
+    fn kind(&mut self, expr: &Expr) -> Result<Value> {
         match &expr.kind {
             Kind::Nil => Ok(Value::Nil),
             Kind::Bool(value) => Ok(Value::Bool(*value)),
@@ -171,41 +147,102 @@ impl<'o> Evaluator<'o> {
             Kind::Float(value) => Ok(Value::Float(*value)),
             Kind::Text(text) => Ok(Value::Text(text.clone())),
             Kind::Symbol(name) => Ok(Value::Symbol(name.clone())),
-            Kind::Interpolated(parts) => self.interpolated(parts),
+            Kind::Regexp(regexp) => Ok(Value::Regexp(Arc::clone(regexp))),
+            Kind::Constant(object) => Ok(Value::Object(*object)),
+            Kind::Local(place) => self.local(place),
+            Kind::Call(call) => self.call(call, expr.span),
+            Kind::If { condition, yes, no } => {
+                let branch = if self.expression(condition)?.is_truthy() { yes } else { no };
+                branch.as_deref().map_or(Ok(Value::Nil), |branch| self.expression(branch))
+            }
+            Kind::And(left, right) => {
+                let left = self.expression(left)?;
+                if left.is_truthy() { self.expression(right) } else { Ok(left) }
+            }
+            Kind::Or(left, right) => {
+                let left = self.expression(left)?;
+                if left.is_truthy() { Ok(left) } else { self.expression(right) }
+            }
+            Kind::Not(value) => Ok(Value::Bool(!self.expression(value)?.is_truthy())),
+            Kind::Case(case) => self.case(case),
+            Kind::Interpolated(parts) => self.interpolated(parts).map(Value::Text),
             Kind::Array(elements) => self.array(elements),
             Kind::Hash(pairs) => self.hash(pairs),
-            Kind::Local(name) => self.local(name),
-            Kind::Assign { name, value } => {
+            Kind::Range { from, to, exclusive } => {
+                let (from, to) = (self.expression(from)?, self.expression(to)?);
+                self.range(from, to, *exclusive, expr.span)
+            }
+            Kind::RegexpOf { parts, options } => {
+                let source = self.regexp_source(parts)?;
+                // Compiling costs far more than a step.
+                self.spend(500 + 20 * source.len(), expr.span)?;
+                let regexp = Regexp::new(source.as_str(), *options);
+                regexp
+                    .map(|regexp| Value::Regexp(Arc::new(regexp)))
+                    .map_err(|complaint| self.stop(expr.span, complaint))
+            }
+            Kind::Assign { place, value } => {
                 let result = self.expression(value);
-                self.assign(name, &result);
+                self.assign(place, &result, expr.span)?;
                 result
             }
-            Kind::Call(call) => self.call(call, expr.span),
-            Kind::Index { receiver, key } => {
-                let receiver = self.expression(receiver)?;
-                let key_value = self.expression(key)?;
-                self.index(&receiver, &key_value, key.span)
-            }
-            Kind::IndexAssign { receiver, key, value } => {
-                let receiver = self.expression(receiver)?;
-                let key_value = self.expression(key)?;
-                let value = self.expression(value)?;
-                self.index_assign(&receiver, &key_value, value, key.span)
-            }
             Kind::Update { target, operator, value } => self.update(target, operator, value),
-            Kind::Sequence(statements) => match &statements[..] {
-                [] => Ok(Value::Nil),
-                [before @ .., last] => {
-                    self.statements(before)?;
-                    self.expression(last)
-                }
-            },
+            Kind::Lambda { block, is_lambda } => {
+                let frame = self.current_frame();
+                self.heap.hold(&frame);
+                let block = Arc::clone(block);
+                Ok(Value::Proc(Arc::new(Callable { block, frame, is_lambda: *is_lambda })))
+            }
+            Kind::Group(at) => Ok(match &self.last_match {
+                Value::Match(found) => found.group(*at).map_or(Value::Nil, Value::Text),
+                _ => Value::Nil,
+            }),
+            Kind::LastMatch => Ok(self.last_match.clone()),
+            Kind::Jump { jump, value } => {
+                let value = value.as_deref().map_or(Ok(Value::Nil), |value| self.expression(value))?;
+                Err(Stop::Jump(*jump, value))
+            }
+            Kind::Sequence(statements) => self.statements(statements),
             Kind::Invalid(problem) => Err(Stop::Problem(problem.clone())),
         }
     }
 
-    fn interpolated(&mut self, parts: &[Expr]) -> Result<Value> {
-        let mut text = String::new();
+    /// Evaluates all statements, at load those after a failed one too. The value is the last one's.
+    fn statements(&mut self, statements: &[Expr]) -> Result<Value> {
+        let mut last = Ok(Value::Nil);
+        for statement in statements {
+            last = self.expression(statement);
+            match (&last, &self.world) {
+                (Ok(_), _) => {}
+                (Err(Stop::Problem(_) | Stop::Reported), World::Load(_)) => {
+                    let failed = std::mem::replace(&mut last, Err(Stop::Reported));
+                    failed.err().into_iter().for_each(|stop| self.note(stop));
+                }
+                (Err(_), _) => return last,
+            }
+        }
+        last
+    }
+
+    fn case(&mut self, case: &Case) -> Result<Value> {
+        let subject = case.subject.as_ref().map(|subject| self.expression(subject)).transpose()?;
+        for arm in &case.arms {
+            for pattern in &arm.patterns {
+                let value = self.expression(pattern)?;
+                let fits = match &subject {
+                    Some(subject) => self.fits(&value, subject, pattern.span)?,
+                    None => value.is_truthy(),
+                };
+                if fits {
+                    return arm.body.as_ref().map_or(Ok(Value::Nil), |body| self.expression(body));
+                }
+            }
+        }
+        case.otherwise.as_ref().map_or(Ok(Value::Nil), |otherwise| self.expression(otherwise))
+    }
+
+    fn interpolated(&mut self, parts: &[Expr]) -> Result<Text> {
+        let mut text = Vec::new();
         for part in parts {
             let value = self.expression(part)?;
             let Some(piece) = value.to_text() else {
@@ -214,10 +251,15 @@ impl<'o> Evaluator<'o> {
                     self.stop(part.span, Complaint::with_hint(message, "use join(\" \") for an array"))
                 );
             };
-            text.push_str(&piece);
+            text.extend_from_slice(&piece);
             self.check_length(text.len(), part.span)?;
         }
-        Ok(Value::text(&text))
+        Ok(Text::from(text))
+    }
+
+    /// A regular expression put into another one keeps its options.
+    fn regexp_source(&mut self, parts: &[Expr]) -> Result<Text> {
+        self.interpolated(parts)
     }
 
     fn array(&mut self, elements: &[Expr]) -> Result<Value> {
@@ -231,162 +273,101 @@ impl<'o> Evaluator<'o> {
     }
 
     fn hash(&mut self, pairs: &[(Expr, Expr)]) -> Result<Value> {
-        let hash = Value::hash(Vec::new());
+        let mut held = Vec::with_capacity(pairs.len());
         for (key, value) in pairs {
             let key_value = self.expression(key)?;
             let value = self.expression(value)?;
-            self.index_assign(&hash, &key_value, value, key.span)?;
+            self.put(&mut held, key_value, value, key.span)?;
         }
-        Ok(hash)
+        Ok(Value::hash(held))
     }
 
-    fn local(&mut self, name: &str) -> Result<Value> {
-        let scopes = self.files.last().map(|file| &file.scopes[..]).unwrap_or_default();
-        match scopes.iter().rev().find_map(|scope| scope.get(name)) {
-            Some(Variable::Set(value)) => Ok(value.clone()),
-            Some(Variable::Failed) => Err(Stop::Reported),
-            // The parser knows it, so the statement that sets it was not evaluated.
-            None if !self.problems.is_empty() => Err(Stop::Reported),
-            None => Ok(Value::Nil),
+    /// Puts a pair into a hash.
+    pub(crate) fn put(
+        &mut self,
+        pairs: &mut Vec<(Value, Value)>,
+        key: Value,
+        value: Value,
+        at: Span,
+    ) -> Result<()> {
+        if !matches!(key, Value::Text(_) | Value::Symbol(_) | Value::Int(_) | Value::Nil | Value::Bool(_)) {
+            let message =
+                format!("a key should be a string, a symbol or a whole number but was {}", key.inspect());
+            return Err(self.stop(at, Complaint::new(message)));
         }
-    }
-
-    fn assign(&mut self, name: &Arc<str>, result: &Result<Value>) {
-        let variable = match result {
-            Ok(value) => Variable::Set(value.clone()),
-            Err(_) => Variable::Failed,
-        };
-        let Some(file) = self.files.last_mut() else { return };
-        let depth = file.scopes.iter().rposition(|scope| scope.contains_key(name));
-        let depth = depth.unwrap_or(file.scopes.len().saturating_sub(1));
-        if let Some(scope) = file.scopes.get_mut(depth) {
-            scope.insert(name.clone(), variable);
+        self.check_nesting(&value, None, at)?;
+        self.spend(pairs.len() / 8, at)?;
+        match pairs.iter_mut().find(|(known, _)| known.same_key(&key)) {
+            Some((_, old)) => *old = value,
+            None => pairs.push((key, value)),
         }
+        Ok(())
     }
 
-    /// `target OPERATOR= value`. The parts of the target are evaluated once.
-    fn update(&mut self, target: &Expr, operator: &Operator, value: &Expr) -> Result<Value> {
-        match &target.kind {
-            Kind::Local(name) => {
-                let old = match operator {
-                    Operator::Or if !self.is_set(name) => Value::Nil,
-                    _ => self.local(name)?,
-                };
-                let new = self.combine(old, operator, target, value);
-                self.assign(name, &new);
-                new
-            }
-            Kind::Index { receiver, key } => {
-                let receiver = self.expression(receiver)?;
-                let key_value = self.expression(key)?;
-                let old = self.index(&receiver, &key_value, key.span)?;
-                let new = self.combine(old, operator, target, value)?;
-                self.index_assign(&receiver, &key_value, new, key.span)
-            }
-            Kind::Call(call) => {
-                let Some(receiver) = &call.receiver else { return Err(self.cannot_assign(target)) };
-                let receiver = self.expression(receiver)?;
-                let old = self.method(&receiver, &call.method, &[], call.name_span, call.name_span)?;
-                let keeps = matches!(operator, Operator::Or) && old.is_truthy();
-                if keeps {
-                    return Ok(old);
-                }
-                let new = self.combine(old, operator, target, value)?;
-                let setter = format!("{}=", call.method);
-                self.method(&receiver, &setter, &[new], call.name_span, value.span)
-            }
-            _ => Err(self.cannot_assign(target)),
+    pub(crate) fn range(&mut self, from: Value, to: Value, exclusive: bool, at: Span) -> Result<Value> {
+        let open = |value: &Value| matches!(value, Value::Nil);
+        if !open(&from) && !open(&to) && from.compare(&to).is_none() {
+            let message = format!("no range from {} to {}", from.inspect(), to.inspect());
+            return Err(self.stop(at, Complaint::with_hint(message, "both ends must be of one kind")));
         }
+        Ok(Value::Range(Arc::new(Range { from, to, exclusive })))
     }
 
-    fn combine(&mut self, old: Value, operator: &Operator, target: &Expr, value: &Expr) -> Result<Value> {
-        match operator {
-            Operator::Or if old.is_truthy() => Ok(old),
-            Operator::Or => self.expression(value),
-            Operator::Method(method) => {
-                let value_given = self.expression(value)?;
-                self.method(&old, method, &[value_given], target.span, value.span)
-            }
-        }
+    /// Looks for `regexp` in `text` and remembers the match.
+    pub(crate) fn find(&mut self, regexp: &Regexp, text: &Text, at: Span) -> Result<bool> {
+        self.spend(1 + text.len() / 16, at)?;
+        self.last_match = regexp.find(text, 0).map_or(Value::Nil, |found| Value::Match(Arc::new(found)));
+        Ok(self.last_match.is_truthy())
     }
 
-    fn cannot_assign(&self, target: &Expr) -> Stop {
-        self.stop(
-            target.span,
-            Complaint::new(format!("this cannot be assigned to: {}", self.quote(target.span))),
-        )
+    pub(crate) fn last_match(&self) -> &Value {
+        &self.last_match
     }
 
-    fn is_set(&self, name: &str) -> bool {
-        self.files.last().is_some_and(|file| file.scopes.iter().any(|scope| scope.contains_key(name)))
+    pub(crate) fn remember_match(&mut self, found: Value) {
+        self.last_match = found;
     }
 
-    fn call(&mut self, call: &Call, span: Span) -> Result<Value> {
-        let Some(receiver) = &call.receiver else { return self.bare(call, span) };
-        let receiver = self.expression(receiver)?;
-        let value_span = call.arguments.first().map_or(call.name_span, |argument| argument.span);
-        if let Some(block) = &call.block {
-            return self.method_with_block(&receiver, call, block);
-        }
-        let mut arguments = Vec::with_capacity(call.arguments.len());
-        for argument in &call.arguments {
-            arguments.push(self.expression(argument)?);
-        }
-        self.method(&receiver, &call.method, &arguments, call.name_span, value_span)
+    pub(crate) fn location(&self, span: Span) -> Option<Location> {
+        let source = self.source.as_ref()?;
+        Some(Location { file: source.name.as_str().into(), line: source.line(span.start) })
     }
 
-    /// Runs a block with its own variables. Parameters without an argument are nil, as in Ruby.
-    fn run_block(&mut self, block: &Block, arguments: &[Value]) -> Result<()> {
-        let parameters = block.parameters.iter().enumerate();
-        let scope = parameters
-            .map(|(at, name)| (name.clone(), Variable::Set(arguments.get(at).cloned().unwrap_or(Value::Nil))))
-            .collect();
-        let Some(file) = self.files.last_mut() else { return Ok(()) };
-        file.scopes.push(scope);
-        let result = self.statements(&block.body);
-        if let Some(file) = self.files.last_mut() {
-            file.scopes.pop();
-        }
-        result
-    }
-
-    fn location(&self, span: Span) -> Option<Location> {
-        let file = self.files.last()?;
-        Some(Location { file: file.name.clone(), line: file.source.line(span.start) })
-    }
-
-    fn stop(&self, span: Span, complaint: Complaint) -> Stop {
-        let problem = match self.files.last() {
-            Some(file) => file.source.problem(span, complaint),
+    pub(crate) fn stop(&self, span: Span, complaint: Complaint) -> Stop {
+        let problem = match &self.source {
+            Some(source) => source.problem(span, complaint),
             None => Problem::of_file("configuration", complaint),
         };
         Stop::Problem(Box::new(problem))
     }
 
-    fn quote(&self, span: Span) -> String {
-        self.files.last().map(|file| file.source.quote(span)).unwrap_or_default()
-    }
-
-    fn spend(&mut self, steps: usize) -> Result<()> {
+    /// Pays for work.
+    pub(crate) fn spend(&mut self, steps: usize, at: Span) -> Result<()> {
         self.steps = self.steps.saturating_add(steps);
-        if self.steps > MAX_STEPS { Err(Stop::Exhausted) } else { Ok(()) }
+        if self.steps > self.max_steps { Err(self.exhausted(at)) } else { Ok(()) }
     }
 
     /// Says once where the steps ran out.
-    fn exhausted(&mut self, span: Span, stop: Stop) -> Stop {
+    fn exhausted(&mut self, span: Span) -> Stop {
+        let max = self.max_steps;
+        let hint = "look for blocks in blocks over long arrays";
+        let World::Load(loading) = &self.world else {
+            let message = format!("the stopper takes more than {max} steps");
+            return self.stop(span, Complaint::with_hint(message, hint));
+        };
         let complaint = Complaint::with_hint(
-            format!("the configuration takes more than {MAX_STEPS} steps; the rest is not evaluated"),
-            "look for blocks in blocks over long arrays",
+            format!("the configuration takes more than {max} steps; the rest is not evaluated"),
+            hint,
         );
-        let already = self.problems.iter().any(|problem| problem.message == complaint.message);
+        let already = loading.problems.iter().any(|problem| problem.message == complaint.message);
         if let (false, Stop::Problem(problem)) = (already, self.stop(span, complaint)) {
             self.report(*problem);
         }
-        stop
+        Stop::Exhausted
     }
 
-    fn check_length(&mut self, length: usize, span: Span) -> Result<()> {
-        self.spend(length / 64).map_err(|stop| self.exhausted(span, stop))?;
+    pub(crate) fn check_length(&mut self, length: usize, span: Span) -> Result<()> {
+        self.spend(length / 64, span)?;
         if length <= MAX_TEXT {
             return Ok(());
         }
@@ -395,56 +376,46 @@ impl<'o> Evaluator<'o> {
     }
 
     /// That `value` may go into `container`: not too deep, and not into itself.
-    fn check_nesting(&mut self, value: &Value, container: Option<&Value>, span: Span) -> Result<()> {
-        match self.nesting(value, container, MAX_NESTING) {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                let message =
-                    format!("arrays and hashes in each other more than {MAX_NESTING} deep, or in themselves");
-                Err(self.stop(span, Complaint::new(message)))
-            }
-            Err(stop) => Err(self.exhausted(span, stop)),
+    pub(crate) fn check_nesting(
+        &mut self,
+        value: &Value,
+        container: Option<&Value>,
+        span: Span,
+    ) -> Result<()> {
+        if !matches!(value, Value::Array(_) | Value::Hash(_))
+            || self.nesting(value, container, MAX_NESTING, span)?
+        {
+            return Ok(());
         }
+        let message =
+            format!("arrays and hashes in each other more than {MAX_NESTING} deep, or in themselves");
+        Err(self.stop(span, Complaint::new(message)))
     }
 
-    fn nesting(&mut self, value: &Value, container: Option<&Value>, left: usize) -> Result<bool> {
-        self.spend(1)?;
-        if values::is_same_container(value, container) || left == 0 {
+    fn nesting(&mut self, value: &Value, container: Option<&Value>, left: usize, at: Span) -> Result<bool> {
+        self.spend(1, at)?;
+        if is_same_container(value, container) || left == 0 {
             return Ok(false);
         }
-        match value {
-            Value::Array(elements) => {
-                for element in elements.borrow().iter() {
-                    if !self.nesting(element, container, left - 1)? {
-                        return Ok(false);
-                    }
-                }
+        let inner: Vec<Value> = match value {
+            Value::Array(elements) => elements.read().clone(),
+            Value::Hash(pairs) => pairs.read().iter().map(|(_, value)| value.clone()).collect(),
+            _ => return Ok(true),
+        };
+        for element in &inner {
+            if !self.nesting(element, container, left - 1, at)? {
+                return Ok(false);
             }
-            Value::Hash(pairs) => {
-                for (_, element) in pairs.borrow().iter() {
-                    if !self.nesting(element, container, left - 1)? {
-                        return Ok(false);
-                    }
-                }
-            }
-            _ => {}
         }
         Ok(true)
     }
 }
 
-/// A configuration file's bytes, never more than one too many.
-fn read(path: &Path) -> std::result::Result<Vec<u8>, Complaint> {
-    let complain = |error: &std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Complaint::new(format!("{} doesn't exist.", path.display())),
-        _ => Complaint::new(format!("{} cannot be read: {error}", path.display())),
-    };
-    if !fs::metadata(path).map_err(|error| complain(&error))?.is_file() {
-        return Err(Complaint::new(format!("{} is not a regular file", path.display())));
+/// Whether `value` is the very array or hash `container`.
+pub(crate) fn is_same_container(value: &Value, container: Option<&Value>) -> bool {
+    match (value, container) {
+        (Value::Array(a), Some(Value::Array(b))) => Arc::ptr_eq(a, b),
+        (Value::Hash(a), Some(Value::Hash(b))) => Arc::ptr_eq(a, b),
+        _ => false,
     }
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(MAX_FILE + 1).unwrap_or(u64::MAX);
-    let file = fs::File::open(path).map_err(|error| complain(&error))?;
-    file.take(limit).read_to_end(&mut bytes).map_err(|error| complain(&error))?;
-    Ok(bytes)
 }

@@ -1,16 +1,14 @@
 //! Attributes of `manager`, `log` and the others, and of the milter in a `define_milter` block.
 
-use super::values::is_same_container;
-use super::{Evaluator, Result, Stop};
+use super::{Evaluator, Result, is_same_container};
 use crate::configuration::Configuration;
+use crate::language::kinds::Kind;
+use crate::milter::AppliedCondition;
 use crate::milter::Milter;
 use crate::problem::Complaint;
 use crate::settings::{Property, Remember, SETTINGS, Setting, Slot};
 use crate::source::Span;
 use crate::value::{Object, Value};
-
-const CONDITIONS: &str = "applicable conditions are not supported yet";
-const CONDITIONS_HINT: &str = "without its condition the milter would see other mail than you mean; remove the line if that is what you want";
 
 impl Evaluator<'_> {
     pub(super) fn object_method(
@@ -22,18 +20,18 @@ impl Evaluator<'_> {
         value_at: Span,
     ) -> Result<Value> {
         if (object, method) == (Object::Database, "extra_options") && arguments.is_empty() {
-            return Ok(self.extra_options.clone());
+            return Ok(self.loading().map_or(Value::Nil, |loading| loading.extra_options.clone()));
         }
         match (method.strip_suffix('='), arguments) {
             (Some(name), [value]) => match Setting::find(object, name) {
                 Some(setting) => self.set(setting, value, at, value_at),
-                None => Err(self.unknown(object, name, at)),
+                None => Err(self.stop(at, unknown(object, name))),
             },
-            (None, []) => match find_reader(object, method) {
-                Some(setting) => Ok((setting.slot)(&mut self.configuration).read()),
-                None => Err(self.unknown(object, method, at)),
+            (None, []) => match (find_reader(object, method), self.loading()) {
+                (Some(setting), Some(loading)) => Ok((setting.slot)(&mut loading.configuration).read()),
+                _ => Err(self.stop(at, unknown(object, method))),
             },
-            _ => Err(self.unknown(object, method, at)),
+            _ => Err(self.stop(at, unknown(object, method))),
         }
     }
 
@@ -46,26 +44,41 @@ impl Evaluator<'_> {
         value_at: Span,
     ) -> Result<Value> {
         let location = self.location(at);
-        let Some(milter) =
-            self.milters.iter_mut().find(|(known, _)| *known == number).map(|(_, milter)| milter)
-        else {
+        let known = self.known_conditions();
+        let open = self.loading().and_then(|loading| {
+            loading.milters.iter_mut().find(|(known, _)| *known == number).map(|(_, milter)| milter)
+        });
+        let Some(milter) = open else {
             let complaint =
                 Complaint::with_hint("the milter is used after its block", "set it inside of define_milter");
             return Err(self.stop(at, complaint));
         };
         let complaint = match (method, arguments) {
             ("name", []) => return Ok(Value::text(&milter.name)),
-            ("applicable_conditions", []) => return Ok(Value::array(Vec::new())),
-            ("applicable_conditions=", [value]) => match conditions(value) {
-                Ok(()) => {
-                    milter.applicable_conditions.clear();
+            ("applicable_conditions", []) => {
+                let names = milter.applicable_conditions.iter().map(|applied| Value::text(&applied.name));
+                return Ok(Value::array(names.collect()));
+            }
+            ("applicable_conditions=", [value]) => match conditions(value, &known) {
+                Ok(names) => {
+                    let applied = |name| AppliedCondition { name, location: None };
+                    milter.applicable_conditions = names.into_iter().map(applied).collect();
                     return Ok(value.clone());
                 }
                 Err(complaint) => return Err(self.stop(value_at, complaint)),
             },
-            ("add_applicable_condition", [name]) => {
-                let message = format!("{CONDITIONS}: {}", name.inspect());
-                return Err(self.stop(value_at, Complaint::with_hint(message, CONDITIONS_HINT)));
+            ("add_applicable_condition", [value]) => {
+                let name = match value {
+                    Value::Text(name) | Value::Symbol(name) => {
+                        known.contains(&name.to_string()).then(|| name.to_string())
+                    }
+                    _ => None,
+                };
+                let Some(name) = name else {
+                    return Err(self.stop(value_at, unknown_condition(value, &known)));
+                };
+                milter.applicable_conditions.push(AppliedCondition { name, location });
+                return Ok(value.clone());
             }
             (_, [value]) if method.ends_with('=') => match set_property(milter, method, value) {
                 Some(Ok(property)) => {
@@ -88,28 +101,34 @@ impl Evaluator<'_> {
     }
 
     /// Remembers the place when `container` is `database.extra_options`, of which an element was set at `at`.
-    pub(super) fn note_extra_option(&mut self, container: &Value, at: Span) {
-        if is_same_container(container, Some(&self.extra_options))
-            && let Some(location) = self.location(at)
+    pub(crate) fn note_extra_option(&mut self, container: &Value, at: Span) {
+        let location = self.location(at);
+        let Some(loading) = self.loading() else { return };
+        if is_same_container(container, Some(&loading.extra_options))
+            && let Some(location) = location
         {
-            self.configuration.assigned.insert("database.extra_options", location);
+            loading.configuration.assigned.insert("database.extra_options", location);
         }
     }
 
     /// Copies what `[]=` made of `database.extra_options`.
     pub(super) fn keep_extra_options(&mut self) {
+        let Some(loading) = self.loading() else { return };
         // Only a hash is ever kept there.
-        let _ = Slot::ExtraOptions(&mut self.configuration.database.extra_options)
-            .assign("database.extra_options", &self.extra_options);
+        let _ = Slot::ExtraOptions(&mut loading.configuration.database.extra_options)
+            .assign("database.extra_options", &loading.extra_options);
     }
 
     fn set(&mut self, setting: &Setting, value: &Value, at: Span, value_at: Span) -> Result<Value> {
-        if let Err(complaint) = (setting.slot)(&mut self.configuration).assign(setting.key, value) {
+        let location = self.location(at);
+        let Some(loading) = self.loading() else { return Ok(Value::Nil) };
+        if let Err(complaint) = (setting.slot)(&mut loading.configuration).assign(setting.key, value) {
             return Err(self.stop(value_at, complaint));
         }
         if setting.key == "database.extra_options" {
-            self.extra_options = value.clone();
+            loading.extra_options = value.clone();
         }
+        let configuration = &mut loading.configuration;
         let remembered = match setting.location {
             Remember::Always => true,
             Remember::NotAtAll => false,
@@ -117,43 +136,77 @@ impl Evaluator<'_> {
             Remember::UnlessFalse => !matches!(value, Value::Bool(false)),
             Remember::UnlessDefault => {
                 let default = (setting.slot)(&mut Configuration::default()).show();
-                (setting.slot)(&mut self.configuration).show() != default
+                (setting.slot)(configuration).show() != default
             }
         };
-        let location = self.location(at);
         if let Some(location) = &location {
-            self.configuration.assigned.insert(setting.key, location.clone());
+            configuration.assigned.insert(setting.key, location.clone());
         }
         match location.filter(|_| remembered) {
-            Some(location) => self.configuration.locations.insert(setting.key, location),
-            None => self.configuration.locations.remove(setting.key),
+            Some(location) => configuration.locations.insert(setting.key, location),
+            None => configuration.locations.remove(setting.key),
         };
         Ok(value.clone())
     }
 
-    pub(super) fn unknown(&self, object: Object, name: &str, at: Span) -> Stop {
-        let full = format!("{}.{name}", object.name());
-        let complaint = match (object, name) {
-            (Object::Database, "setup" | "load_models") => Complaint::with_hint(
-                format!("{full} is not supported: there is no database connection"),
-                "remove the line; the other database settings are remembered and shown",
-            ),
-            (
-                Object::Manager,
-                "use_netstat_connection_checker" | "define_connection_checker" | "netstat_connection_checker",
-            ) => Complaint::with_hint(
-                format!("{full} is not supported yet: connection checkers"),
+    /// The names of the conditions that are defined so far.
+    fn known_conditions(&mut self) -> Vec<String> {
+        let conditions = self.loading().map(|loading| &loading.configuration.conditions);
+        conditions.into_iter().flatten().map(|condition| condition.name.clone()).collect()
+    }
+}
+
+/// That an object has no such setting.
+pub(crate) fn unknown(object: Object, name: &str) -> Complaint {
+    let full = format!("{}.{name}", object.name());
+    match (object, name) {
+        (Object::Database, "setup" | "load_models") => Complaint::with_hint(
+            format!("{full} is not supported: there is no database connection"),
+            "remove the line; the other database settings are remembered and shown",
+        ),
+        (
+            Object::Manager,
+            "use_netstat_connection_checker" | "define_connection_checker" | "netstat_connection_checker",
+        ) => Complaint::with_hint(
+            format!("{full} is not supported yet: connection checkers"),
+            "remove the line",
+        ),
+        (Object::Manager, "maintained" | "event_loop_created" | "report_memory_statistics") => {
+            Complaint::with_hint(
+                format!("{full} is not supported: programs that run in the manager"),
                 "remove the line",
-            ),
-            (Object::Manager, "maintained" | "event_loop_created" | "report_memory_statistics") => {
-                Complaint::with_hint(
-                    format!("{full} is not supported: programs that run in the manager"),
-                    "remove the line",
-                )
-            }
-            _ => unknown_setting(&full, object),
-        };
-        self.stop(at, complaint)
+            )
+        }
+        _ => unknown_setting(&full, object),
+    }
+}
+
+/// Whether an object has this method, for the check at load.
+pub(crate) fn is_setting(object: Object, method: &str) -> bool {
+    match method.strip_suffix('=') {
+        Some(name) => Setting::find(object, name).is_some(),
+        None => find_reader(object, method).is_some(),
+    }
+}
+
+/// Whether a milter has this method, for the check at load.
+pub(crate) fn is_property(method: &str) -> bool {
+    matches!(method, "name" | "applicable_conditions" | "applicable_conditions=" | "add_applicable_condition")
+        || match method.strip_suffix('=') {
+            Some(name) => Property::find(name).is_some(),
+            None => read_property(&mut Milter::new(""), method).is_some(),
+        }
+}
+
+/// What is read from a setting or property, as far as it is known at load.
+pub(crate) fn reads(kind: Kind, method: &str) -> crate::language::kinds::Kinds {
+    use crate::language::kinds::Kinds;
+    let texts =
+        ["name", "description", "connection_spec", "command", "user_name", "pid_file", "effective_user"];
+    match kind {
+        Kind::Milter if method == "applicable_conditions" => Kinds::ARRAY,
+        Kind::Condition if texts.contains(&method) => Kinds::TEXT.or_nil(),
+        _ => Kinds::ANY,
     }
 }
 
@@ -186,11 +239,51 @@ fn read_property(milter: &mut Milter, method: &str) -> Option<Value> {
     (matches!(slot, Slot::Flag(_)) || !method.ends_with('?')).then(|| slot.read())
 }
 
-fn conditions(value: &Value) -> std::result::Result<(), Complaint> {
-    match value {
-        Value::Nil => Ok(()),
-        Value::Array(names) if names.borrow().is_empty() => Ok(()),
-        _ => Err(Complaint::with_hint(format!("{CONDITIONS}: {}", value.inspect()), CONDITIONS_HINT)),
+/// The names in an array of conditions, each of which must be known.
+fn conditions(value: &Value, known: &[String]) -> std::result::Result<Vec<String>, Complaint> {
+    let elements = match value {
+        Value::Nil => Vec::new(),
+        Value::Array(elements) => elements.read().clone(),
+        other => {
+            let message = format!(
+                "milter.applicable_conditions should be an array of names or nil but was {}",
+                other.inspect()
+            );
+            return Err(Complaint::new(message));
+        }
+    };
+    let name = |element: &Value| match element {
+        Value::Text(name) | Value::Symbol(name) => Some(name.to_string()).filter(|name| known.contains(name)),
+        _ => None,
+    };
+    let names: Option<Vec<_>> = elements.iter().map(name).collect();
+    names.ok_or_else(|| {
+        let wrong = elements.iter().find(|element| name(element).is_none());
+        unknown_condition(value, known).about(wrong.unwrap_or(value), known)
+    })
+}
+
+/// In the words of milter manager.
+fn unknown_condition(value: &Value, known: &[String]) -> Complaint {
+    let list: Vec<_> = known.iter().map(|name| Value::text(name)).collect();
+    let message = format!(
+        "applicable condition should be one of {} but was {}",
+        Value::array(list).inspect(),
+        value.inspect()
+    );
+    Complaint::new(message).about(value, known)
+}
+
+impl Complaint {
+    /// With the hint for a condition that is not known.
+    fn about(mut self, wrong: &Value, known: &[String]) -> Self {
+        let name = wrong.to_text().unwrap_or_default().to_string();
+        let near = nearest(&name, known.iter().map(String::as_str));
+        self.hint = Some(near.map_or_else(
+            || "define it before, with define_applicable_condition; without it the milter would see other mail than you mean".to_owned(),
+            |near| format!("did you mean {}?", Value::text(near).inspect()),
+        ));
+        self
     }
 }
 
@@ -203,7 +296,7 @@ fn unknown_setting(full: &str, object: Object) -> Complaint {
     Complaint::with_hint(format!("unknown setting: {full}"), hint)
 }
 
-fn unknown_property(name: &str) -> Complaint {
+pub(crate) fn unknown_property(name: &str) -> Complaint {
     let known = Property::all().map(|property| property.name);
     let hint = nearest(name, known).map_or_else(
         || "see `milter-manager --show-config` for the settings of a milter".to_owned(),
@@ -213,7 +306,7 @@ fn unknown_property(name: &str) -> Complaint {
 }
 
 /// The name that differs in the fewest characters, when they are few.
-pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let name: String = name.chars().take(64).collect();
     let best = known.map(|known| (distance(&name, known), known)).min()?;
     (best.0 <= 3).then_some(best.1)

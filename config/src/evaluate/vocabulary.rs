@@ -2,29 +2,90 @@
 
 use std::path::Path;
 
+use super::files::read;
 use super::objects::nearest;
-use super::{Evaluator, MAX_LOADS, Result, Stop, read};
+use super::{Evaluator, MAX_LOADS, Result, Stop, World};
+use crate::language::kinds::{Kind, Kinds};
+use crate::language::methods::WithBlock;
+use crate::language::procs::Callable;
 use crate::milter::Milter;
 use crate::paths;
 use crate::problem::Complaint;
+use crate::rule::Call;
 use crate::source::Span;
-use crate::syntax::{Call, Expr};
 use crate::value::{Object, Value};
 
-const NAMES: &[&str] = &[
-    "load",
-    "load_if_exist",
-    "load_default",
-    "package",
-    "security",
-    "log",
-    "manager",
-    "controller",
-    "database",
-    "define_milter",
-    "remove_milter",
-    "defined_milters",
+/// A bare name that is a call.
+pub(crate) struct Word {
+    pub(crate) name: &'static str,
+    /// Whether it takes a string.
+    pub(crate) takes_text: bool,
+    pub(crate) block: WithBlock,
+    /// What its block is given.
+    pub(crate) block_gets: Kinds,
+    pub(crate) gives: Kinds,
+    pub(crate) says: &'static str,
+}
+
+const fn word(name: &'static str, takes_text: bool, gives: Kinds, says: &'static str) -> Word {
+    Word { name, takes_text, block: WithBlock::Never, block_gets: Kinds::NONE, gives, says }
+}
+
+const fn definition(name: &'static str, gets: Kind, says: &'static str) -> Word {
+    let block_gets = Kinds::of(gets);
+    let gives = Kinds::of(Kind::Nil);
+    Word { name, takes_text: true, block: WithBlock::Always, block_gets, gives, says }
+}
+
+/// All of them; the objects of settings are names, too.
+pub(crate) const WORDS: &[Word] = &[
+    word(
+        "load",
+        true,
+        Kinds::BOOL,
+        "evaluates the files that a path means; it is a problem when there are none",
+    ),
+    word("load_if_exist", true, Kinds::BOOL, "the same; `false` when there are none"),
+    word("load_default", false, Kinds::BOOL, "evaluates `defaults/PLATFORM.conf` when it is there"),
+    definition("define_milter", Kind::Milter, "defines a milter, or changes one"),
+    word("remove_milter", true, Kinds::of(Kind::Nil), "takes a milter away"),
+    word("defined_milters", false, Kinds::ARRAY, "the names of the milters so far, in order"),
+    definition("define_applicable_condition", Kind::Condition, "defines a condition, or adds to one"),
 ];
+
+impl Word {
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
+        WORDS.iter().find(|word| word.name == name)
+    }
+
+    /// What is wrong with so many arguments and a block or none.
+    pub(crate) fn complaint(&self, count: usize, block: bool) -> Option<Complaint> {
+        let name = self.name;
+        match (self.takes_text, count) {
+            (false, 1..) => return Some(Complaint::new(format!("{name} takes no arguments"))),
+            (true, 0 | 2..) => {
+                return Some(Complaint::new(format!("{name} takes 1 argument but got {count}")));
+            }
+            _ => {}
+        }
+        match (self.block, block) {
+            (WithBlock::Never, true) if self.takes_text => {
+                Some(Complaint::new(format!("{name} takes no block")))
+            }
+            (WithBlock::Never, true) => Some(Complaint::new(format!("{name} takes no arguments"))),
+            _ => None,
+        }
+    }
+}
+
+/// That a definition lacks its block.
+pub(crate) fn no_block(name: &str, shown: &str) -> Complaint {
+    let parameter = if name == "define_milter" { "milter" } else { "condition" };
+    Complaint::with_hint(
+        format!("{name}({shown}) has no block"),
+        format!("write {name}(\"name\") do |{parameter}| ... end"),
+    )
+}
 
 /// What loading a file costs besides its size: two thousand files end a load.
 const LOAD_STEPS: usize = 1_000;
@@ -32,51 +93,75 @@ const LOAD_STEPS: usize = 1_000;
 impl Evaluator<'_> {
     /// A call without a receiver.
     pub(super) fn bare(&mut self, call: &Call, span: Span) -> Result<Value> {
-        if let Some(object) = Object::named(&call.method) {
-            return self.no_arguments(call).map(|()| Value::Object(object));
+        let name = &*call.name.text;
+        let quoted = || self.source.as_ref().map(|source| source.quote(span)).unwrap_or_default();
+        if matches!(self.world, World::Session(_)) {
+            return Err(self.stop(span, not_for_sessions(name)));
         }
-        match &*call.method {
-            "load" => {
-                self.no_block(call)?;
-                let path = self.text_argument(call)?;
-                self.load(&path, call, true).map(Value::Bool)
+        if let Some(object) = Object::named(name) {
+            if call.arguments.is_empty() && call.block.is_none() {
+                return Ok(Value::Object(object));
             }
-            "load_if_exist" => {
-                self.no_block(call)?;
-                let path = self.text_argument(call)?;
-                self.load(&path, call, false).map(Value::Bool)
-            }
-            "load_default" => {
-                self.no_arguments(call)?;
-                match self.configuration.package.platform.clone() {
+            return Err(self.stop(call.name_span, Complaint::new(format!("{name} takes no arguments"))));
+        }
+        let Some(word) = Word::find(name) else {
+            return Err(self.stop(span, unknown_name(name, &quoted())));
+        };
+        if let Some(complaint) = word.complaint(call.arguments.len(), call.block.is_some()) {
+            return Err(self.stop(call.name_span, complaint));
+        }
+        let at = call.arguments.first().map_or(call.name_span, |argument| argument.span);
+        let text = match call.arguments.first() {
+            None => String::new(),
+            Some(argument) => match self.expression(argument)? {
+                Value::Text(text) if text.is_utf8() => text.to_string(),
+                other => {
+                    let message =
+                        format!("the argument of {name} should be a string but was {}", other.inspect());
+                    return Err(self.stop(argument.span, Complaint::new(message)));
+                }
+            },
+        };
+        let block = call.block.as_ref().map(|block| Callable {
+            block: std::sync::Arc::clone(block),
+            frame: self.current_frame(),
+            is_lambda: false,
+        });
+        match (name, block) {
+            ("load", _) => self.load(&text, at, true).map(Value::Bool),
+            ("load_if_exist", _) => self.load(&text, at, false).map(Value::Bool),
+            ("load_default", _) => {
+                match self.loading().and_then(|loading| loading.configuration.package.platform.clone()) {
                     Some(platform) => {
-                        self.load(&format!("defaults/{platform}.conf"), call, false).map(Value::Bool)
+                        self.load(&format!("defaults/{platform}.conf"), at, false).map(Value::Bool)
                     }
                     None => Ok(Value::Bool(false)),
                 }
             }
-            "define_milter" => self.define_milter(call, span),
-            "remove_milter" => {
-                self.no_block(call)?;
-                let name = self.text_argument(call)?;
-                self.configuration.milters.retain(|milter| milter.name != name);
+            ("define_milter", Some(block)) => self.define_milter(&text, &block, call.name_span, span),
+            ("define_applicable_condition", Some(block)) => {
+                self.define_condition(&text, &block, call.name_span)
+            }
+            ("remove_milter", _) => {
+                if let Some(loading) = self.loading() {
+                    loading.configuration.milters.retain(|milter| milter.name != text);
+                }
                 Ok(Value::Nil)
             }
-            "defined_milters" => {
-                self.no_arguments(call)?;
-                let names =
-                    self.configuration.milters.iter().map(|milter| Value::text(&milter.name)).collect();
-                Ok(Value::array(names))
+            ("defined_milters", _) => {
+                let milters = self.loading().map(|loading| &loading.configuration.milters);
+                Ok(Value::array(
+                    milters.into_iter().flatten().map(|milter| Value::text(&milter.name)).collect(),
+                ))
             }
-            _ => Err(self.unknown_name(call, span)),
+            _ => Err(self.stop(span, no_block(name, &Value::text(&text).inspect()))),
         }
     }
 
     /// Evaluates every file that `path` means. False when there is none and none is required; a required pattern that
     /// matches nothing is the error of a missing file, also the `applicable-conditions/*.conf` of the reference's own
     /// main file.
-    fn load(&mut self, path: &str, call: &Call, required: bool) -> Result<bool> {
-        let at = call.arguments.first().map_or(call.name_span, |argument| argument.span);
+    fn load(&mut self, path: &str, at: Span, required: bool) -> Result<bool> {
         let missing = |path: &str| {
             let hint = if path.contains('*') {
                 "nothing matches the pattern in any configuration directory; use load_if_exist, or remove the line"
@@ -88,7 +173,8 @@ impl Evaluator<'_> {
         if path.is_empty() || path.contains('\0') {
             return Err(self.stop(at, missing(path)));
         }
-        let files = paths::resolve(self.directories, path).map_err(|complaint| self.stop(at, complaint))?;
+        let directories = self.loading().map_or(&[][..], |loading| loading.directories);
+        let files = paths::resolve(directories, path).map_err(|complaint| self.stop(at, complaint))?;
         let nothing = files.is_empty() || matches!(&files[..], [only] if !paths::may_exist(only));
         if nothing {
             return if required { Err(self.stop(at, missing(path))) } else { Ok(false) };
@@ -106,128 +192,90 @@ impl Evaluator<'_> {
 
     fn load_file(&mut self, path: &Path, at: Span) -> Result<()> {
         let name = path.to_string_lossy().into_owned();
-        if self.files.iter().any(|open| *open.name == *name) {
+        let files = self.loading().map_or(&[][..], |loading| &loading.files[..]);
+        if files.iter().any(|open| **open == *name) {
             let complaint = Complaint::with_hint(
                 format!("{name} loads itself"),
                 "each file needs to be loaded once only; remove one of the lines",
             );
             return Err(self.stop(at, complaint));
         }
-        if self.files.len() >= MAX_LOADS {
+        if files.len() >= MAX_LOADS {
             let complaint = Complaint::new(format!("files load files more than {MAX_LOADS} deep: {name}"));
             return Err(self.stop(at, complaint));
         }
-        self.spend(LOAD_STEPS).map_err(|stop| self.exhausted(at, stop))?;
+        self.spend(LOAD_STEPS, at)?;
         let bytes = read(path).map_err(|complaint| self.stop(at, complaint))?;
         self.file(&name, bytes)
     }
 
     /// A milter, merged with an earlier one of the same name, which it replaces at the end of the list.
-    fn define_milter(&mut self, call: &Call, span: Span) -> Result<Value> {
-        let name = self.text_argument(call)?;
-        let Some(block) = &call.block else {
-            let message = format!("define_milter({}) has no block", Value::text(&name).inspect());
-            return Err(self.stop(
-                span,
-                Complaint::with_hint(message, "write define_milter(\"name\") do |milter| ... end"),
-            ));
-        };
-        let old = self.configuration.milters.iter().find(|milter| milter.name == name).cloned();
-        let mut milter = old.unwrap_or_else(|| Milter::new(&name));
-        milter.location = self.location(call.name_span);
-        let number = self.next_milter;
-        self.next_milter += 1;
-        self.milters.push((number, milter));
-        let result = self.run_block(block, &[Value::Milter(number)]);
-        if let Some((_, milter)) = self.milters.pop() {
-            self.configuration.milters.retain(|old| old.name != milter.name);
-            self.configuration.milters.push(milter);
+    fn define_milter(&mut self, name: &str, block: &Callable, at: Span, span: Span) -> Result<Value> {
+        let location = self.location(at);
+        let Some(loading) = self.loading() else { return Ok(Value::Nil) };
+        let old = loading.configuration.milters.iter().find(|milter| milter.name == name).cloned();
+        let mut milter = old.unwrap_or_else(|| Milter::new(name));
+        milter.location = location;
+        let number = loading.next_number;
+        loading.next_number += 1;
+        loading.milters.push((number, milter));
+        let result = self.run(block, &[Value::Milter(number)], at);
+        let Some(loading) = self.loading() else { return Ok(Value::Nil) };
+        if let Some((_, milter)) = loading.milters.pop() {
+            loading.configuration.milters.retain(|old| old.name != milter.name);
+            loading.configuration.milters.push(milter);
         }
-        self.spend(self.configuration.milters.len()).map_err(|stop| self.exhausted(span, stop))?;
-        result.map(|()| Value::Nil)
+        let count = loading.configuration.milters.len();
+        self.spend(count, span)?;
+        result.map(|_| Value::Nil)
     }
+}
 
-    /// The one argument, which must be a string.
-    fn text_argument(&mut self, call: &Call) -> Result<String> {
-        let [argument] = &call.arguments[..] else {
-            let count = call.arguments.len();
-            return Err(self.stop(
-                call.name_span,
-                Complaint::new(format!("{} takes 1 argument but got {count}", call.method)),
-            ));
-        };
-        let argument: &Expr = argument;
-        match self.expression(argument)? {
-            Value::Text(text) => Ok(text.to_string()),
-            other => {
-                let message =
-                    format!("the argument of {} should be a string but was {}", call.method, other.inspect());
-                Err(self.stop(argument.span, Complaint::new(message)))
-            }
+/// That a stopper cannot do what is done at load.
+pub(crate) fn not_for_sessions(name: &str) -> Complaint {
+    Complaint::with_hint(
+        format!("{name} cannot be used by a stopper"),
+        "settings are made once, when the configuration is loaded; read them into a variable before the stopper",
+    )
+}
+
+/// That nobody knows this name; `text` is the whole call.
+pub(crate) fn unknown_name(name: &str, text: &str) -> Complaint {
+    let natives = "conditions of this kind are not supported yet; without them the milters would see other mail than you mean";
+    match name {
+        "define_policy"
+        | "s25r"
+        | "remote_network"
+        | "stress"
+        | "trust"
+        | "dnsbl"
+        | "restrict_accounts_by_list"
+        | "restrict_accounts_generic" => {
+            Complaint::with_hint(format!("{name} is not supported yet: {text}"), natives)
         }
-    }
-
-    fn no_block(&self, call: &Call) -> Result<()> {
-        match call.block {
-            None => Ok(()),
-            Some(_) => {
-                Err(self.stop(call.name_span, Complaint::new(format!("{} takes no block", call.method))))
-            }
+        "configuration" => Complaint::with_hint(
+            format!("configuration is not supported: {text}"),
+            "use package, security, log, manager, controller or database",
+        ),
+        "system" | "exec" | "spawn" | "fork" => Complaint::with_hint(
+            format!("running a program is not supported: {text}"),
+            "configuration files cannot run programs; write its output as the value",
+        ),
+        "require" | "require_relative" | "eval" | "instance_eval" => Complaint::with_hint(
+            format!("{name} is not supported: {text}"),
+            "configuration files are no Ruby programs; use `load` for another configuration file",
+        ),
+        name => {
+            let words = || WORDS.iter().map(|word| word.name);
+            let objects = || Object::ALL.into_iter().map(Object::name);
+            let hint = nearest(name, words().chain(objects())).map_or_else(
+                || {
+                    let known: Vec<_> = words().chain(objects()).collect();
+                    format!("strings need quotes; the names that can be used are {}", known.join(", "))
+                },
+                |near| format!("did you mean {near}?"),
+            );
+            Complaint::with_hint(format!("unknown name: {text}"), hint)
         }
-    }
-
-    fn no_arguments(&mut self, call: &Call) -> Result<()> {
-        match (&call.arguments[..], &call.block) {
-            ([], None) => Ok(()),
-            _ => {
-                Err(self.stop(call.name_span, Complaint::new(format!("{} takes no arguments", call.method))))
-            }
-        }
-    }
-
-    fn unknown_name(&self, call: &Call, span: Span) -> Stop {
-        let text = self.quote(span);
-        let conditions =
-            "conditions are not supported yet; without them the milters would see other mail than you mean";
-        let complaint = match &*call.method {
-            "define_applicable_condition" | "define_policy" => {
-                Complaint::with_hint(format!("{} is not supported yet: {text}", call.method), conditions)
-            }
-            "s25r"
-            | "remote_network"
-            | "stress"
-            | "trust"
-            | "dnsbl"
-            | "restrict_accounts_by_list"
-            | "restrict_accounts_generic" => {
-                Complaint::with_hint(format!("{} is not supported yet: {text}", call.method), conditions)
-            }
-            "configuration" => Complaint::with_hint(
-                format!("configuration is not supported: {text}"),
-                "use package, security, log, manager, controller or database",
-            ),
-            "system" | "exec" | "spawn" | "fork" => Complaint::with_hint(
-                format!("running a program is not supported: {text}"),
-                "configuration files cannot run programs; write its output as the value",
-            ),
-            "require" | "require_relative" | "eval" | "instance_eval" => Complaint::with_hint(
-                format!("{} is not supported: {text}", call.method),
-                "configuration files are no Ruby programs; use `load` for another configuration file",
-            ),
-            "lambda" | "proc" => Complaint::with_hint(
-                format!("a lambda is not supported: {text}"),
-                "blocks of this kind are planned; for now write the settings without them",
-            ),
-            name => {
-                let hint = nearest(name, NAMES.iter().copied()).map_or_else(
-                    || "strings need quotes; the names that can be used are load, load_if_exist, load_default, package, \
-                        security, log, manager, controller, database, define_milter, remove_milter, defined_milters"
-                        .to_owned(),
-                    |near| format!("did you mean {near}?"),
-                );
-                Complaint::with_hint(format!("unknown name: {text}"), hint)
-            }
-        };
-        self.stop(span, complaint)
     }
 }

@@ -33,6 +33,7 @@ const OF_THE_MAIL: &[&str] = &[
 /// The name of a header by RFC 5322 (2.2): printable ASCII without a colon.
 pub(super) fn name(target: &str, value: &Value) -> Result<String, Complaint> {
     let Value::Text(name) = value else { return Err(wrong(target, value)) };
+    let name = name.as_str();
     let fits = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
     if !fits || !(1..=LONGEST).contains(&name.len()) {
         return Err(wrong(target, value));

@@ -109,9 +109,14 @@ impl<'c> Slot<'c> {
         let wrong = |expected: &str| {
             Err(Complaint::new(format!("{target} should be {expected} but was {}", value.inspect())))
         };
+        if let Value::Text(text) | Value::Symbol(text) = value
+            && !text.is_utf8()
+        {
+            return wrong("valid UTF-8");
+        }
         match (self, value) {
             (Self::Text(slot), Value::Nil) => *slot = None,
-            (Self::Text(_), Value::Text(text)) if text.contains('\0') => {
+            (Self::Text(_), Value::Text(text)) if text.contains(&0) => {
                 return wrong("a string without NUL");
             }
             (Self::Text(slot), Value::Text(text)) => *slot = Some(text.to_string()),
@@ -125,7 +130,9 @@ impl<'c> Slot<'c> {
 
             (Self::PrivilegeMode(slot), value) => match value {
                 Value::Bool(flag) => *slot = *flag,
-                Value::Text(text) if matches!(&**text, "true" | "false") => *slot = &**text == "true",
+                Value::Text(text) if matches!(text.as_str(), "true" | "false") => {
+                    *slot = text.as_str() == "true";
+                }
                 _ => return wrong("one of [true, false]"),
             },
 
@@ -181,15 +188,15 @@ impl<'c> Slot<'c> {
             },
 
             (Self::Spec(slot), Value::Nil) => *slot = None,
-            (Self::Spec(slot), Value::Text(text)) => *slot = Some(spec(text)?),
+            (Self::Spec(slot), Value::Text(text)) => *slot = Some(spec(text.as_str())?),
             (Self::Specs(slot), Value::Nil) => slot.clear(),
-            (Self::Specs(slot), Value::Text(text)) => *slot = vec![spec(text)?],
-            (Self::Specs(slot), Value::Array(texts)) => *slot = specs(target, &texts.borrow())?,
+            (Self::Specs(slot), Value::Text(text)) => *slot = vec![spec(text.as_str())?],
+            (Self::Specs(slot), Value::Array(texts)) => *slot = specs(target, &texts.read())?,
             (Self::Specs(_), _) => {
                 return wrong("a connection specification in a string, an array of them, or nil");
             }
             (Self::ManagerSpec(slot), Value::Nil) => *slot = default_connection_spec(),
-            (Self::ManagerSpec(slot), Value::Text(text)) => *slot = spec(text)?,
+            (Self::ManagerSpec(slot), Value::Text(text)) => *slot = spec(text.as_str())?,
             (Self::Spec(_) | Self::ManagerSpec(_), _) => {
                 return wrong("a connection specification in a string, or nil");
             }
@@ -207,7 +214,7 @@ impl<'c> Slot<'c> {
 
             (Self::Level(slot), Value::Nil) => *slot = LogLevel::DEFAULT,
             (Self::Level(slot), Value::Text(text) | Value::Symbol(text)) => {
-                *slot = slot.apply(text).map_err(|error| {
+                *slot = slot.apply(text.as_str()).map_err(|error| {
                     Complaint::with_hint(
                         error.to_string(),
                         "levels: none critical error warning message info debug trace statistics profile default all",
@@ -221,7 +228,7 @@ impl<'c> Slot<'c> {
             (Self::PackageOptions(slot), Value::Hash(pairs)) => {
                 let join =
                     |(key, value): &(Value, Value)| Some(format!("{}={}", key.to_text()?, value.to_text()?));
-                match pairs.borrow().iter().map(join).collect::<Option<Vec<_>>>() {
+                match pairs.read().iter().map(join).collect::<Option<Vec<_>>>() {
                     Some(words) => *slot = Some(words.join(",")),
                     None => return wrong("a hash of plain values"),
                 }
@@ -231,9 +238,9 @@ impl<'c> Slot<'c> {
             (Self::CommandOptions(slot), Value::Nil) => *slot = None,
             (Self::CommandOptions(slot), Value::Text(text)) => *slot = Some(text.to_string()),
             (Self::CommandOptions(slot), Value::Array(words)) => {
-                let words = words.borrow();
+                let words = words.read();
                 let escaped = words.iter().map(|word| match word {
-                    Value::Text(word) => Some(shell::escape(word)),
+                    Value::Text(word) => Some(shell::escape(word.as_str())),
                     _ => None,
                 });
                 match escaped.collect::<Option<Vec<_>>>() {
@@ -244,8 +251,8 @@ impl<'c> Slot<'c> {
             (Self::CommandOptions(_), _) => return wrong("a string, an array of strings or nil"),
 
             (Self::ExtraOptions(slot), Value::Hash(pairs)) => {
-                let name = |key: &Value| key.to_text().unwrap_or_else(|| key.inspect());
-                *slot = pairs.borrow().iter().map(|(key, value)| (name(key), value.inspect())).collect();
+                let name = |key: &Value| key.to_text().map_or_else(|| key.inspect(), |text| text.to_string());
+                *slot = pairs.read().iter().map(|(key, value)| (name(key), value.inspect())).collect();
             }
             (Self::ExtraOptions(_), _) => return wrong("a hash"),
         }
@@ -366,7 +373,7 @@ fn specs(target: &str, texts: &[Value]) -> Result<Vec<ConnectionSpec>, Complaint
     texts
         .iter()
         .map(|text| match text {
-            Value::Text(text) => spec(text),
+            Value::Text(text) => spec(text.as_str()),
             other => Err(Complaint::new(format!(
                 "{target} should have connection specifications in strings but has {}",
                 other.inspect()
@@ -377,7 +384,7 @@ fn specs(target: &str, texts: &[Value]) -> Result<Vec<ConnectionSpec>, Complaint
 
 fn one_of<T: Copy>(table: &[(&'static str, T)], target: &str, value: &Value) -> Result<T, Complaint> {
     match value {
-        Value::Text(given) | Value::Symbol(given) => meaning(table, given),
+        Value::Text(given) | Value::Symbol(given) => meaning(table, given.as_str()),
         _ => None,
     }
     .ok_or_else(|| {

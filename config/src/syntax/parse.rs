@@ -1,12 +1,12 @@
-//! From bytes to statements, by way of a Ruby parser.
+//! From bytes to rules, by way of a Ruby parser.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread;
 
 use lib_ruby_parser::{Diagnostic, Parser, ParserOptions};
 
-use super::Expr;
-use super::lower::Lowering;
+use super::lower::{File, Lowering};
 use crate::problem::{Complaint, Problem};
 use crate::source::{Source, Span};
 
@@ -23,8 +23,8 @@ const STACK_PER_BYTE: usize = 512;
 /// Stack for an empty file.
 const STACK: usize = 8 << 20;
 
-/// The statements of a file. With errors of syntax there are none: nothing of such a file is evaluated.
-pub(crate) fn parse(source: &Source) -> Result<Vec<Expr>, Vec<Problem>> {
+/// The rules of a file. With errors of syntax there are none: nothing of such a file is evaluated.
+pub(crate) fn parse(source: &Arc<Source>) -> Result<File, Vec<Problem>> {
     check_bytes(source).map_err(|problem| vec![problem])?;
     let failed = |message: &str| {
         let complaint = Complaint::with_hint(message, "split the file and load the parts, to find the place");
@@ -44,7 +44,7 @@ pub(crate) fn parse(source: &Source) -> Result<Vec<Expr>, Vec<Problem>> {
     })
 }
 
-fn parse_here(source: &Source) -> Result<Vec<Expr>, Vec<Problem>> {
+fn parse_here(source: &Arc<Source>) -> Result<File, Vec<Problem>> {
     let options = ParserOptions { buffer_name: source.name.clone(), decoder: None, record_tokens: false };
     let result = Parser::new(source.bytes().to_vec(), options).do_parse();
     let problems: Vec<_> = result

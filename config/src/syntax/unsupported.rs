@@ -2,7 +2,6 @@
 
 use lib_ruby_parser::Node;
 
-const LATER: &str = "decisions and blocks of this kind are planned; for now write the settings without them";
 const REPEAT: &str = "write each setting out, or use `[...].each do |name| ... end`";
 const VALUE: &str = "write the value itself";
 const FIXED: &str = "configuration files hold settings; programs cannot be defined in them";
@@ -10,45 +9,39 @@ const FIXED: &str = "configuration files hold settings; programs cannot be defin
 /// What a node is called, and a hint.
 pub(super) fn describe(node: &Node) -> (&'static str, &'static str) {
     match node {
-        Node::If(_) | Node::IfMod(_) => ("a condition (`if`, `unless`)", LATER),
-        Node::IfTernary(_) => ("a condition (`? :`)", LATER),
-        Node::Case(_) | Node::CaseMatch(_) => ("`case`", LATER),
-        Node::And(_) | Node::Or(_) => ("`and`, `or`, `&&`, `||`", LATER),
-        Node::AndAsgn(_) => ("`&&=`", "write a plain assignment"),
-        Node::Regexp(_) | Node::MatchCurrentLine(_) | Node::MatchWithLvasgn(_) => {
-            ("a regular expression", LATER)
+        Node::CaseMatch(_) => ("`case ... in`", "use `case ... when`"),
+        Node::MatchCurrentLine(_) | Node::IFlipFlop(_) | Node::EFlipFlop(_) => {
+            ("a condition of this kind", "compare with a value: `text =~ /.../`")
         }
-        Node::Lambda(_) => ("a lambda", LATER),
-        Node::Block(block) if matches!(*block.call, Node::Lambda(_)) => ("a lambda", LATER),
         Node::Block(_) | Node::Numblock(_) => {
             ("a block of this kind", "name the parameters: `do |milter| ... end`")
         }
-        Node::Irange(_) | Node::Erange(_) => ("a range", LATER),
-        Node::Return(_) | Node::Next(_) | Node::Break(_) | Node::Redo(_) | Node::Retry(_) => {
-            ("a jump", LATER)
-        }
+        Node::Redo(_) | Node::Retry(_) => ("a jump of this kind", "use `next`"),
         Node::While(_) | Node::WhilePost(_) | Node::Until(_) | Node::UntilPost(_) | Node::For(_) => {
             ("a loop", REPEAT)
         }
-        Node::KwBegin(_) | Node::Rescue(_) | Node::Ensure(_) => {
-            ("`begin ... rescue`", "use `load_if_exist` for a file that may be missing")
-        }
+        Node::Rescue(_) | Node::Ensure(_) => (
+            "`rescue` and `ensure`",
+            "a stopper that fails does not stop, and the log says why; `load_if_exist` is for a file that may be missing",
+        ),
         Node::Def(_) | Node::Defs(_) | Node::Undef(_) | Node::Alias(_) => ("a method definition", FIXED),
         Node::Class(_) | Node::SClass(_) | Node::Module(_) => ("a class or module definition", FIXED),
         Node::Preexe(_) | Node::Postexe(_) => ("`BEGIN` or `END`", FIXED),
         Node::Xstr(_) | Node::XHeredoc(_) => {
             ("running a program", "configuration files cannot run programs; write its output as the value")
         }
-        Node::Const(_) | Node::Cbase(_) => {
-            ("a Ruby class or constant", "configuration files know only the settings, not Ruby's library")
-        }
+        Node::Const(_) | Node::Cbase(_) => (
+            "a Ruby class or constant",
+            "of Ruby's library there are Time, Regexp, Proc and Milter::Logger only",
+        ),
         Node::Casgn(_) => ("a constant", "use a local variable, in lower case"),
         Node::Ivar(_) | Node::Ivasgn(_) | Node::Cvar(_) | Node::Cvasgn(_) => {
             ("an instance or class variable", "use a local variable, without `@`")
         }
-        Node::Gvar(_) | Node::Gvasgn(_) | Node::BackRef(_) | Node::NthRef(_) => {
-            ("a global variable", "use a local variable, without `$`")
-        }
+        Node::Gvar(_) | Node::Gvasgn(_) | Node::BackRef(_) | Node::NthRef(_) => (
+            "a global variable",
+            "use a local variable, without `$`; of a match there are `$~`, `$&` and `$1`, `$2` ...",
+        ),
         Node::Masgn(_) | Node::Mlhs(_) => ("multiple assignment", "assign one variable per line"),
         Node::Self_(_) => ("`self`", "call the name directly"),
         Node::Dsym(_) => ("a symbol with interpolation", "use a string"),
@@ -57,8 +50,7 @@ pub(super) fn describe(node: &Node) -> (&'static str, &'static str) {
             ("`__FILE__`, `__LINE__` or `__ENCODING__`", VALUE)
         }
         Node::Splat(_) | Node::Kwsplat(_) => ("`*` or `**` before a value", "write the elements out"),
-        Node::BlockPass(_) => ("`&` before an argument", "write a block: `do |x| ... end`"),
-        Node::CSend(_) => ("`&.`", "use `.`"),
+        Node::BlockPass(_) => ("`&` before an argument of this kind", "write a block: `do |x| ... end`"),
         Node::Defined(_) => ("`defined?`", VALUE),
         Node::Optarg(_)
         | Node::Kwarg(_)

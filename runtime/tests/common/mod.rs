@@ -349,19 +349,3 @@ pub fn loop_activity() -> (u64, u64) {
     }
     (sleeps, ticks)
 }
-
-/// The same once the loops are at rest: what the thread of smol's reactor does after some work fades out. A loop that
-/// spins is never at rest.
-pub fn activity_at_rest() -> (u64, u64) {
-    let end = std::time::Instant::now() + PATIENCE;
-    let mut before = loop_activity();
-    loop {
-        std::thread::sleep(Duration::from_millis(300));
-        let now = loop_activity();
-        if now == before {
-            return now;
-        }
-        assert!(std::time::Instant::now() < end, "the loops do not come to rest: {before:?}, {now:?}");
-        before = now;
-    }
-}

@@ -1,0 +1,202 @@
+//! Applicable conditions: who is asked whether a child sees what comes.
+
+pub(crate) mod natives;
+
+use std::sync::Arc;
+
+use millstream_core::policy::{
+    Answers, ChildSettings, Decision, Effects, Facts, Notes, Remark, RemarkLevel, Why,
+};
+use millstream_core::wire::Stage;
+
+use self::natives::Native;
+use crate::configuration::Location;
+use crate::evaluate::{Evaluator, Situation, Stop};
+use crate::language::address::Address;
+use crate::language::procs::Callable;
+use crate::language::text::Text;
+use crate::milter::Milter;
+use crate::source::Span;
+use crate::value::Value;
+
+/// An applicable condition.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// The name by which milters refer to it.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Free text.
+    pub data: Option<String>,
+    /// Where it was defined last.
+    pub location: Option<Location>,
+    /// Where its description was set.
+    pub description_location: Option<Location>,
+    /// A program of our own, asked before the stoppers.
+    pub(crate) native: Option<Arc<dyn Native>>,
+    /// In the order in which they are asked.
+    pub(crate) stoppers: Vec<Stopper>,
+}
+
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        let native = |condition: &Self| condition.native.as_ref().map(|native| format!("{native:?}"));
+        self.name == other.name
+            && self.description == other.description
+            && self.data == other.data
+            && self.location == other.location
+            && self.stoppers == other.stoppers
+            && native(self) == native(other)
+    }
+}
+
+impl Condition {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            description: None,
+            data: None,
+            location: None,
+            description_location: None,
+            native: None,
+            stoppers: Vec::new(),
+        }
+    }
+}
+
+/// A block that is asked at a stage; a true value stops the child.
+#[derive(Debug, Clone)]
+pub(crate) struct Stopper {
+    pub(crate) stage: Stage,
+    pub(crate) callable: Arc<Callable>,
+    /// Where its definition begins.
+    pub(crate) place: Arc<str>,
+}
+
+impl PartialEq for Stopper {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |stopper: &Self| {
+            let block = &stopper.callable.block;
+            block.source.text(block.span).to_vec()
+        };
+        self.stage == other.stage && self.place == other.place && text(self) == text(other)
+    }
+}
+
+/// A part of one of a child's conditions.
+#[derive(Debug, Clone)]
+pub(crate) struct Applied {
+    why: Why,
+    part: Part,
+}
+
+#[derive(Debug, Clone)]
+enum Part {
+    Stopper(Stopper),
+    Native(Arc<dyn Native>),
+}
+
+impl Applied {
+    /// Whether it has anything to say at `stage`.
+    pub(crate) fn watches(&self, stage: Stage) -> bool {
+        match &self.part {
+            Part::Stopper(stopper) => stopper.stage == stage,
+            Part::Native(native) => native.watches(stage),
+        }
+    }
+
+    fn stops(&self, mut situation: Situation<'_>) -> Result<bool, Stop> {
+        match &self.part {
+            Part::Native(native) => native.stops(&mut situation),
+            Part::Stopper(stopper) => {
+                let (arguments, count) = arguments(&situation);
+                let mut evaluator = Evaluator::for_session(situation);
+                let at = Span { start: 0, end: 0 };
+                Ok(evaluator.run(&stopper.callable, &arguments[..count], at)?.is_truthy())
+            }
+        }
+    }
+}
+
+/// What is asked about a milter: of each of its conditions the native part, then the stoppers.
+pub(crate) fn applied_to(milter: &Milter, conditions: &[Condition]) -> Box<[Applied]> {
+    let mut applied = Vec::new();
+    for name in milter.applicable_conditions.iter().map(|applied| &applied.name) {
+        // It was there when the milter named it, and conditions do not go away.
+        let Some(condition) = conditions.iter().find(|condition| condition.name == *name) else { continue };
+        let why = |place: &Arc<str>| Why { condition: name.as_str().into(), place: Arc::clone(place) };
+        if let Some(native) = &condition.native {
+            applied.push(Applied { why: why(&"built-in".into()), part: Part::Native(Arc::clone(native)) });
+        }
+        let stoppers = condition
+            .stoppers
+            .iter()
+            .map(|stopper| Applied { why: why(&stopper.place), part: Part::Stopper(stopper.clone()) });
+        applied.extend(stoppers);
+    }
+    applied.into()
+}
+
+/// Asks what is in `applied` for `stage`, one after another, up to the first that stops.
+pub(crate) fn decide(
+    applied: &[Applied],
+    children: &[ChildSettings],
+    child: u16,
+    stage: Stage,
+    facts: &Facts<'_>,
+    answers: &Answers,
+    notes: &mut Notes,
+) -> Decision {
+    let mut macros = Vec::new();
+    for applied in applied.iter().filter(|applied| applied.watches(stage)) {
+        let why = &applied.why;
+        let situation =
+            Situation { child, stage, facts, answers, notes, macros: &mut macros, children, from: why };
+        match applied.stops(situation) {
+            Ok(false) => {}
+            Ok(true) => return Decision::Stop(why.clone()),
+            Err(Stop::Need(question)) => return Decision::Need(question),
+            Err(Stop::Await(other)) => return Decision::Await(other),
+            Err(stop) => notes.remarks.push(failed(why.clone(), &stop)),
+        }
+    }
+    Decision::Run(Effects { macros })
+}
+
+/// What the block of a stopper is given.
+fn arguments(situation: &Situation<'_>) -> ([Value; 3], usize) {
+    let facts = situation.facts;
+    let bytes = |bytes: Option<&[u8]>| Value::bytes(bytes.unwrap_or_default());
+    let context = Value::Context(situation.child);
+    let one = |value| ([context.clone(), value, Value::Nil], 2);
+    match situation.stage {
+        Stage::Connect => {
+            let host = facts.client.map_or_else(Text::default, |client| Text::of(client.host.clone()));
+            let address = facts.client.map_or(Address::Unknown, |client| Address::of(&client.address));
+            ([context, Value::Text(host), Value::Address(Arc::new(address))], 3)
+        }
+        Stage::Helo => one(bytes(facts.helo)),
+        Stage::Mail => one(bytes(facts.sender)),
+        Stage::Rcpt => one(bytes(facts.recipient)),
+        Stage::Header => {
+            let (name, value) = facts.header.unwrap_or_default();
+            ([context, Value::bytes(name), Value::bytes(value)], 3)
+        }
+        Stage::Body => one(bytes(facts.body)),
+        _ => ([context, Value::Nil, Value::Nil], 1),
+    }
+}
+
+/// What the log is told of a stopper that failed. The child is not stopped.
+fn failed(from: Why, stop: &Stop) -> Remark {
+    let text = match stop {
+        Stop::Problem(problem) => {
+            format!(
+                "{}:{}:{}: {}; it does not stop",
+                problem.file, problem.line, problem.column, problem.message
+            )
+        }
+        _ => "the stopper left by a jump that leads nowhere; it does not stop".to_owned(),
+    };
+    Remark { level: RemarkLevel::Error, from, text: text.into() }
+}

@@ -1,0 +1,147 @@
+//! A load: its files, their statements, its problems.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::world::Loading;
+use super::{Evaluator, MAX_PROBLEMS, Result, Stop, World};
+use crate::conditions::natives::built_in;
+use crate::configuration::Configuration;
+use crate::language::check::check;
+use crate::language::procs::{Frame, HeldFrames, freeze};
+use crate::load::Message;
+use crate::problem::{Complaint, Problem};
+use crate::source::{Source, Span};
+use crate::syntax::{MAX_FILE, parse};
+use crate::value::Value;
+
+impl<'o> Evaluator<'o> {
+    /// Of configuration files, which are looked for in `directories`.
+    pub(crate) fn for_load(directories: &'o [PathBuf]) -> Self {
+        Self::new(World::Load(Box::new(Loading {
+            directories,
+            configuration: Configuration { conditions: built_in(), ..Configuration::default() },
+            problems: Vec::new(),
+            messages: Vec::new(),
+            files: Vec::new(),
+            milters: Vec::new(),
+            conditions: Vec::new(),
+            next_number: 0,
+            extra_options: Value::hash(Vec::new()),
+        })))
+    }
+
+    /// The load that this is.
+    pub(super) fn loading(&mut self) -> Option<&mut Loading<'o>> {
+        match &mut self.world {
+            World::Load(loading) => Some(loading),
+            World::Session(_) => None,
+        }
+    }
+
+    /// Evaluates the main file.
+    pub(crate) fn main_file(&mut self, path: &Path) {
+        let name = path.to_string_lossy().into_owned();
+        match read(path) {
+            Ok(bytes) => self.text(&name, bytes),
+            Err(complaint) => self.report(Problem::of_file(&name, complaint)),
+        }
+    }
+
+    /// Evaluates `bytes` as the main file.
+    pub(crate) fn text(&mut self, name: &str, bytes: Vec<u8>) {
+        if let Err(stop) = self.file(name, bytes) {
+            self.note(stop);
+        }
+    }
+
+    pub(crate) fn report(&mut self, problem: Problem) {
+        let Some(loading) = self.loading() else { return };
+        if loading.problems.len() < MAX_PROBLEMS && !loading.problems.contains(&problem) {
+            loading.problems.push(problem);
+        }
+    }
+
+    pub(super) fn note(&mut self, stop: Stop) {
+        if let Stop::Problem(problem) = stop {
+            self.report(*problem);
+        }
+    }
+
+    /// Keeps the variables that a stopper can see.
+    pub(super) fn hold(&mut self, frame: &Arc<Frame>) {
+        self.heap.hold(frame);
+    }
+
+    /// The configuration, its problems, and what it has told.
+    pub(crate) fn finish(mut self) -> (Configuration, Vec<Problem>, Vec<Message>) {
+        self.keep_extra_options();
+        let heap = std::mem::take(&mut self.heap);
+        let World::Load(loading) = self.world else { return Default::default() };
+        let Loading { mut configuration, problems, messages, .. } = *loading;
+        // From now on event loops share it.
+        for stopper in configuration.conditions.iter().flat_map(|condition| &condition.stoppers) {
+            freeze(&stopper.callable);
+        }
+        configuration.frames = HeldFrames::of(heap);
+        (configuration, problems, messages)
+    }
+
+    pub(super) fn file(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        self.spend(1 + bytes.len() / 64, Span { start: 0, end: 0 })?;
+        let source = Arc::new(Source::new(name.to_owned(), bytes));
+        let mut file = match parse(&source) {
+            Err(problems) => {
+                problems.into_iter().for_each(|problem| self.report(problem));
+                return Ok(());
+            }
+            Ok(file) => file,
+        };
+        // What is wrong and not reached is told behind its statement, so that problems are in the order of evaluation.
+        let mut wrong = check(&mut file, &source).into_iter();
+        if let Some(loading) = self.loading() {
+            loading.files.push(name.into());
+        }
+        let frame_before = self.frame.replace(Frame::new(file.variables, None));
+        let source_before = self.source.replace(source);
+        let match_before = std::mem::replace(&mut self.last_match, Value::Nil);
+        let mut result = Ok(());
+        for statement in &file.statements {
+            let done = self.statements(std::slice::from_ref(statement));
+            wrong.next().into_iter().flatten().for_each(|problem| self.report(problem));
+            match done {
+                Ok(_) | Err(Stop::Reported) => {}
+                Err(stop @ Stop::Exhausted) => {
+                    result = Err(stop);
+                    break;
+                }
+                Err(stop) => self.note(stop),
+            }
+        }
+        self.last_match = match_before;
+        self.source = source_before;
+        self.frame = frame_before;
+        if let Some(loading) = self.loading() {
+            loading.files.pop();
+        }
+        result
+    }
+}
+
+/// A configuration file's bytes, never more than one too many.
+pub(super) fn read(path: &Path) -> std::result::Result<Vec<u8>, Complaint> {
+    let complain = |error: &std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Complaint::new(format!("{} doesn't exist.", path.display())),
+        _ => Complaint::new(format!("{} cannot be read: {error}", path.display())),
+    };
+    if !fs::metadata(path).map_err(|error| complain(&error))?.is_file() {
+        return Err(Complaint::new(format!("{} is not a regular file", path.display())));
+    }
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_FILE + 1).unwrap_or(u64::MAX);
+    let file = fs::File::open(path).map_err(|error| complain(&error))?;
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| complain(&error))?;
+    Ok(bytes)
+}
