@@ -30,6 +30,8 @@ pub(crate) struct Watch {
     leftover: bool,
     /// It is told again what it was told on another connection, in one go.
     pub(crate) again: bool,
+    /// It may know the HELO of another client.
+    stale: bool,
 }
 
 impl Watch {
@@ -50,12 +52,13 @@ impl Watch {
             may_be_uncounted: false,
             leftover: false,
             again: false,
+            stale: false,
         }
     }
 
     /// It has negotiated in an earlier session.
     pub(crate) fn resume(&mut self, joined: Joined) {
-        (self.joined, self.state) = (Some(joined), b'O');
+        (self.joined, self.state, self.stale) = (Some(joined), b'O', true);
     }
 
     /// It can be used by another session.
@@ -214,6 +217,10 @@ impl Watch {
         }
         if joined.version < since || joined.protocol & no_send_bit(letter) != 0 {
             return Err(format!("'{name}', which it does not want"));
+        }
+        self.stale &= letter != b'H';
+        if self.stale && b"MRTLNBE".contains(&letter) && joined.protocol & no_send_bit(b'H') == 0 {
+            return Err(format!("'{name}' to a child that may know another client's HELO"));
         }
         self.transition(letter)?;
         let joined = self.joined.as_ref().unwrap();

@@ -14,7 +14,7 @@ use crate::frames::{encode_lists, list_stage};
 use crate::peers::child::ChildEnd;
 use crate::peers::child_watch::Watch;
 use crate::peers::mta::MS;
-use crate::plan::{JoinFault, Joined, Kept, Known, Plan};
+use crate::plan::{JoinFault, Joined, Kept, Known, Plan, no_send_bit};
 use crate::record::Stay;
 
 impl<M: Machine> World<M> {
@@ -88,7 +88,9 @@ impl<M: Machine> World<M> {
         // Another one in the same session: the last was kept and is dead, its replies cannot be counted any more, or it is
         // still busy with the end of a message that was decided without it.
         // Or it may still know the HELO of another client than this, which sends none.
-        let stale = self.has_come(b"M") && !self.has_come(b"H");
+        let known = self.stays[index].last().and_then(|stay| stay.joined.clone());
+        let wants_helo = known.unwrap_or_else(|| plan.joins(self.offer)).protocol & no_send_bit(b'H') == 0;
+        let stale = wants_helo && self.has_come(b"M") && !self.has_come(b"H");
         if let Some(line) = before.map(|at| &self.lines[at]) {
             // The end of a message that did not leave the session any more.
             let dropped = line.cut && self.has_come(b"E");
