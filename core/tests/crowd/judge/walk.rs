@@ -226,6 +226,8 @@ impl Walk {
             _ => None,
         });
         let decided = message.decided.clone().or_else(|| fallbacks.next());
+        // Also where the MTA is not told, since it has agreed on silence.
+        message.decided.clone_from(&decided);
         let reply = decided.unwrap_or_else(|| self.goes_on(&message, at));
         self.message = Some(message);
         Ok(Some(reply))
