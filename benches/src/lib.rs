@@ -4,6 +4,7 @@
 pub mod chain;
 pub mod child;
 pub mod counting;
+pub mod dispatch;
 pub mod figures;
 pub mod libmilter;
 pub mod load;

@@ -114,7 +114,7 @@ impl Bench {
                 self.buffer = data.split_off(data.len());
             }
             self.refills += 1;
-            self.handle(Input::Received { peer: Peer::MTA, data });
+            self.input(Input::Received { peer: Peer::MTA, data });
             self.settle();
         }
     }
@@ -126,23 +126,28 @@ impl Bench {
         self.cost.bytes += cost.bytes;
     }
 
+    /// Gives the session an input and does what it asks for.
+    fn input(&mut self, input: Input) {
+        self.handle(input);
+        loop {
+            let (session, spent) = (&mut self.session, &mut self.spent);
+            let (cost, output) = allocations(|| clocked(spent, || in_core_poll(session)));
+            self.cost.count += cost.count;
+            self.cost.bytes += cost.bytes;
+            match output {
+                // It looks at so many frames in one call, and goes on when it is called again.
+                Output::Wait(Some(at)) if at <= Instant::ZERO => self.handle(Input::Tick),
+                Output::Wait(_) | Output::Finished => return,
+                Output::Acquire { peer, .. } => self.handle(Input::Ready { peer, negotiated: None }),
+                _ => {}
+            }
+        }
+    }
+
     /// Moves bytes between the session and its peers until nothing moves any more.
     fn settle(&mut self) {
         loop {
-            let mut moved = false;
-            loop {
-                let (session, spent) = (&mut self.session, &mut self.spent);
-                let (cost, output) = allocations(|| clocked(spent, || in_core_poll(session)));
-                self.cost.count += cost.count;
-                self.cost.bytes += cost.bytes;
-                match output {
-                    Output::Wait(_) | Output::Finished => break,
-                    Output::Acquire { peer, .. } => self.handle(Input::Ready { peer, negotiated: None }),
-                    _ => {}
-                }
-                moved = true;
-            }
-            moved |= self.write(Peer::MTA, None);
+            let mut moved = self.write(Peer::MTA, None);
             for index in 0..self.children.len() {
                 moved |= self.write(self.children[index].peer, Some(index));
             }
@@ -170,7 +175,7 @@ impl Bench {
         if all.is_empty() {
             return false;
         }
-        self.handle(Input::Wrote { peer, n: all.len() });
+        self.input(Input::Wrote { peer, n: all.len() });
         if let Some(index) = child {
             let replies = self.children[index].milter.replies(all);
             if !replies.is_empty() {
@@ -178,7 +183,7 @@ impl Bench {
                 self.buffer.extend_from_slice(&replies);
                 let data = self.buffer.split();
                 self.refills += 1;
-                self.handle(Input::Received { peer, data });
+                self.input(Input::Received { peer, data });
             }
         }
         true
