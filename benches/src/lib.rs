@@ -4,7 +4,6 @@
 pub mod chain;
 pub mod child;
 pub mod counting;
-pub mod dispatch;
 pub mod figures;
 pub mod libmilter;
 pub mod load;
@@ -13,5 +12,6 @@ pub mod mta;
 pub mod reader;
 pub mod session;
 pub mod side;
+pub mod streams;
 pub mod traffic;
 pub mod visit;

@@ -78,6 +78,11 @@ impl Conversation {
         }
     }
 
+    /// Whether a header may come, whatever is skipped.
+    pub(crate) const fn takes_headers(self) -> bool {
+        matches!(self, Self::Envelope | Self::Data | Self::Headers)
+    }
+
     /// Whether a message is open.
     pub(crate) const fn in_message(self) -> bool {
         matches!(self, Self::Envelope | Self::Data | Self::Headers | Self::Ended | Self::Body)

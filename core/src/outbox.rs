@@ -4,25 +4,28 @@ use alloc::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Payloads from this size on are sent from where they lie; smaller ones are copied next to each other.
-const SHARE_FROM: usize = 1024;
-/// Half of the largest buffer for small frames that an idle peer keeps.
-const KEEP: usize = 512;
+/// Payloads from this size on are sent from where they lie; smaller ones are copied next to each other. What waits for a
+/// child keeps at most as many read buffers in memory as there are such payloads in what may wait.
+const SHARE_FROM: usize = 4096;
+/// The largest buffer for small frames that an idle peer keeps.
+const KEEP: usize = 1024;
+/// The sizes of larger ones: most messages fit into the first, what one read brings into the second.
+const SIZES: [usize; 2] = [16 << 10, 64 << 10];
 
 /// Bytes to write, in order. Small frames lie side by side in one buffer, large ones are shared and not copied.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Segment>,
     small: BytesMut,
-    /// Position in the stream of small bytes at which `small` begins.
-    base: u64,
+    /// How many bytes of `small` were written.
+    written: usize,
     len: usize,
 }
 
 #[derive(Debug)]
 enum Segment {
-    /// The next small bytes up to this position.
-    SmallUntil(u64),
+    /// So many of the small bytes.
+    Small(usize),
     Shared(Bytes),
 }
 
@@ -35,36 +38,50 @@ impl Outbox {
     pub(crate) fn write(&mut self, frames: impl FnOnce(&mut BytesMut)) {
         let before = self.small.len();
         frames(&mut self.small);
-        self.len += self.small.len() - before;
-        let end = self.base + self.small.len() as u64;
+        let more = self.small.len() - before;
+        self.len += more;
         match self.queue.back_mut() {
-            Some(Segment::SmallUntil(until)) => *until = end,
-            _ => self.queue.push_back(Segment::SmallUntil(end)),
+            Some(Segment::Small(len)) => *len += more,
+            _ => self.queue.push_back(Segment::Small(more)),
         }
+    }
+
+    /// Appends a copy of these bytes.
+    pub(crate) fn copy(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        self.write(|out| out.extend_from_slice(bytes));
     }
 
     /// Appends bytes that lie elsewhere.
     pub(crate) fn share(&mut self, bytes: &Bytes) {
         if bytes.is_empty() {
         } else if bytes.len() < SHARE_FROM {
-            self.write(|out| out.extend_from_slice(bytes));
+            self.copy(bytes);
         } else {
             self.len += bytes.len();
             self.queue.push_back(Segment::Shared(bytes.clone()));
         }
     }
 
+    /// Makes room in few steps, since a peer that is sent much is sent more.
+    fn make_room(&mut self, more: usize) {
+        let needed = self.small.len() + more;
+        if needed > self.small.capacity() && needed > KEEP {
+            let size = SIZES.into_iter().find(|size| *size >= needed).unwrap_or(needed);
+            self.small.reserve(size - self.small.len());
+        }
+    }
+
     /// Fills `slices` with what is to be written next, and returns how many it filled.
     pub(crate) fn transmit<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
-        let mut small_from = 0;
+        let mut small = &self.small[self.written..];
         let mut filled = 0;
         for (slot, segment) in slices.iter_mut().zip(&self.queue) {
             *slot = match segment {
-                Segment::SmallUntil(until) => {
-                    let end = (until - self.base) as usize;
-                    let slice = &self.small[small_from..end];
-                    small_from = end;
-                    slice
+                Segment::Small(len) => {
+                    let (now, later) = small.split_at(*len);
+                    small = later;
+                    now
                 }
                 Segment::Shared(bytes) => bytes,
             };
@@ -75,29 +92,36 @@ impl Outbox {
 
     /// Forgets the next `n` bytes, which were written. A runtime that says more than there was is taken at what was.
     pub(crate) fn wrote(&mut self, n: usize) {
-        let mut n = n.min(self.len);
+        if n >= self.len {
+            return self.rest();
+        }
         self.len -= n;
+        let mut n = n;
         while n > 0 {
             let Some(segment) = self.queue.front_mut() else { return };
-            let size = match segment {
-                Segment::SmallUntil(until) => (*until - self.base) as usize,
-                Segment::Shared(bytes) => bytes.len(),
-            };
-            let taken = n.min(size);
-            match segment {
-                Segment::SmallUntil(_) => {
-                    self.small.advance(taken);
-                    self.base += taken as u64;
+            let taken = match segment {
+                Segment::Small(len) => {
+                    let taken = n.min(*len);
+                    *len -= taken;
+                    self.written += taken;
+                    taken
                 }
-                Segment::Shared(bytes) => bytes.advance(taken),
-            }
+                Segment::Shared(bytes) => {
+                    let taken = n.min(bytes.len());
+                    bytes.advance(taken);
+                    taken
+                }
+            };
             n -= taken;
-            if taken == size {
+            if matches!(segment, Segment::Small(0))
+                || matches!(segment, Segment::Shared(bytes) if bytes.is_empty())
+            {
                 self.queue.pop_front();
             }
         }
-        if self.len == 0 {
-            self.rest();
+        if self.written >= SIZES[0] {
+            self.small.advance(self.written);
+            self.written = 0;
         }
     }
 
@@ -109,12 +133,14 @@ impl Outbox {
     /// Nothing waits: takes the buffer back to its beginning, or gives it up when it has grown.
     fn rest(&mut self) {
         self.queue.clear();
-        self.base = 0;
-        let reclaimed = self.small.try_reclaim(1);
-        if !reclaimed || self.small.capacity() > 2 * KEEP {
+        self.small.clear();
+        (self.written, self.len) = (0, 0);
+        if self.small.capacity() > KEEP {
             self.small = BytesMut::new();
         }
-        self.queue.shrink_to(8);
+        if self.queue.capacity() > 8 {
+            self.queue.shrink_to(8);
+        }
     }
 }
 
@@ -140,17 +166,19 @@ mod tests {
 
     #[test]
     fn small_and_shared_bytes_come_out_in_order_however_they_are_written() {
-        for step in [1, 3, 1000, 5000, 100_000] {
+        for step in [1, 3, 1000, 5000, 30_000, 1_000_000] {
             let mut outbox = Outbox::default();
             let mut expected = Vec::new();
             for round in 0..20u8 {
-                let large = Bytes::from(alloc::vec![round; 2000]);
+                let large = Bytes::from(alloc::vec![round; 2 * SHARE_FROM]);
                 outbox.write(|out| out.extend_from_slice(&[round, 1, 2]));
                 outbox.share(&large);
                 outbox.share(&Bytes::from_static(b"tiny"));
+                outbox.share(&large.slice(..2000));
                 expected.extend_from_slice(&[round, 1, 2]);
                 expected.extend_from_slice(&large);
                 expected.extend_from_slice(b"tiny");
+                expected.extend_from_slice(&large[..2000]);
                 if round % 3 == 0 {
                     let some = drain_some(&mut outbox, step);
                     assert_eq!(some, expected[..some.len()]);
@@ -175,6 +203,6 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.write(|out| out.extend_from_slice(&[0; 100_000]));
         outbox.wrote(100_000);
-        assert!(outbox.small.capacity() <= 2 * KEEP);
+        assert!(outbox.small.capacity() <= KEEP);
     }
 }

@@ -12,35 +12,90 @@ use super::transaction::Transaction;
 use super::{Decided, InHand, Session};
 use crate::client::Client;
 use crate::event::{Event, Failure, LimitName, MessageEnd, Outcome, Verdict};
-use crate::filter::FromMta;
+use crate::filter::{FromMta, Peeked};
 use crate::message::Content;
 use crate::policy::Fallback;
-use crate::wire::{ClientAddress, Command, ConnectInfo, Final, Protocol, Stage, first_string};
+use crate::wire::{ClientAddress, Command, ConnectInfo, Fault, Final, Protocol, Stage, first_string};
 
 impl Session {
-    /// Takes the next command of the MTA, if one is here and may be taken. Returns whether anything was done.
-    pub(super) fn next_command(&mut self) -> bool {
-        if self.command.is_some() || !self.has_room() {
-            return false;
+    /// Takes the next command of the MTA, if one is here and may be taken, at most `frames` with those of the content before
+    /// it: these are only put on the timeline, and the children are shown them before anything else happens. Returns
+    /// whether anything was done.
+    pub(super) fn next_command(&mut self, frames: &mut usize) -> bool {
+        let mut grown = false;
+        while *frames > 0 && self.command.is_none() && self.has_room() {
+            grown |= self.take_headers(frames);
+            if *frames == 0 {
+                break;
+            }
+            let came = self.filter.poll_command();
+            *frames -= usize::from(!matches!(came, Ok(None)));
+            match came {
+                Ok(None) => {
+                    self.came_at = None;
+                    return grown;
+                }
+                Ok(Some(FromMta::Body(frame))) => self.body_came(frame),
+                other => {
+                    if grown {
+                        self.advance_content();
+                    }
+                    return self.other_came(other);
+                }
+            }
+            grown = true;
+            if self.is_full() {
+                break;
+            }
         }
-        match self.filter.poll_command() {
-            Ok(None) => {
-                self.came_at = None;
-                false
+        grown
+    }
+
+    /// Takes the headers that are here into the message, and macros that say nothing new: Postfix sends the same before
+    /// every header and body chunk. What is not that simple is left. Returns whether there were any.
+    fn take_headers(&mut self, frames: &mut usize) -> bool {
+        let transaction = self.transaction.as_mut().filter(|transaction| transaction.decided.is_none());
+        let Some(transaction) = transaction else { return false };
+        let limits = self.policy.limits();
+        let before = *frames;
+        while *frames > 0
+            && let Some(peeked) = self.filter.peek()
+        {
+            let taken = match peeked {
+                Peeked::Header(header) => {
+                    let fits = transaction.header_limit(header.name, header.value, limits).is_none();
+                    if fits {
+                        transaction.stage = Stage::Header;
+                        transaction.content.receive_header_frame(&header);
+                    }
+                    fits
+                }
+                Peeked::Macros(letter, pairs) => {
+                    Stage::of_letter(letter).is_some_and(Stage::is_content)
+                        && self.macros.get(letter).is_some_and(|known| known == pairs)
+                        && self.macros.bytes() + pairs.len() <= limits.macro_bytes
+                }
+            };
+            if !taken {
+                break;
             }
-            Ok(Some(FromMta::Body(frame))) => {
-                self.body_came(frame);
-                true
-            }
-            Ok(Some(FromMta::Command(command, payload))) => {
-                self.command_came(command, &payload);
-                true
-            }
+            self.filter.pass();
+            *frames -= 1;
+        }
+        *frames < before
+    }
+
+    /// Something else than content, before which the children have been shown all of that.
+    fn other_came(&mut self, came: Result<Option<FromMta>, Fault>) -> bool {
+        match came {
+            Ok(Some(FromMta::Command(command, payload))) => self.command_came(command, &payload),
+            Ok(_) => {}
             Err(fault) => {
                 self.mta_failed(Failure::Protocol(Box::new(fault)));
-                false
+                return false;
             }
         }
+        true
     }
 
     fn command_came(&mut self, command: Command, payload: &[u8]) {
@@ -72,6 +127,7 @@ impl Session {
             Command::Unknown(_) => self.begin(Stage::Unknown, payload),
             Command::Header { name, value } => self.header_came(&name, &value),
             Command::EndOfHeaders => self.end_of_headers_came(),
+            // Comes as its frame.
             Command::Body(_) => {}
             Command::EndOfMessage(data) => self.end_of_message_came(data),
             Command::Abort => self.end_transaction(MessageEnd::Aborted, Stage::Mail),
@@ -103,7 +159,8 @@ impl Session {
         let leading_space = self.answer.protocol.has(Protocol::HEADER_LEADING_SPACE);
         let rules = self.mta_kind().header_rules();
         let content = Content::new(leading_space).with_rules(rules);
-        let mut transaction = Box::new(Transaction::new(sender, self.now(), content));
+        let ends_by = self.now() + self.policy.limits().message_time;
+        let mut transaction = Box::new(Transaction::new(sender, self.now(), ends_by, content));
         transaction.envelope_bytes = payload.len();
         transaction.decided.clone_from(&self.refused);
         self.transaction = Some(transaction);
@@ -156,11 +213,15 @@ impl Session {
     }
 
     /// Shows the command in hand to the children whose gate is open, and answers the MTA once its answer is certain.
+    #[inline]
     pub(super) fn advance_command(&mut self) {
-        let Some(stage) = self.command.as_ref().map(|command| command.stage) else { return };
-        if stage == Stage::EndOfMessage {
-            return;
+        let stage = self.command.as_ref().map(|command| command.stage);
+        if let Some(stage) = stage.filter(|stage| *stage != Stage::EndOfMessage) {
+            self.advance_step(stage);
         }
+    }
+
+    fn advance_step(&mut self, stage: Stage) {
         if let Some(decided) = self.decided_before(stage) {
             return self.answer(stage, &decided);
         }
@@ -257,9 +318,12 @@ impl Session {
     /// ask for them later, and Postfix sends them, too.
     pub(super) fn send_macros(&mut self, index: usize, letter: u8, extra: &[(Bytes, Bytes)]) {
         let set = self.macros.get(letter);
+        if set.is_none() && extra.is_empty() {
+            return;
+        }
         let Some(client) = self.children[index].up_mut() else { return };
         let wanted = Stage::of_letter(letter).is_none_or(|stage| client.wants(stage) || !stage.is_content());
-        if wanted && (set.is_some() || !extra.is_empty()) {
+        if wanted {
             client.macros(letter, set.map_or(&[], |set| set), extra);
         }
     }

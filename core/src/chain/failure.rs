@@ -108,9 +108,9 @@ impl Session {
     /// Sets every timer for what is awaited now.
     pub(super) fn retime(&mut self) {
         let now = self.now();
-        for (child, settings) in self.children.iter_mut().zip(self.policy.children()) {
+        for (index, child) in self.children.iter_mut().enumerate() {
             if core::mem::take(&mut child.touched) {
-                child.retime(settings, now);
+                child.retime(&self.policy.children()[index], now);
             }
         }
         self.retime_mta();
@@ -149,20 +149,26 @@ impl Session {
             Life::Closing(deadline) => Some(deadline),
             _ => None,
         };
-        let children = self.children.iter().filter_map(|child| Some(child.timer?.deadline));
-        let mta = self.mta_timer.map(|(_, deadline)| deadline);
-        let budget = self.budget.map(|(deadline, _)| deadline);
-        let message = self.message_deadline();
-        let leaving = self.leaving.iter().filter(|leaving| leaving.gives_back).map(|leaving| leaving.by);
-        let mta = mta.into_iter().chain(message).chain(self.unread_until);
-        let all = children.chain(mta).chain(budget).chain(self.progress_at).chain(closing).chain(leaving);
-        all.min()
+        let mut first = closing;
+        let mut note = |at: Option<Instant>| first = Instant::earlier(first, at);
+        note(self.mta_timer.map(|(_, deadline)| deadline));
+        note(self.budget.map(|(deadline, _)| deadline));
+        note(self.message_deadline());
+        note(self.unread_until);
+        note(self.progress_at);
+        for child in &self.children {
+            note(child.timer.map(|timer| timer.deadline));
+        }
+        for leaving in self.leaving.iter().filter(|leaving| leaving.gives_back) {
+            note(Some(leaving.by));
+        }
+        first
     }
 
     /// Until when the message in hand has to be complete, unless its outcome is certain.
     fn message_deadline(&self) -> Option<Instant> {
         let transaction = self.transaction.as_ref().filter(|transaction| transaction.decided.is_none())?;
-        Some(transaction.started + self.policy.limits().message_time)
+        Some(transaction.ends_by)
     }
 
     /// The MTA waits no longer: every child whose answer is still missing has failed.

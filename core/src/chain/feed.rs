@@ -2,33 +2,32 @@
 
 use bytes::Bytes;
 
-use super::child::Part;
+use super::child::{Link, Part};
 use super::policy::Consulted;
 use super::verdict::Joint;
 use super::{InHand, Session};
 use crate::client::Client;
 use crate::event::{LimitName, Outcome};
-use crate::message::ViewId;
-use crate::wire::{Final, Frame, Stage};
+use crate::message::{Content, ViewId};
+use crate::wire::{Final, Frame, Protocol, Stage};
 
 /// A child is fed while less than this waits to be written to it, in bytes.
 const CHILD_WINDOW: usize = 128 << 10;
+/// How many bytes of body are taken from the MTA before the children are shown them.
+const TAKE: usize = 16 << 10;
 
 impl Session {
     /// A header came. Nothing is answered where silence was negotiated; else it goes on.
     pub(super) fn header_came(&mut self, name: &[u8], value: &[u8]) {
         self.reply(Final::Continue);
-        let (headers, header_bytes) = (self.policy.limits().headers, self.policy.limits().header_bytes);
         let Some(transaction) = &mut self.transaction else { return };
         transaction.stage = Stage::Header;
         if transaction.decided.is_some() {
             return;
         }
-        transaction.content.receive_header(name, value);
-        if transaction.content.received_headers() > headers {
-            self.over_limit(LimitName::Headers);
-        } else if transaction.content.header_bytes() > header_bytes {
-            self.over_limit(LimitName::HeaderBytes);
+        match transaction.header_limit(name, value, self.policy.limits()) {
+            None => transaction.content.receive_header(name, value),
+            Some(limit) => self.over_limit(limit),
         }
     }
 
@@ -77,8 +76,11 @@ impl Session {
     /// waits for another's changes the message has to be stored anyway, and an MTA is never left unread for long.
     pub(super) fn has_room(&self) -> bool {
         let Some(transaction) = &self.transaction else { return true };
-        let limits = self.policy.limits();
         let held = transaction.content.body_bytes();
+        if held == 0 {
+            return true;
+        }
+        let limits = self.policy.limits();
         let crowded = transaction.crowded && held > limits.read_ahead / 2;
         let behind = crowded || held > limits.body_bytes / 2 * 3;
         if behind && transaction.decided.is_none() {
@@ -91,12 +93,21 @@ impl Session {
             || self.children.iter().any(|child| child.cursor().is_some_and(|cursor| cursor.view.is_none()))
     }
 
+    /// Whether so much body has come that the children have to be shown it before more is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.content.body_bytes() > TAKE)
+    }
+
     /// Feeds every child as far as its gate is open, and answers the end of message once that is possible.
     pub(super) fn advance_content(&mut self) {
+        let mut all = core::mem::take(&mut self.concerns_all);
         while let Some(transaction) = &self.transaction {
             if transaction.stage.is_content() && transaction.decided.is_none() {
+                all |= self.unsettled;
                 for index in 0..self.children.len() {
-                    self.feed(index);
+                    if all || self.children[index].touched {
+                        self.feed(index);
+                    }
                 }
                 self.release_body();
                 self.put_away();
@@ -105,6 +116,7 @@ impl Session {
             if !core::mem::take(&mut self.unsettled) {
                 return;
             }
+            all = true;
             self.commit_finished();
             if let Joint::Certain(decided) = self.joint_verdict() {
                 if !decided.verdict.delivers() {
@@ -163,7 +175,6 @@ impl Session {
 
     /// What comes next for a child, `None` when it is not here yet or may not be shown yet.
     fn next_for(&mut self, index: usize) -> Option<Stage> {
-        let may_end = self.may_end(index);
         let transaction = self.transaction.as_ref()?;
         let cursor = self.children[index].cursor_mut()?;
         let view = cursor.view?;
@@ -176,14 +187,14 @@ impl Session {
         if !core::mem::replace(&mut cursor.past_headers, true) && transaction.saw_end_of_headers {
             return Some(Stage::EndOfHeaders);
         }
-        let is_away = transaction.content.away(view, cursor.next_chunk).is_some();
-        if is_away || transaction.content.chunk(view, cursor.next_chunk).is_some() {
+        if transaction.content.has_chunk(view, cursor.next_chunk) {
             return Some(Stage::Body);
         }
-        (transaction.body_done && may_end).then_some(Stage::EndOfMessage)
+        (transaction.body_done && self.may_end(index)).then_some(Stage::EndOfMessage)
     }
 
-    /// Shows one piece of content to a child. Returns whether its cursor has moved on.
+    /// Shows a child what comes next, and what follows of the same kind while nobody has to be asked. Returns whether its
+    /// cursor has moved on.
     fn show_content(&mut self, index: usize, stage: Stage) -> bool {
         let extra = match self.consult(index, stage) {
             Consulted::Waits => {
@@ -193,10 +204,10 @@ impl Session {
             Consulted::Stopped => return false,
             Consulted::Runs(extra) => extra,
         };
-        let Some(cursor) = self.children[index].cursor() else { return false };
+        let child = &self.children[index];
+        let Some(cursor) = child.cursor() else { return false };
         let skipped =
             cursor.skips_headers && stage == Stage::Header || cursor.skips_body && stage == Stage::Body;
-        let child = &self.children[index];
         if !skipped && child.up().is_none() && child.terms().is_some_and(|terms| terms.wants(stage)) {
             self.look_again(index, stage);
             self.acquire(index, false);
@@ -204,7 +215,9 @@ impl Session {
         }
         if !skipped {
             self.send_macros(index, stage.letter(), &extra);
-            self.send_content(index, stage);
+            if self.send_content(index, stage) {
+                return true;
+            }
         }
         match (stage, self.children[index].cursor_mut()) {
             (Stage::Header, Some(cursor)) => cursor.next_header += 1,
@@ -224,34 +237,39 @@ impl Session {
         }
     }
 
-    fn send_content(&mut self, index: usize, stage: Stage) {
-        // Cloning shares the bytes.
-        let chunk = self.next_chunk(index).filter(|_| stage == Stage::Body).cloned();
-        let Some(transaction) = &self.transaction else { return };
+    /// Sends a child what comes next, if it wants that. Of headers and body it gets all that is here and that it takes, one
+    /// at a time where its conditions are asked about each. Returns whether anything was sent.
+    fn send_content(&mut self, index: usize, stage: Stage) -> bool {
+        let Some(transaction) = &self.transaction else { return false };
         let child = &mut self.children[index];
-        let Part::In(cursor) = &child.part else { return };
-        let (next_header, view) = (cursor.next_header, cursor.view);
-        let (Some(client), Some(view)) = (child.up_mut(), view) else { return };
-        if !client.wants(stage) {
-            return;
-        }
+        let one_by_one = child.is_watched(stage);
+        let (Link::Up(client), Part::In(cursor)) = (&mut child.link, &mut child.part) else { return false };
+        let Some(view) = cursor.view.filter(|_| client.wants(stage)) else { return false };
+        child.touched = true;
+        let content = &transaction.content;
         match stage {
             Stage::Header => {
-                if let Some((name, value)) = transaction.content.header(view, next_header) {
-                    let spaced =
-                        client.negotiated().protocol.has(crate::wire::Protocol::HEADER_LEADING_SPACE);
-                    client.header(name, transaction.content.to_child_value(value, spaced));
-                }
+                let goes_on = !one_by_one && (child.pipelining || !client.replies_to(stage));
+                let room = if goes_on { CHILD_WINDOW.saturating_sub(client.unwritten()) } else { 0 };
+                cursor.next_header += send_headers(client, content, view, cursor.next_header, room);
             }
-            Stage::Body => {
-                if let Some(frame) = chunk {
-                    client.body(&frame);
+            Stage::Body => loop {
+                let fetched = cursor.fetched.take().filter(|(chunk, _)| *chunk == cursor.next_chunk);
+                let fetched = fetched.as_ref().map(|(_, frame)| frame);
+                let Some(frame) = fetched.or_else(|| content.chunk(view, cursor.next_chunk)) else { break };
+                client.body(frame);
+                cursor.next_chunk += 1;
+                let takes_more =
+                    client.unwritten() <= CHILD_WINDOW && client.may_send(stage, child.pipelining);
+                if one_by_one || !takes_more {
+                    break;
                 }
-            }
+            },
             stage => {
                 client.command(stage, &[]);
             }
         }
+        true
     }
 
     /// Whether a child, or its conditions, will look at body.
@@ -265,7 +283,7 @@ impl Session {
     /// Lets go of the body chunks that nobody needs any more.
     fn release_body(&mut self) {
         let Some(transaction) = &self.transaction else { return };
-        if transaction.content.body_bytes() == 0 && transaction.content.bytes_away() == 0 {
+        if transaction.content.is_bodyless() {
             return;
         }
         let mut first_needed = usize::MAX;
@@ -311,4 +329,18 @@ impl Session {
         self.share.clear();
         self.abort_from(0);
     }
+}
+
+/// Sends the header number `first` of a view, and those behind it that begin at most `room` bytes later, as far as they
+/// stand as they came. Returns how many.
+fn send_headers(client: &mut Client, content: &Content, view: ViewId, first: usize, room: usize) -> usize {
+    let spaced = client.negotiated().protocol.has(Protocol::HEADER_LEADING_SPACE);
+    if let Some((frames, count)) = content.header_frames(view, first, room, spaced) {
+        client.headers(frames, count);
+        return count;
+    }
+    if let Some((name, value)) = content.header(view, first) {
+        client.header(name, content.to_child_value(value, spaced));
+    }
+    1
 }

@@ -110,6 +110,8 @@ pub struct Session {
     life: Life,
     /// The part of a child in the message, or what is known about the message, has changed.
     unsettled: bool,
+    /// Something has happened that may concern every child, and not only the one whose connection it is.
+    concerns_all: bool,
     /// The first time at which something is due.
     deadline: Option<Instant>,
     /// What was last told with [`Output::Wait`].
@@ -179,6 +181,7 @@ impl Session {
             more: false,
             life: Life::Running,
             unsettled: false,
+            concerns_all: true,
             deadline: None,
             waits_until: None,
         }
@@ -218,6 +221,8 @@ impl Session {
     }
 
     fn apply(&mut self, input: Input) {
+        // What the MTA sends concerns them once it is taken.
+        self.concerns_all |= !matches!(input, Input::Received { .. } | Input::Wrote { .. });
         match input {
             Input::Tick => {}
             input @ (Input::SpillAppended { .. } | Input::SpillRead { .. } | Input::SpillFailed { .. }) => {
@@ -298,10 +303,10 @@ impl Session {
                 self.more = self.filter.has_input();
                 break;
             }
-            if !self.next_command() {
+            if !self.next_command(&mut frames) {
                 break;
             }
-            frames -= 1;
+            self.concerns_all = true;
         }
         self.settle_leaving();
         self.retime();
@@ -373,6 +378,7 @@ impl Machine for Session {
         self.apply(input);
         self.work();
         if self.fire_timers() {
+            self.concerns_all = true;
             self.work();
         }
     }

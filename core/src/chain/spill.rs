@@ -21,14 +21,14 @@ impl Session {
     /// Puts away what is past the memory limit of this session, or of all, half of it at once, so that files are written in large pieces.
     pub(super) fn put_away(&mut self) {
         let Some(transaction) = &mut self.transaction else { return };
-        let limits = self.policy.limits();
         let held = transaction.content.body_bytes();
-        if held > limits.body_bytes.saturating_mul(2) || held > limits.body_bytes && limits.spill_bytes == 0 {
-            return self.over_limit(LimitName::BodyBytes);
-        }
         let kept = (held + transaction.edit_bytes) as u64;
         if kept == 0 && self.share.memory() == 0 {
             return;
+        }
+        let limits = self.policy.limits();
+        if held > limits.body_bytes.saturating_mul(2) || held > limits.body_bytes && limits.spill_bytes == 0 {
+            return self.over_limit(LimitName::BodyBytes);
         }
         transaction.crowded = !self.share.fit(Room::Memory, kept, limits.total_body_bytes);
         if transaction.crowded {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::Decided;
 use super::spill::Spill;
 use crate::event::LimitName;
+use crate::limits::Limits;
 use crate::message::Content;
 use crate::time::Instant;
 use crate::wire::Stage;
@@ -14,6 +15,8 @@ use crate::wire::Stage;
 pub(super) struct Transaction {
     pub(super) sender: Bytes,
     pub(super) started: Instant,
+    /// Until when it has to be complete.
+    pub(super) ends_by: Instant,
     pub(super) recipients_accepted: usize,
     pub(super) recipients_refused: usize,
     pub(super) envelope_bytes: usize,
@@ -42,11 +45,22 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    pub(super) fn new(sender: Bytes, started: Instant, content: Content) -> Self {
+    /// The limit that a header would hit.
+    pub(super) fn header_limit(&self, name: &[u8], value: &[u8], limits: &Limits) -> Option<LimitName> {
+        let bytes = self.content.header_bytes() + name.len() + value.len();
+        if self.content.received_headers() >= limits.headers {
+            Some(LimitName::Headers)
+        } else {
+            (bytes > limits.header_bytes).then_some(LimitName::HeaderBytes)
+        }
+    }
+
+    pub(super) fn new(sender: Bytes, started: Instant, ends_by: Instant, content: Content) -> Self {
         Self {
             envelope_bytes: sender.len(),
             sender,
             started,
+            ends_by,
             recipients_accepted: 0,
             recipients_refused: 0,
             stage: Stage::Mail,

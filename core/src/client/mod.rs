@@ -224,6 +224,16 @@ impl Client {
         self.sent(Stage::Header)
     }
 
+    /// Sends `count` headers as the very frames that they came in. Returns whether replies are owed.
+    pub fn headers(&mut self, frames: &[u8], count: usize) -> bool {
+        self.outbox.copy(frames);
+        let owed = self.sent(Stage::Header);
+        if owed {
+            self.owed.extend(core::iter::repeat_n(Owed { stage: Stage::Header, stale: false }, count - 1));
+        }
+        owed
+    }
+
     /// Sends a body chunk as the very bytes that it came in. Returns whether a reply is owed.
     pub fn body(&mut self, frame: &Frame) -> bool {
         for piece in frame.wire() {

@@ -15,9 +15,10 @@ use alloc::boxed::Box;
 use bytes::{Bytes, BytesMut};
 
 use crate::conversation::Conversation;
+use crate::message::HeaderFrame;
 use crate::outbox::Outbox;
-use crate::wire::facts::{Protocol, Stage};
-use crate::wire::{Command, Culprit, Decoder, Edit, Fault, Final, Frame, Negotiation, Reply};
+use crate::wire::facts::{HEAD, Protocol, Stage, letter};
+use crate::wire::{Command, Culprit, Decoder, Edit, Fault, Final, Frame, Negotiation, Reply, split_header};
 
 /// One command of the MTA.
 #[derive(Debug)]
@@ -26,6 +27,15 @@ pub enum FromMta {
     Command(Command, Bytes),
     /// A body chunk, as the frame that it came in.
     Body(Frame),
+}
+
+/// What comes in masses, where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peeked<'a> {
+    /// A header that needs no reply.
+    Header(HeaderFrame<'a>),
+    /// Macros, not checked: the letter of their command, names and values.
+    Macros(u8, &'a [u8]),
 }
 
 /// The caller asked for something that the protocol does not allow now. Nothing was sent.
@@ -119,6 +129,35 @@ impl Filter {
         self.conversation == Conversation::Greeting
     }
 
+    /// The next command where it lies, if it is one that comes in masses and there is nothing special about it: then it is
+    /// [passed](Self::pass) over or polled like any other.
+    #[must_use]
+    pub fn peek(&self) -> Option<Peeked<'_>> {
+        if self.owed.is_some() || self.fault.is_some() {
+            return None;
+        }
+        let frame = self.decoder.peek()?;
+        let (head, payload) = frame.split_first_chunk::<HEAD>()?;
+        match head[HEAD - 1] {
+            b'L' if self.conversation.takes_headers() && self.protocol.has(Protocol::NR_HEADERS) => {
+                let (name, value) = split_header(payload).ok()?;
+                Some(Peeked::Header(HeaderFrame { frame, name, value }))
+            }
+            letter::MACRO if self.conversation.in_message() => {
+                let (stage_letter, pairs) = payload.split_first()?;
+                Some(Peeked::Macros(*stage_letter, pairs))
+            }
+            _ => None,
+        }
+    }
+
+    /// Passes over the command that [`peek`](Self::peek) has shown: it was taken in.
+    pub fn pass(&mut self) {
+        if self.decoder.pass() == Some(Stage::Header.letter()) {
+            self.conversation = Conversation::Headers;
+        }
+    }
+
     /// The next command. `None` while a reply is owed, and when no whole command is here.
     ///
     /// # Errors
@@ -128,7 +167,7 @@ impl Filter {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        if self.owed.is_some() {
+        if self.owed.is_some() || !self.decoder.has_input() {
             return Ok(None);
         }
         let result = self.next_command();
@@ -144,16 +183,14 @@ impl Filter {
         let Some(frame) = self.decoder.next_frame().map_err(wrong)? else { return Ok(None) };
         let letter = frame.letter();
         let out_of_turn = Fault::OutOfTurn { culprit: Culprit::Mta, expected, came: letter };
-        if self.conversation != Conversation::Greeting
-            && Stage::of_letter(letter).is_none()
-            && !b"DAQK".contains(&letter)
-        {
+        let stage = Stage::of_letter(letter);
+        if stage.is_none() && self.conversation != Conversation::Greeting && !b"DAQK".contains(&letter) {
             return Err(wrong(crate::wire::WireError::UnknownLetter(letter)));
         }
-        let begins_anew = self.answered && (letter == Stage::Mail.letter() || letter == Stage::Helo.letter());
+        let begins_anew = self.answered && matches!(stage, Some(Stage::Mail | Stage::Helo));
         let here = if begins_anew { Conversation::Idle } else { self.conversation };
         let next = here.after(letter, self.protocol).ok_or(out_of_turn)?;
-        if letter == Stage::Connect.letter() {
+        if stage == Some(Stage::Connect) {
             if self.connected {
                 return Err(out_of_turn);
             }
@@ -171,7 +208,7 @@ impl Filter {
         }
         self.conversation = next;
         self.answered &= next.in_message() && !begins_anew;
-        if let Some(stage) = Stage::of_letter(letter) {
+        if let Some(stage) = stage {
             let silent = stage.fact().no_reply.is_some_and(|bit| self.protocol.has(bit));
             self.owed = (!silent).then_some(stage);
         }

@@ -121,6 +121,12 @@ impl Body {
         self.tail = BytesMut::new();
     }
 
+    /// Whether the chunk number `index`, from 0, has come and was not released.
+    #[must_use]
+    pub fn has(&self, index: usize) -> bool {
+        index.checked_sub(self.first).is_some_and(|place| place < self.chunks.len())
+    }
+
     /// The chunk number `index`, from 0, unless it is not here yet, released or away.
     #[must_use]
     pub fn chunk(&self, index: usize) -> Option<&Frame> {

@@ -6,9 +6,13 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::HeaderRef;
-use super::arena::Arena;
-use crate::wire::Edit;
+use super::{HeaderFrame, HeaderRef};
+use crate::wire::{Edit, HEAD, Stage, head};
+
+/// Room that the first header makes for text, in bytes: enough for all of an ordinary message.
+const TEXT: usize = 4096;
+/// Room that the first header makes for fields.
+const FIELDS: usize = 32;
 
 /// One version of one header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,8 +24,10 @@ const MTA_OWN: FieldId = FieldId(u32::MAX);
 
 #[derive(Debug)]
 struct Field {
-    text: Bytes,
-    name_len: usize,
+    /// Where its frame begins in the text: head, name, NUL, value, NUL.
+    start: usize,
+    name_len: u32,
+    value_len: u32,
     /// Equal for equal names in any case.
     name_id: u32,
     /// The header that the MTA sent of which this is a version.
@@ -29,19 +35,26 @@ struct Field {
 }
 
 impl Field {
-    fn name(&self) -> &[u8] {
-        &self.text[..self.name_len]
+    fn name_in<'a>(&self, text: &'a [u8]) -> &'a [u8] {
+        let start = self.start + HEAD;
+        &text[start..start + self.name_len as usize]
     }
 
-    fn value(&self) -> &[u8] {
-        &self.text[self.name_len..]
+    fn value_in<'a>(&self, text: &'a [u8]) -> &'a [u8] {
+        let start = self.start + HEAD + self.name_len as usize + 1;
+        &text[start..start + self.value_len as usize]
+    }
+
+    const fn end(&self) -> usize {
+        self.start + HEAD + self.name_len as usize + self.value_len as usize + 2
     }
 }
 
 /// All versions of all headers, and the order in which the current ones stand.
 #[derive(Debug, Default)]
 pub struct Headers {
-    arena: Arena,
+    /// The frames of all fields, one behind the other: most are sent on as they came.
+    text: Vec<u8>,
     /// First what the MTA sent, then what children made.
     fields: Vec<Field>,
     received: usize,
@@ -61,11 +74,25 @@ const NOT_NAMED: u32 = u32::MAX;
 impl Headers {
     /// Appends a header that the MTA sent.
     pub fn receive(&mut self, name: &[u8], value: &[u8]) {
-        debug_assert_eq!(self.received, self.fields.len(), "a header after an edit");
         let id = self.next_id();
         self.store(name, value, Some(id));
-        self.received = self.fields.len();
+        self.count_received(name, value);
+    }
+
+    /// The same as it came.
+    pub fn receive_frame(&mut self, header: &HeaderFrame<'_>) {
+        let id = self.next_id();
+        self.make_room();
+        let start = self.text.len();
+        self.text.extend_from_slice(header.frame);
+        self.push(start, header.name, header.value, Some(id));
+        self.count_received(header.name, header.value);
+    }
+
+    fn count_received(&mut self, name: &[u8], value: &[u8]) {
+        self.received += 1;
         self.received_bytes += name.len() + value.len();
+        debug_assert_eq!(self.received, self.fields.len(), "a header after an edit");
     }
 
     /// How many the MTA sent.
@@ -83,7 +110,17 @@ impl Headers {
     /// The header number `index` that the MTA sent.
     #[must_use]
     pub fn received_at(&self, index: usize) -> Option<HeaderRef<'_>> {
-        self.fields[..self.received].get(index).map(|field| (field.name(), field.value()))
+        self.fields[..self.received].get(index).map(|field| self.parts(field))
+    }
+
+    /// The headers that the MTA sent from number `first` on, as their frames stood on the wire: as many as begin at most
+    /// `room` bytes behind the first. With their count.
+    #[must_use]
+    pub fn received_frames(&self, first: usize, room: usize) -> Option<(&[u8], usize)> {
+        let fields = self.fields[..self.received].get(first..)?;
+        let start = fields.first()?.start;
+        let count = fields.partition_point(|field| field.start - start <= room);
+        Some((&self.text[start..fields[count - 1].end()], count))
     }
 
     /// The headers that the MTA sent.
@@ -94,7 +131,11 @@ impl Headers {
     /// One version of a header.
     #[must_use]
     pub fn field(&self, id: FieldId) -> HeaderRef<'_> {
-        self.fields.get(id.0 as usize).map_or((b"", b""), |field| (field.name(), field.value()))
+        self.fields.get(id.0 as usize).map_or((b"", b""), |field| self.parts(field))
+    }
+
+    fn parts(&self, field: &Field) -> HeaderRef<'_> {
+        (field.name_in(&self.text), field.value_in(&self.text))
     }
 
     fn next_id(&self) -> FieldId {
@@ -103,16 +144,36 @@ impl Headers {
 
     pub(super) fn store(&mut self, name: &[u8], value: &[u8], origin: Option<FieldId>) -> FieldId {
         let id = self.next_id();
-        let text = self.arena.copy(&[name, value]);
-        self.fields.push(Field { text, name_len: name.len(), name_id: NOT_NAMED, origin });
+        self.make_room();
+        let start = self.text.len();
+        let payload = name.len() + value.len() + 2;
+        self.text.extend_from_slice(&head(Stage::Header.letter(), payload));
+        self.text.extend_from_slice(name);
+        self.text.push(0);
+        self.text.extend_from_slice(value);
+        self.text.push(0);
+        self.push(start, name, value, origin);
         id
+    }
+
+    fn push(&mut self, start: usize, name: &[u8], value: &[u8], origin: Option<FieldId>) {
+        let (name_len, value_len) = (name.len() as u32, value.len() as u32);
+        self.fields.push(Field { start, name_len, value_len, name_id: NOT_NAMED, origin });
+    }
+
+    fn make_room(&mut self) {
+        if self.fields.is_empty() {
+            self.text.reserve(TEXT);
+            self.fields.reserve(FIELDS);
+        }
     }
 
     /// Gives every field its name id, so that edits find headers by comparing numbers.
     fn name_all(&mut self) {
         for field in self.fields.iter_mut().rev().take_while(|field| field.name_id == NOT_NAMED) {
             let next = self.names.len() as u32;
-            field.name_id = *self.names.entry(field.name().to_ascii_lowercase()).or_insert(next);
+            let name = field.name_in(&self.text).to_ascii_lowercase();
+            field.name_id = *self.names.entry(name).or_insert(next);
         }
     }
 
@@ -238,7 +299,7 @@ impl Headers {
             }
         }
         for origin in (0..self.received).rev().filter(|index| !present[*index]) {
-            let name = self.copy(FieldId(origin as u32)).0;
+            let name = Bytes::copy_from_slice(self.field(FieldId(origin as u32)).0);
             edits.push(Edit::ChangeHeader(occurrences[origin], name, Bytes::new()));
         }
         let is_new = |id: &FieldId| *id != MTA_OWN && self.fields[id.0 as usize].origin.is_none();
@@ -258,16 +319,16 @@ impl Headers {
     fn occurrences(&self) -> Vec<u32> {
         let mut counts = BTreeMap::new();
         let count = |field: &Field| {
-            let count = counts.entry(field.name().to_ascii_lowercase()).or_insert(0u32);
+            let count = counts.entry(field.name_in(&self.text).to_ascii_lowercase()).or_insert(0u32);
             *count += 1;
             *count
         };
         self.fields[..self.received].iter().map(count).collect()
     }
 
-    /// One version of a header, shared.
+    /// One version of a header.
     pub(super) fn copy(&self, id: FieldId) -> (Bytes, Bytes) {
-        let field = &self.fields[id.0 as usize];
-        (field.text.slice(..field.name_len), field.text.slice(field.name_len..))
+        let (name, value) = self.field(id);
+        (Bytes::copy_from_slice(name), Bytes::copy_from_slice(value))
     }
 }

@@ -74,6 +74,17 @@ pub struct Committed {
     pub overlaps: usize,
 }
 
+/// A header as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeaderFrame<'a> {
+    /// All of it.
+    pub frame: &'a [u8],
+    /// Without the colon.
+    pub name: &'a [u8],
+    /// Folded with LF.
+    pub value: &'a [u8],
+}
+
 /// A header as a child sees it: name, value.
 pub type HeaderRef<'a> = (&'a [u8], &'a [u8]);
 
@@ -104,6 +115,11 @@ impl Content {
         self.headers.receive(name, value);
     }
 
+    /// The same as it came.
+    pub fn receive_header_frame(&mut self, header: &HeaderFrame<'_>) {
+        self.headers.receive_frame(header);
+    }
+
     /// Appends a body chunk that the MTA sent.
     pub fn receive_body(&mut self, frame: Frame) {
         self.bodies[0].push(frame);
@@ -127,6 +143,12 @@ impl Content {
         self.bodies[0].held()
     }
 
+    /// Whether nothing of the body that the MTA sent is kept, here or away.
+    #[must_use]
+    pub fn is_bodyless(&self) -> bool {
+        self.bodies[0].held() == 0 && self.bodies[0].bytes_away() == 0
+    }
+
     /// Bytes of the bodies that children made.
     #[must_use]
     pub fn replaced_bytes(&self) -> usize {
@@ -148,10 +170,31 @@ impl Content {
         }
     }
 
+    /// The headers of a view from number `first` on as frames, as many as begin at most `room` bytes behind the first, with
+    /// their count: where they stand as the MTA sent them, and a child that wants values with their leading space or not
+    /// is shown them so.
+    #[must_use]
+    pub fn header_frames(
+        &self,
+        view: ViewId,
+        first: usize,
+        room: usize,
+        leading_space: bool,
+    ) -> Option<(&[u8], usize)> {
+        let as_they_came = view == ViewId::RECEIVED && (leading_space || !self.leading_space);
+        as_they_came.then(|| self.headers.received_frames(first, room))?
+    }
+
     /// The body chunk number `index` of a view, from 0. Chunks that were released are gone.
     #[must_use]
     pub fn chunk(&self, view: ViewId, index: usize) -> Option<&Frame> {
         self.bodies[self.body_of(view)].chunk(index)
+    }
+
+    /// Whether the body chunk number `index` of a view is here or was put away.
+    #[must_use]
+    pub fn has_chunk(&self, view: ViewId, index: usize) -> bool {
+        self.bodies[self.body_of(view)].has(index)
     }
 
     /// Where the body chunk number `index` of a view is, when it was put away.

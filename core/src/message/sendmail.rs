@@ -108,7 +108,8 @@ impl SendmailHeaders {
     #[must_use]
     pub fn new(headers: &Headers) -> Self {
         let own = DEFAULTS.iter().map(|name| Node::own(name));
-        let sent = headers.received_ids().map(|id| Node::sent(headers.copy(id).0, Some(id)));
+        let name = |id| Bytes::copy_from_slice(headers.field(id).0);
+        let sent = headers.received_ids().map(|id| Node::sent(name(id), Some(id)));
         Self { nodes: own.chain(sent).collect(), requests: Vec::new(), child: 0, overlaps: 0 }
     }
 

@@ -89,6 +89,24 @@ pub fn first_string(strings: &[u8]) -> &[u8] {
     memchr::memchr(0, strings).map_or(strings, |end| &strings[..end])
 }
 
+/// Name and value of a header, from its payload.
+///
+/// # Errors
+///
+/// Strings without their NUL, bytes behind them, no name.
+pub fn split_header(payload: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+    let letter = Stage::Header.letter();
+    let missing = |missing| WireError::Truncated { letter, missing };
+    let name_end = memchr::memchr(0, payload).ok_or(missing("a NUL behind the name"))?;
+    let (name, value) = (&payload[..name_end], &payload[name_end + 1..]);
+    let value_end = memchr::memchr(0, value).ok_or(missing("a NUL behind the value"))?;
+    match value.len() - value_end - 1 {
+        0 if name.is_empty() => Err(missing("a name")),
+        0 => Ok((name, &value[..value_end])),
+        extra => Err(WireError::Trailing { letter, extra }),
+    }
+}
+
 impl Command {
     /// Its letter.
     #[must_use]
@@ -145,12 +163,9 @@ impl Command {
             b'R' => Self::Rcpt(payload.at_least_one_string("a recipient")?),
             b'T' => payload.empty(Self::Data)?,
             b'L' => {
-                let name = payload.string("a NUL behind the name")?;
-                let value = payload.only_string("a NUL behind the value")?;
-                if name.is_empty() {
-                    return Err(WireError::Truncated { letter, missing: "a name" });
-                }
-                Self::Header { name, value }
+                let payload = payload.rest();
+                let (name, value) = split_header(&payload)?;
+                Self::Header { name: payload.slice_ref(name), value: payload.slice_ref(value) }
             }
             b'N' => payload.empty(Self::EndOfHeaders)?,
             b'B' => Self::Body(payload.rest()),

@@ -14,7 +14,7 @@
 //! What a peer can make a decoder hold is bounded by what it has sent, never by what a length field promises: at most
 //! eight times as much and 16 KiB, most of it room that nothing was written to.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::error::WireError;
 use super::facts::HEAD;
@@ -105,6 +105,27 @@ impl Decoder {
     #[must_use]
     pub fn has_input(&self) -> bool {
         !self.input.is_empty() || matches!(&self.state, State::Within(partial) if partial.missing() == 0)
+    }
+
+    /// The next frame where it lies, if it lies whole in what came in and can be: head and payload.
+    #[must_use]
+    pub fn peek(&self) -> Option<&[u8]> {
+        let head = self
+            .input
+            .first_chunk::<HEAD>()
+            .filter(|_| matches!(self.state, State::Between { len: 0, .. }))?;
+        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let fits = (1..=self.limit).contains(&length);
+        self.input.get(..HEAD - 1 + length).filter(|_| fits)
+    }
+
+    /// Passes over the frame that [`peek`](Self::peek) shows, and gives its letter.
+    pub fn pass(&mut self) -> Option<u8> {
+        let frame = self.peek()?;
+        let (letter, bytes) = (frame[HEAD - 1], frame.len());
+        self.fresh = false;
+        self.input.advance(bytes);
+        Some(letter)
     }
 
     /// The next whole frame.

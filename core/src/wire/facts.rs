@@ -88,6 +88,17 @@ const fn fact(
     CommandFact { stage, letter, name, since, no_send, no_reply, macro_list }
 }
 
+/// The stage of each letter, looked up for every frame.
+const BY_LETTER: [Option<Stage>; 256] = {
+    let mut stages = [None; 256];
+    let mut place = 0;
+    while place < STAGES.len() {
+        stages[STAGES[place].letter as usize] = Some(STAGES[place].stage);
+        place += 1;
+    }
+    stages
+};
+
 impl Stage {
     /// What the protocol says about this stage's command.
     #[must_use]
@@ -109,8 +120,8 @@ impl Stage {
 
     /// The stage of a command letter.
     #[must_use]
-    pub fn of_letter(letter: u8) -> Option<Self> {
-        STAGES.iter().find(|fact| fact.letter == letter).map(|fact| fact.stage)
+    pub const fn of_letter(letter: u8) -> Option<Self> {
+        BY_LETTER[letter as usize]
     }
 
     /// The stage whose macro list has this number in a negotiation answer.

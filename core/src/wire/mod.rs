@@ -18,7 +18,7 @@ mod negotiation;
 mod payload;
 mod reply;
 
-pub use command::{ClientAddress, Command, ConnectInfo, first_string, head};
+pub use command::{ClientAddress, Command, ConnectInfo, first_string, head, split_header};
 pub use decoder::Decoder;
 pub use error::{Culprit, Fault, Letter, WireError};
 pub use facts::{Actions, CHUNK_SIZE, HEAD, Protocol, Stage, VERSION_MAX, VERSION_MIN};
