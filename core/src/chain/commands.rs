@@ -38,6 +38,7 @@ impl Session {
                 Ok(Some(FromMta::Body(frame))) => self.body_came(frame),
                 other => {
                     if grown {
+                        self.concerns_all = true;
                         self.advance_content();
                     }
                     return self.other_came(other);

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use super::arena::Arena;
 use crate::wire::{CHUNK_SIZE, Edit, Frame};
 
-/// Shorter chunks are copied next to each other, so that they do not keep the buffer that they were read into.
+/// Shorter chunks that stay are copied next to each other, so that they do not keep the buffer that they were read into.
 const SHARE_FROM: usize = 16 << 10;
 /// Places for chunks that are kept while none is held.
 const KEEP: usize = 16;
@@ -60,6 +60,8 @@ pub struct Body {
     /// The number of the first chunk that is still held.
     first: usize,
     chunks: VecDeque<Chunk>,
+    /// How many of these were settled.
+    settled: usize,
     held: usize,
     /// Bytes that were put away, or are leaving.
     put_away: u64,
@@ -77,8 +79,6 @@ impl Body {
             0 => {}
             1..=CHUNK_SIZE => {
                 self.held += len;
-                let frame =
-                    if len < SHARE_FROM { frame.copied(|pieces| self.arena.copy(pieces)) } else { frame };
                 self.chunks.push_back(Chunk::Here(frame));
             }
             _ => {
@@ -191,10 +191,23 @@ impl Body {
         {
             self.held -= chunk.held();
             self.first += 1;
+            self.settled = self.settled.saturating_sub(1);
         }
         if self.chunks.is_empty() && self.chunks.capacity() > KEEP {
             self.chunks = VecDeque::new();
         }
+    }
+
+    /// What is held now was not done with at once and will stay for a while.
+    pub fn settle(&mut self) {
+        for chunk in self.chunks.range_mut(self.settled..) {
+            if let Chunk::Here(frame) = chunk
+                && frame.payload_len() < SHARE_FROM
+            {
+                *frame = frame.copied(|pieces| self.arena.copy(pieces));
+            }
+        }
+        self.settled = self.chunks.len();
     }
 
     /// Payload bytes held in memory.

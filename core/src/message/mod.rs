@@ -230,9 +230,11 @@ impl Content {
         self.body_of(view) == 0
     }
 
-    /// Releases the chunks before `index` of the body that the MTA sent: no child needs them any more.
+    /// Releases the chunks before `index` of the body that the MTA sent: no child needs them any more. What stays lets go of
+    /// the buffers that it was read into.
     pub fn release_received_body(&mut self, index: usize) {
         self.bodies[0].release(index);
+        self.bodies[0].settle();
     }
 
     /// Releases everything that is held, since the outcome is certain and nothing will be delivered or shown.
