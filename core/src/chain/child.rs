@@ -15,6 +15,9 @@ use crate::time::Instant;
 use crate::wire::facts::{STAGES, Stage};
 use crate::wire::{Actions, Edit, Frame, Negotiation, Protocol};
 
+/// A child is sent content while no more than this waits to be written to it, in bytes.
+pub(super) const WINDOW: usize = 128 << 10;
+
 /// A child of a session.
 #[derive(Debug)]
 pub(super) struct Child {
@@ -208,6 +211,11 @@ impl Child {
             Link::Negotiating(client) | Link::Up(client) => Some(client),
             Link::None | Link::Recalling | Link::Remembered | Link::Connecting | Link::Gone(_) => None,
         }
+    }
+
+    /// Whether so much waits to be written to it that it is sent no more content.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.client().is_some_and(|client| client.unwritten() > WINDOW)
     }
 
     /// The conversation with a child that takes part.

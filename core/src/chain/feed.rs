@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::child::{Link, Part};
+use super::child::{Link, Part, WINDOW};
 use super::policy::Consulted;
 use super::verdict::Joint;
 use super::{InHand, Session};
@@ -11,8 +11,6 @@ use crate::event::{LimitName, Outcome};
 use crate::message::{Content, ViewId};
 use crate::wire::{Final, Frame, Protocol, Stage};
 
-/// A child is fed while less than this waits to be written to it, in bytes.
-const CHILD_WINDOW: usize = 128 << 10;
 /// How many bytes of body are taken from the MTA before the children are shown them.
 const TAKE: usize = 16 << 10;
 
@@ -135,10 +133,8 @@ impl Session {
             let child = &self.children[index];
             let Some(cursor) = child.cursor().filter(|_| !child.is_coming()) else { return };
             let pipelining = child.pipelining;
-            let busy = |client: &Client| {
-                client.awaits().is_some() && !pipelining || client.unwritten() > CHILD_WINDOW
-            };
-            if child.asking.is_some() || child.up().is_some_and(busy) {
+            let waits = |client: &Client| client.awaits().is_some() && !pipelining;
+            if child.asking.is_some() || child.up().is_some_and(waits) || child.is_crowded() {
                 return;
             }
             if cursor.view.is_none() {
@@ -250,7 +246,7 @@ impl Session {
         match stage {
             Stage::Header => {
                 let goes_on = !one_by_one && (child.pipelining || !client.replies_to(stage));
-                let room = if goes_on { CHILD_WINDOW.saturating_sub(client.unwritten()) } else { 0 };
+                let room = if goes_on { WINDOW.saturating_sub(client.unwritten()) } else { 0 };
                 cursor.next_header += send_headers(client, content, view, cursor.next_header, room);
             }
             Stage::Body => loop {
@@ -259,8 +255,7 @@ impl Session {
                 let Some(frame) = fetched.or_else(|| content.chunk(view, cursor.next_chunk)) else { break };
                 client.body(frame);
                 cursor.next_chunk += 1;
-                let takes_more =
-                    client.unwritten() <= CHILD_WINDOW && client.may_send(stage, child.pipelining);
+                let takes_more = client.unwritten() <= WINDOW && client.may_send(stage, child.pipelining);
                 if one_by_one || !takes_more {
                     break;
                 }

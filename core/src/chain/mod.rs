@@ -286,6 +286,17 @@ impl Session {
         }
     }
 
+    /// Whether more than time limits may follow from an input: that something was written lets a child go on only that
+    /// has so much before it that it is sent no more.
+    fn leads_on(&self, input: &Input) -> bool {
+        match input {
+            Input::Wrote { peer, .. } => {
+                self.child_of(*peer).is_some_and(|index| self.children[index].is_crowded())
+            }
+            _ => true,
+        }
+    }
+
     /// Does everything that can be done now.
     fn work(&mut self) {
         let mut frames = FRAMES_PER_CALL;
@@ -308,6 +319,10 @@ impl Session {
             }
             self.concerns_all = true;
         }
+    }
+
+    /// Draws the consequences for connections of which leave was taken, for time limits, and for the session's end.
+    fn wind_up(&mut self) {
         self.settle_leaving();
         self.retime();
         self.end_if_closed();
@@ -375,11 +390,16 @@ impl Machine for Session {
         }
         self.clock.advance(now, self.waits_until);
         self.started.get_or_insert(now);
+        let leads_on = self.leads_on(&input);
         self.apply(input);
-        self.work();
+        if leads_on {
+            self.work();
+        }
+        self.wind_up();
         if self.fire_timers() {
             self.concerns_all = true;
             self.work();
+            self.wind_up();
         }
     }
 

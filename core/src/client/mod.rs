@@ -355,7 +355,7 @@ impl Client {
 
     fn next_reply(&mut self) -> Result<Option<FromMilter>, Fault> {
         loop {
-            if self.lost_count {
+            if self.lost_count || !self.decoder.has_input() {
                 return Ok(None);
             }
             let expected = match self.owed.front() {
