@@ -10,7 +10,7 @@ const SHARE_FROM: usize = 4096;
 /// The largest buffer for small frames that an idle peer keeps.
 const KEEP: usize = 1024;
 /// The sizes of larger ones: most messages fit into the first, what one read brings into the second.
-const SIZES: [usize; 2] = [16 << 10, 64 << 10];
+const SIZES: [usize; 2] = [16 << 10, 80 << 10];
 
 /// Bytes to write, in order. Small frames lie side by side in one buffer, large ones are shared and not copied.
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ use crate::wire::{CHUNK_SIZE, Edit, Frame};
 /// Shorter chunks that stay are copied next to each other, so that they do not keep the buffer that they were read into.
 const SHARE_FROM: usize = 16 << 10;
 /// Places for chunks that are kept while none is held.
-const KEEP: usize = 16;
+const KEEP: usize = 64;
 
 /// One chunk, a frame ready to be sent.
 #[derive(Debug)]
