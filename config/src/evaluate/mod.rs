@@ -47,6 +47,9 @@ const MAX_LOAD_STEPS: usize = 2_000_000;
 /// Most steps of one stopper: some milliseconds. A stopper over a list of a thousand patterns takes some thousands.
 const MAX_STOPPER_STEPS: usize = 50_000;
 
+/// What making a regular expression costs besides its length: a hundred microseconds and more.
+pub(crate) const COMPILING: usize = 2_000;
+
 /// Deepest nesting of expressions, blocks and lambdas at load, on a large stack.
 const MAX_LOAD_DEPTH: usize = 5_000;
 
@@ -175,7 +178,7 @@ impl<'o> Evaluator<'o> {
             Kind::RegexpOf { parts, options } => {
                 let source = self.regexp_source(parts)?;
                 // Compiling costs far more than a step.
-                self.spend(500 + 20 * source.len(), expr.span)?;
+                self.spend(COMPILING + 50 * source.len(), expr.span)?;
                 let regexp = Regexp::new(source.as_str(), *options);
                 regexp
                     .map(|regexp| Value::Regexp(Arc::new(regexp)))

@@ -296,6 +296,9 @@ fn include(given: &mut Given<'_, '_>) -> Result<Value> {
 }
 
 fn index(given: &mut Given<'_, '_>) -> Result<Value> {
+    if given.arguments.is_empty() && given.block.is_none() {
+        return Err(given.stop("it needs a value to look for, or a block"));
+    }
     let all = copied(given)?;
     for (at, element) in all.iter().enumerate() {
         let fits = match given.arguments.first() {

@@ -165,9 +165,13 @@ fn cannot_compare(given: &Given<'_, '_>, other: &Value) -> crate::evaluate::Stop
 
 fn between(given: &mut Given<'_, '_>) -> Result<Value> {
     let (low, high) = (&given.arguments[0], &given.arguments[1]);
-    match (given.receiver.compare(low), given.receiver.compare(high)) {
-        (Some(low), Some(high)) => Ok(Value::Bool(low.is_ge() && high.is_le())),
-        _ => Err(cannot_compare(given, low)),
+    match given.receiver.compare(low) {
+        None => Err(cannot_compare(given, low)),
+        Some(order) if order.is_lt() => Ok(Value::Bool(false)),
+        Some(_) => match given.receiver.compare(high) {
+            None => Err(cannot_compare(given, high)),
+            Some(order) => Ok(Value::Bool(order.is_le())),
+        },
     }
 }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::{Method, on};
-use crate::evaluate::{Given, Result};
+use crate::evaluate::{COMPILING, Given, Result};
 use crate::language::kinds::{Kind, Kinds};
 use crate::language::regexp::{Match, Options, Regexp, escape};
 use crate::language::text::Text;
-use crate::problem::Complaint;
 use crate::value::Value;
 
 const REGEXP: Kinds = Kinds::of(Kind::Regexp);
@@ -18,39 +17,28 @@ const TEXT: Kinds = Kinds::TEXT;
 /// What `=~` may be asked about.
 const SUBJECT: Kinds = Kinds::TEXT.with(Kind::Symbol).or_nil();
 
+/// What a string may be compared with.
+const PATTERN: Kinds = REGEXP.or_nil();
+/// What a string is searched for: of a string a regular expression is made.
+const SOUGHT: Kinds = REGEXP.with(Kind::Text);
+
 pub(super) const METHODS: &[Method] = &[
+    on(REGEXP, "=~", &[SUBJECT], Kinds::INT.or_nil(), search, "where it is found, in characters; sets `$~`"),
     on(
-        REGEXP.and(TEXT),
+        TEXT,
         "=~",
-        &[SUBJECT.with(Kind::Regexp)],
+        &[PATTERN],
         Kinds::INT.or_nil(),
         search,
-        "where it is found, in characters; sets `$~`",
+        "where the other is found, in characters; sets `$~`",
     ),
-    on(
-        REGEXP.and(TEXT).or_nil(),
-        "!~",
-        &[SUBJECT.with(Kind::Regexp)],
-        Kinds::BOOL,
-        |g| Ok(Value::Bool(matches!(search(g)?, Value::Nil))),
-        "whether it is not found",
-    ),
-    on(
-        REGEXP.and(TEXT),
-        "match",
-        &[SUBJECT.with(Kind::Regexp)],
-        MATCH.or_nil(),
-        find,
-        "what `$~` is afterwards",
-    ),
-    on(
-        REGEXP.and(TEXT),
-        "match?",
-        &[SUBJECT.with(Kind::Regexp)],
-        Kinds::BOOL,
-        is_match,
-        "whether it is found; leaves `$~` alone",
-    ),
+    on(REGEXP, "!~", &[SUBJECT], Kinds::BOOL, lacks, "whether it is not found"),
+    on(TEXT, "!~", &[PATTERN], Kinds::BOOL, lacks, "whether the other is not found"),
+    on(Kinds::NONE.or_nil(), "!~", &[Kinds::ANY], Kinds::BOOL, lacks, "true"),
+    on(REGEXP, "match", &[SUBJECT], MATCH.or_nil(), find, "what `$~` is afterwards"),
+    on(TEXT, "match", &[SOUGHT], MATCH.or_nil(), find, "what `$~` is afterwards"),
+    on(REGEXP, "match?", &[SUBJECT], Kinds::BOOL, is_match, "whether it is found; leaves `$~` alone"),
+    on(TEXT, "match?", &[SOUGHT], Kinds::BOOL, is_match, "whether the other is found; leaves `$~` alone"),
     on(
         REGEXP,
         "source",
@@ -151,12 +139,12 @@ fn pattern_and_subject(given: &Given<'_, '_>) -> Result<(Arc<Regexp>, Option<Tex
 }
 
 fn search(given: &mut Given<'_, '_>) -> Result<Value> {
-    if let (None, Some(Value::Text(_) | Value::Symbol(_))) = (regexp(given), given.arguments.first()) {
-        let complaint = Complaint::with_hint(
-            "`=~` needs a regular expression on one side",
-            "use include? for a plain string",
-        );
-        return Err(given.vm.stop(given.at, complaint));
+    // In Ruby nothing is found in nil, and nil is found in nothing.
+    let about_nil = |given: &Given<'_, '_>| {
+        matches!((given.receiver, &given.arguments[0]), (Value::Nil, _) | (Value::Text(_), Value::Nil))
+    };
+    if about_nil(given) {
+        return Ok(Value::Nil);
     }
     match find(given)? {
         Value::Match(found) => Ok(Value::count(found.begins())),
@@ -164,13 +152,14 @@ fn search(given: &mut Given<'_, '_>) -> Result<Value> {
     }
 }
 
+fn lacks(given: &mut Given<'_, '_>) -> Result<Value> {
+    Ok(Value::Bool(matches!(search(given)?, Value::Nil)))
+}
+
 fn find(given: &mut Given<'_, '_>) -> Result<Value> {
-    if let (Value::Nil, _) = (given.receiver, ()) {
-        return Ok(Value::Nil);
-    }
     let (regexp, subject) = pattern_and_subject(given)?;
     if regexp_was_made(given) {
-        given.spend(500)?;
+        given.spend(COMPILING)?;
     }
     match subject {
         Some(text) => {
@@ -188,14 +177,14 @@ fn regexp_was_made(given: &Given<'_, '_>) -> bool {
 fn is_match(given: &mut Given<'_, '_>) -> Result<Value> {
     let (regexp, subject) = pattern_and_subject(given)?;
     let Some(text) = subject else { return Ok(Value::Bool(false)) };
-    given.spend(1 + text.len() / 16 + if regexp_was_made(given) { 500 } else { 0 })?;
+    given.spend(1 + text.len() / 16 + if regexp_was_made(given) { COMPILING } else { 0 })?;
     Ok(Value::Bool(regexp.is_match(&text)))
 }
 
 fn new(given: &mut Given<'_, '_>) -> Result<Value> {
     let source = given.text(0).map(ToString::to_string).unwrap_or_default();
     let ignore_case = given.arguments.get(1).is_some_and(Value::is_truthy);
-    given.spend(500 + 20 * source.len())?;
+    given.spend(COMPILING + 50 * source.len())?;
     let made = Regexp::new(&source, Options { ignore_case, ..Options::default() });
     made.map(|regexp| Value::Regexp(Arc::new(regexp)))
         .map_err(|complaint| given.vm.stop(given.value_at, complaint))

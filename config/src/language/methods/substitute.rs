@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Method, on};
-use crate::evaluate::{Given, Result};
+use crate::evaluate::{COMPILING, Given, Result};
 use crate::language::kinds::{Kind, Kinds};
 use crate::language::regexp::{Match, Options, Regexp, escape};
 use crate::language::text::Text;
@@ -169,7 +169,7 @@ fn replaced(given: &mut Given<'_, '_>, once: bool) -> Result<Value> {
         Value::Regexp(regexp) => Arc::clone(regexp),
         other => {
             let source = escape(&other.to_text().unwrap_or_default().to_string());
-            given.spend(500)?;
+            given.spend(COMPILING)?;
             let made = Regexp::new(&source, Options::default());
             Arc::new(made.map_err(|complaint| given.vm.stop(given.value_at, complaint))?)
         }
