@@ -34,9 +34,11 @@ pub(super) struct Runner<'a> {
     /// It has failed, and this is answered instead; the message went on without it because of that.
     pub(super) failed: Option<Fallback>,
     pub(super) missed: bool,
+    /// It was to be shown something.
+    needed: bool,
     /// What its script says it fails for.
     pub(super) due: Option<Kind>,
-    /// Its failure refuses the message in hand.
+    /// Its failure, or its word on a recipient, refuses the message in hand.
     pub(super) objection: Option<Frame>,
     /// The sender of the message, and how many accepted recipients the child was shown.
     pub(super) sender: Text,
@@ -71,6 +73,7 @@ impl<'a> Runner<'a> {
             moment: 0,
             failed: None,
             missed: false,
+            needed: false,
             due: None,
             objection: None,
             sender: Text::new(),
@@ -113,6 +116,9 @@ impl<'a> Runner<'a> {
     pub(super) fn fail(&mut self, lost: Lost) -> Result<(), String> {
         if lost.cause == Cause::Script && self.due != Some(lost.kind) {
             return Err(format!("was given up ({:?}) for no reason", lost.kind));
+        }
+        if lost.cause == Cause::Script && self.child.stays[self.session].remembered && !self.needed {
+            return Err("was connected for nothing".into());
         }
         self.failed = Some(match lost.kind {
             Kind::Ours => Fallback::TemporaryFailure,
@@ -278,6 +284,7 @@ impl<'a> Runner<'a> {
         if skips || !self.wants(letter) {
             return Ok(Verdict::Go);
         }
+        self.needed = true;
         let silent = self.has(no_reply_bit(letter));
         let macros = self.macros_for(macros, letter, own);
         let here = self.tape.clone();
@@ -285,8 +292,7 @@ impl<'a> Runner<'a> {
             Ok(seen) => seen,
             Err(what) => {
                 // What it was sent in silence it needs not have read; nobody sends it again, but for the last HELO.
-                let in_vain = self.tape.is_dead() || self.due.is_some();
-                let in_vain = silent && (in_vain || self.tape.again > 0 && b"HU".contains(&letter));
+                let in_vain = silent && (self.tape.is_dead() || self.due.is_some());
                 let verdict = self.silence(letter, if exact && !in_vain { Err(what) } else { Ok(()) })?;
                 return Ok(if in_vain && verdict == Verdict::Cut { Verdict::Go } else { verdict });
             }

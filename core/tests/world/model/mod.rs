@@ -226,9 +226,16 @@ impl<'a> Model<'a> {
             }
             self.look_at_others(i, letter);
             let runner = &mut self.runners[i];
-            // Who was done with the message before it failed has no part in the rest of it.
+            // Who was done with the message before it failed has no part in the rest of it. Who is not shown this may have
+            // failed before its turn.
             let done = b"RT".contains(&letter) && runner.done && !runner.missed;
-            apart.push(runner.out || done || runner.failed.is_none() && rejected && !runner.wants_rejected());
+            let hidden = rejected && !runner.wants_rejected();
+            let lost =
+                runner.lost().filter(|lost| in_order && hidden && !done && lost.cause != Cause::Budget);
+            if let Some(lost) = lost.filter(|_| self.ways.perhaps()) {
+                runner.fail(lost).map_err(of(i))?;
+            }
+            apart.push(runner.out || done || runner.failed.is_none() && hidden);
             if apart[i] || in_order && decided.is_some() {
                 continue;
             }
@@ -261,6 +268,10 @@ impl<'a> Model<'a> {
             }
             spared |=
                 enforced && (runner.lost().is_some() || self.open && runner.failed.is_some() && !runner.done);
+            if let (b'R', Verdict::Refuse(frame @ (b'd', _))) = (letter, &verdict) {
+                // Also where another child refuses this recipient.
+                runner.objection = Some(frame.clone()).filter(|_| enforced);
+            }
             match verdict {
                 Verdict::Refuse((b'd', _)) if b"CHU".contains(&letter) => {}
                 Verdict::Refuse(frame) if enforced => decided = decided.or(Some(frame)),

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 /// How many ways are tried.
-const MOST: usize = 4096;
+const MOST: usize = 1 << 15;
 
 /// The choices of one run, and how many of them were asked for.
 #[derive(Default)]

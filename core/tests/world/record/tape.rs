@@ -9,13 +9,14 @@ use crate::show::{show, show_pairs};
 pub(crate) struct Tape<'a> {
     rest: &'a [Seen],
     progress: Progress,
-    /// How many connections of the session came before this one.
+    /// How many connections of the session came before this one; it has seen no more on this than what is told again.
     pub(crate) again: usize,
+    retold: bool,
 }
 
 impl<'a> Tape<'a> {
     pub(crate) fn new(seen: &'a [Seen]) -> Self {
-        Self { rest: seen, progress: Progress::default(), again: 0 }
+        Self { rest: seen, progress: Progress::default(), again: 0, retold: false }
     }
 
     /// Passes over ABORT and QUIT.
@@ -28,7 +29,9 @@ impl<'a> Tape<'a> {
             self.rest.split_first().filter(|(seen, _)| letters.contains(&seen.letter))
         {
             match seen.letter {
-                AGAIN => (self.progress, self.again) = (Progress::default(), self.again + 1),
+                AGAIN => {
+                    (self.progress, self.again, self.retold) = (Progress::default(), self.again + 1, true);
+                }
                 DEAD => {}
                 letter => drop(self.progress.see(letter, 0)),
             }
@@ -41,9 +44,11 @@ impl<'a> Tape<'a> {
         self.rest.iter().find(|seen| !b"AQ~+".contains(&seen.letter)).and_then(|seen| seen.lost)
     }
 
-    /// Nothing more reaches the child, whether or not the session knows.
+    /// What was sent in silence may not have reached the child, whether or not the session knows: nothing more was read on
+    /// this connection, or on the one before.
     pub(crate) fn is_dead(&self) -> bool {
-        self.rest.iter().find(|seen| !b"AQ+".contains(&seen.letter)).is_some_and(|seen| seen.letter == DEAD)
+        let next = self.rest.iter().find(|seen| !b"AQ".contains(&seen.letter));
+        self.retold || next.is_some_and(|seen| [DEAD, AGAIN].contains(&seen.letter))
     }
 
     /// Behind the content that comes next.
@@ -88,6 +93,7 @@ impl<'a> Tape<'a> {
             return Err(format!("{}: its macros are {are}, must be {expected}", must()));
         }
         there.rest = rest;
+        there.retold &= b"CH".contains(&letter);
         let place = there.progress.see(letter, payload.len());
         *self = there;
         Ok((place, seen.owes > 0))

@@ -113,7 +113,7 @@ pub(crate) fn scenario(rng: &mut Rng, wildness: Wildness) -> Scenario {
     let lazy = (full || wildness == Wildness::Silent) && rng.chance(30);
     for child in children.iter_mut().filter(|child| lazy && child.version == 6) {
         // Some are connected only in the middle of a message, if at all.
-        if rng.chance(35) {
+        if rng.chance(if full { 35 } else { 70 }) {
             child.protocol |= *rng.pick(&[0x03, 0x07, 0x0f, 0x20f, 0x20f, 0x22f, 0x26f, 0x27f]);
             child.kept = if rng.chance(60) { Kept::Alive } else { child.kept };
         }

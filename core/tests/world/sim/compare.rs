@@ -29,7 +29,7 @@ impl<M: Machine> World<M> {
                     stay.tape.push(Seen::note(AGAIN, None));
                 }
                 stay.tape.append(&mut tape);
-                if line.cut {
+                if line.cut || line.shut {
                     stay.tape.push(Seen::note(DEAD, None));
                 }
                 if line.lost.is_some() {

@@ -37,6 +37,8 @@ pub(super) struct Line {
     /// Bytes waited for it when the session last spoke; the session has dropped some.
     pub(super) unwritten: bool,
     pub(super) cut: bool,
+    /// The session has closed it and waited for nothing.
+    pub(super) shut: bool,
     /// The session of the MTA to which it belongs, and whether it was kept from an earlier one.
     pub(super) session: usize,
     pub(super) kept: bool,
@@ -66,6 +68,7 @@ impl Line {
             watch,
             unwritten: false,
             cut: false,
+            shut: false,
             session: 0,
             kept: false,
         }

@@ -228,7 +228,7 @@ impl<M: Machine> World<M> {
             return self.fail(format!("{} is closed, and closed again", name(peer)));
         };
         if line.acquiring.take().is_some() || flush_by.is_none() {
-            line.over = true;
+            (line.over, line.shut) = (true, true);
             line.cut = line.unwritten;
         } else {
             line.flush_by = flush_by;
