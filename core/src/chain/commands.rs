@@ -286,17 +286,18 @@ impl Session {
             self.children[index].step = Step::Passed;
             return;
         }
-        let extra = match self.consult(index, stage) {
+        let (extra, remarks) = match self.consult(index, stage) {
             Consulted::Waits => return,
             Consulted::Stopped => {
                 self.children[index].step = Step::Passed;
                 return;
             }
-            Consulted::Runs(extra) => extra,
+            Consulted::Runs(extra, remarks) => (extra, remarks),
         };
         if wants && self.children[index].up().is_none() {
             return self.acquire(index, false);
         }
+        self.tell(index, stage, remarks);
         self.note_told(index, stage, &extra);
         self.send_macros(index, stage.letter(), &extra);
         let Some(command) = &self.command else { return };

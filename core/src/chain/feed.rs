@@ -192,13 +192,13 @@ impl Session {
     /// Shows a child what comes next, and what follows of the same kind while nobody has to be asked. Returns whether its
     /// cursor has moved on.
     fn show_content(&mut self, index: usize, stage: Stage) -> bool {
-        let extra = match self.consult(index, stage) {
+        let (extra, remarks) = match self.consult(index, stage) {
             Consulted::Waits => {
                 self.look_again(index, stage);
                 return false;
             }
             Consulted::Stopped => return false,
-            Consulted::Runs(extra) => extra,
+            Consulted::Runs(extra, remarks) => (extra, remarks),
         };
         let child = &self.children[index];
         let Some(cursor) = child.cursor() else { return false };
@@ -209,6 +209,7 @@ impl Session {
             self.acquire(index, false);
             return false;
         }
+        self.tell(index, stage, remarks);
         if !skipped {
             self.send_macros(index, stage.letter(), &extra);
             if self.send_content(index, stage) {

@@ -8,14 +8,15 @@ use super::Session;
 use super::child::{Child, Gone, Link, Part, Step};
 use crate::event::{Event, Outcome, Verdict};
 use crate::machine::{Answer, Output, QueryId};
-use crate::policy::{ChildIndex, ChildState, Decision, Environment, Facts, Notes, Why};
+use crate::policy::{ChildIndex, ChildState, Decision, Environment, Facts, Notes, Remark, Why};
 use crate::wire::{Stage, first_string};
 
 /// What the policy said, applied.
 #[derive(Debug)]
 pub(super) enum Consulted {
-    /// The child is shown it, with these macros set for it alone.
-    Runs(Vec<(Bytes, Bytes)>),
+    /// The child is shown it, with these macros set for it alone. The remarks are told once it really is: who has to be
+    /// connected first is consulted again.
+    Runs(Vec<(Bytes, Bytes)>, Vec<Remark>),
     /// The child was stopped.
     Stopped,
     /// An answer is awaited.
@@ -27,7 +28,7 @@ impl Session {
     pub(super) fn consult(&mut self, index: usize, stage: Stage) -> Consulted {
         let child = &self.children[index];
         if !child.is_watched(stage) {
-            return Consulted::Runs(Vec::new());
+            return Consulted::Runs(Vec::new(), Vec::new());
         }
         let waits_for = |other: ChildIndex| self.is_pending(usize::from(other.0), index, stage);
         if child.asking.is_some() || child.awaited.is_some_and(waits_for) {
@@ -36,12 +37,13 @@ impl Session {
         let mut notes = Notes::default();
         match self.decide_on(index, stage, &mut notes) {
             Decision::Run(effects) => {
-                self.keep(index, stage, notes);
+                self.keep(stage, notes.memory);
                 self.children[index].forget_asked();
-                Consulted::Runs(effects.macros)
+                Consulted::Runs(effects.macros, notes.remarks)
             }
             Decision::Stop(why) => {
-                self.keep(index, stage, notes);
+                self.keep(stage, notes.memory);
+                self.tell(index, stage, notes.remarks);
                 self.children[index].forget_asked();
                 self.stop_child(index, stage, why);
                 Consulted::Stopped
@@ -62,11 +64,15 @@ impl Session {
         }
     }
 
-    fn keep(&mut self, index: usize, stage: Stage, notes: Notes) {
-        for (key, value) in notes.memory {
+    fn keep(&mut self, stage: Stage, notes: Vec<(Bytes, Option<Bytes>)>) {
+        for (key, value) in notes {
             self.memory.note(stage, key, value);
         }
-        for remark in notes.remarks {
+    }
+
+    /// Tells the log what the conditions of a child had to say.
+    pub(super) fn tell(&mut self, index: usize, stage: Stage, remarks: Vec<Remark>) {
+        for remark in remarks {
             let (child, name) = (ChildIndex(index as u16), self.name(index));
             self.event(Event::ConditionRemarked { child, name, stage, remark });
         }

@@ -7,6 +7,7 @@
 
 mod bench;
 mod child;
+mod conditions;
 mod endpoints;
 mod lazy;
 mod limit;
