@@ -41,11 +41,11 @@ pub struct Limits {
     /// How long the MTA may be left unread because of that; then the rest of the message is stored. Default 5 s: half of
     /// what Sendmail waits while it writes, before it lets the mail pass unfiltered.
     pub unread: Duration,
-    /// How long the MTA may be silent between two commands. Default 7210 s, libmilter's.
+    /// How long the MTA may take to send its next command, whole. Default 7210 s, libmilter's.
     pub mta_idle: Duration,
     /// How long the MTA may take none of the bytes that wait for it. Default 300 s, Sendmail's longest limit.
     pub mta_writing: Duration,
-    /// How long the MTA may take to begin with a negotiation. Default 300 s.
+    /// How long the MTA may take to begin with a negotiation, whole. Default 300 s.
     pub mta_greeting: Duration,
     /// How long the answer to a command of the MTA may take in all, however many children are asked one after another;
     /// then the unanswered get their fallback. Default: three seconds below the limit of the MTA in front, which is 30 s

@@ -233,7 +233,6 @@ impl Session {
                     self.came_at = Some(self.now());
                 }
                 self.filter.receive(data);
-                self.mta_timer = None;
             }
             Input::Received { peer, data } => {
                 if let Some(leaving) = self.leaving(peer) {
@@ -318,6 +317,10 @@ impl Session {
                 break;
             }
             self.concerns_all = true;
+        }
+        // Only what is whole counts: bytes that never become a command hold no session for ever.
+        if frames < FRAMES_PER_CALL && matches!(self.mta_timer, Some((TimerName::MtaIdle, _))) {
+            self.mta_timer = None;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use millstream_core::event::{Event, Failure, TimerName};
-use millstream_core::machine::{Answer, Machine, Peer, Question};
+use millstream_core::machine::{Answer, Input, Machine, Peer, Question};
 use millstream_core::policy::{Decision, Effects, Fallback};
 use millstream_core::wire::{Actions, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX};
 
@@ -215,6 +215,28 @@ fn the_mta_is_not_left_unread_for_long() {
     assert!(!world.session.wants_input(Peer::MTA));
     world.wait(Duration::from_secs(5));
     assert!(world.session.wants_input(Peer::MTA));
+}
+
+/// A byte now and then, which never become a command: it would hold a place for ever.
+#[test]
+fn an_mta_whose_command_never_ends_is_left() {
+    let mut policy = policy(1);
+    policy.limits.mta_idle = Duration::from_secs(60);
+    let mut world = World::new(policy, &[agrees]).begin("8.17.1");
+    let mut drip = |bytes: &[u8]| {
+        world.handle(Input::Received { peer: Peer::MTA, data: bytes.into() });
+        world.wait(Duration::from_secs(10));
+        world.events.iter().any(|event| {
+            let idle = Failure::Timeout { timer: TimerName::MtaIdle, limit: Duration::from_secs(60) };
+            matches!(event, Event::MtaFailed { failure, .. } if *failure == idle)
+        })
+    };
+    // A whole one counts, although the next has begun.
+    let mail = b"\0\0\0\x09M<a@b.t>\0";
+    for byte in mail.chunks(4).chain([&b"\0\0\xFF\xFFU"[..], b"x", b"x", b"x"]) {
+        assert!(!drip(byte));
+    }
+    assert!(drip(b"x"));
 }
 
 /// Sendmail does not say it by itself, nor does a Postfix with macros of the administrator's choice at CONNECT.

@@ -95,7 +95,7 @@ pub(crate) struct World<M> {
     /// What the children are offered.
     offer: (u32, u32, u32),
     reserve: Arc<Rationed>,
-    /// When the MTA last sent or took something.
+    /// When the MTA last sent something whole, or took something.
     mta_moved: u64,
     /// Until when nobody may be given up, and when the last pause was.
     grace: u64,

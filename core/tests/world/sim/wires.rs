@@ -50,9 +50,6 @@ impl<M: Machine> World<M> {
         let bytes: Text = self.lines[at].inward.drain(..n).collect();
         data.extend_from_slice(&bytes);
         self.lines[at].delivered += n as u64;
-        if at == 0 {
-            self.mta_moved = self.now;
-        }
         let bursts = at == 0 && self.scenario.bursts;
         let pace = if bursts { self.rng.below(100 * MS) } else { self.latency() };
         self.lines[at].ready[0] = self.now + pace;
@@ -68,6 +65,7 @@ impl<M: Machine> World<M> {
         let (mut notes, mut earlier) = (Vec::new(), 0);
         while let Some((letter, payload)) = cut(&mut line.came) {
             if at == 0 {
+                self.mta_moved = self.now;
                 let position = self.mta.exchanges.iter().position(|exchange| {
                     exchange.owed && exchange.reply.is_none() && exchange.letter == letter
                 });
