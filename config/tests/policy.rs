@@ -60,7 +60,8 @@ fn what_is_set_for_sessions_reaches_core() {
          manager.command_time_limit = 20\nmanager.message_time_limit = 0.5\nmanager.max_recipients = 1\n\
          manager.max_envelope_size = 2\nmanager.max_headers = 3\nmanager.max_header_size = 4\n\
          manager.max_body_memory = 5\nmanager.max_macro_size = 6\nmanager.max_edits = 7\nmanager.max_body_file = 8\nmanager.max_edit_size = 9\n\
-         manager.max_total_body_memory = 10\nmanager.max_total_body_file = 11\nmanager.max_message_time = 12",
+         manager.max_total_body_memory = 10\nmanager.max_total_body_file = 11\nmanager.max_message_time = 12\n\
+         manager.mta_greeting_timeout = 13\nmanager.mta_idle_timeout = 14\nmanager.mta_writing_timeout = 15",
     );
     let policy = configuration.policy().unwrap();
     let expected = Limits {
@@ -78,6 +79,9 @@ fn what_is_set_for_sessions_reaches_core() {
         total_body_bytes: 10,
         total_spill_bytes: 11,
         message_time: Duration::from_secs(12),
+        mta_greeting: Duration::from_secs(13),
+        mta_idle: Duration::from_secs(14),
+        mta_writing: Duration::from_secs(15),
         ..Limits::default()
     };
     assert_eq!(policy.limits(), &expected);

@@ -317,19 +317,25 @@ fn the_space_for_bodies_can_be_large_or_none() {
 }
 
 #[test]
-fn the_time_of_a_message() {
-    set("manager.max_message_time", "600", "600.0");
-    for wrong in ["0", "-1", "31536001", "\"5\""] {
-        refused(
-            &format!("manager.max_message_time = {wrong}"),
-            &format!(
-                "manager.max_message_time should be a number of seconds above 0 and at most 31536000, or nil but \
-                 was {wrong}"
-            ),
-        );
+fn the_time_of_a_message_and_of_an_mta() {
+    for key in [
+        "manager.max_message_time",
+        "manager.mta_greeting_timeout",
+        "manager.mta_idle_timeout",
+        "manager.mta_writing_timeout",
+    ] {
+        set(key, "600", "600.0");
+        for wrong in ["0", "-1", "31536001", "\"5\""] {
+            refused(
+                &format!("{key} = {wrong}"),
+                &format!(
+                    "{key} should be a number of seconds above 0 and at most 31536000, or nil but was {wrong}"
+                ),
+            );
+        }
+        let configuration = good(&format!("{key} = 5\n{key} = nil"));
+        assert_eq!(configuration.manager.limits, Limits::default());
     }
-    let configuration = good("manager.max_message_time = 5\nmanager.max_message_time = nil");
-    assert_eq!(configuration.manager.limits, Limits::default());
 }
 
 #[test]

@@ -141,6 +141,12 @@ manager.max_edits = 10000
 # default
 manager.max_edit_size = 67108864
 # default
+manager.mta_greeting_timeout = 300.0
+# default
+manager.mta_idle_timeout = 7210.0
+# default
+manager.mta_writing_timeout = 300.0
+# default
 manager.lazy_connect = true
 # default
 manager.resolve_interval = 60
@@ -317,6 +323,9 @@ const OURS: &[&str] = &[
     "manager.max_macro_size",
     "manager.max_edits",
     "manager.max_edit_size",
+    "manager.mta_greeting_timeout",
+    "manager.mta_idle_timeout",
+    "manager.mta_writing_timeout",
     "manager.lazy_connect",
     "manager.resolve_interval",
     "milter.fallback_status_at_connect",

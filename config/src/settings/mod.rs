@@ -134,6 +134,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row(Manager, "manager.max_macro_size", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.macro_bytes)),
     row(Manager, "manager.max_edits", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.edits)),
     row(Manager, "manager.max_edit_size", UnlessNil, Reload, |c| Slot::bound(&mut c.manager.limits, |limits| &mut limits.edit_bytes)),
+    row(Manager, "manager.mta_greeting_timeout", UnlessNil, Reload, |c| Slot::Span { time: &mut c.manager.limits.mta_greeting, nil: Limits::default().mta_greeting }),
+    row(Manager, "manager.mta_idle_timeout", UnlessNil, Reload, |c| Slot::Span { time: &mut c.manager.limits.mta_idle, nil: Limits::default().mta_idle }),
+    row(Manager, "manager.mta_writing_timeout", UnlessNil, Reload, |c| Slot::Span { time: &mut c.manager.limits.mta_writing, nil: Limits::default().mta_writing }),
     row(Manager, "manager.lazy_connect", Always, Reload, |c| Slot::Flag(&mut c.manager.lazy_connect)),
     row(Manager, "manager.resolve_interval", Always, Reload, |c| Slot::number(&mut c.manager.resolve_interval, 0, MOST_SECONDS, 0)),
 
