@@ -10,7 +10,7 @@ use std::time::Duration;
 use millstream_config::{Configuration, Hosts, Loaded, LogLevel, Message, Problem};
 use millstream_runtime::{Handle, Options as RuntimeOptions};
 use nix::sys::resource::{Resource, setrlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::backend;
@@ -55,6 +55,7 @@ fn list(problems: &[Problem]) -> String {
 pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError> {
     let configuration = &loaded.configuration;
     let hosts = Hosts::default().of(configuration);
+    keep_running_at_the_file_size_limit().map_err(DaemonError::Start)?;
     let policy = configuration.policy_at(&hosts).map_err(DaemonError::Policy)?;
     let backend = backend::chosen(configuration).map_err(|problem| DaemonError::Policy(vec![problem]))?;
     let (logger, log_guard) = log::start(&configuration.log).map_err(DaemonError::Log)?;
@@ -226,6 +227,11 @@ fn reload(reloading: &Reloading<'_>, logger: &Logger) {
     logger.error(|| {
         format!("[reload] refused, the old configuration stays: {}", crate::count(problems.len(), "problem"))
     });
+}
+
+/// A file that would get longer than `RLIMIT_FSIZE` allows is an error of writing it, and not the end of the process.
+fn keep_running_at_the_file_size_limit() -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
 fn raise_descriptor_limit(limit: u32, logger: &Logger) {
