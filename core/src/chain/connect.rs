@@ -23,7 +23,7 @@ use crate::event::Failure;
 use crate::machine::{Output, Peer};
 use crate::policy::ChildIndex;
 use crate::time::Instant;
-use crate::wire::facts::{CommandFact, STAGES};
+use crate::wire::facts::{CommandFact, Protocol, STAGES};
 use crate::wire::{Actions, Final, Negotiation, Stage};
 
 /// A connection of which leave was taken.
@@ -154,18 +154,23 @@ impl Session {
         }
     }
 
-    /// Whether the MTA sends all that a child wants, and lets it change what it may. It was answered without a child that
-    /// failed in the session before QUIT_NC.
+    /// Whether the MTA sends all that a child wants, waits for what it says to that, and lets it change what it may. It was
+    /// answered without a child that failed in the session before QUIT_NC, and for what each one was then.
     fn is_provided_for(&self, index: usize) -> bool {
         let child = &self.children[index];
         let Some(terms) = child.terms() else { return true };
+        let agreed = |bit: Option<Protocol>| bit.is_some_and(|bit| self.answer.protocol.has(bit));
         let is_sent = |fact: &CommandFact| {
             let wanted = terms.wants(fact.stage) || child.is_watched(fact.stage);
-            !wanted || fact.no_send.is_none_or(|bit| !self.answer.protocol.has(bit))
+            !wanted || !agreed(fact.no_send)
+        };
+        let is_heard = |fact: &CommandFact| {
+            let speaks = terms.wants(fact.stage) && terms.replies_to(fact.stage);
+            !speaks || child.evaluation || fact.stage.is_content() || !agreed(fact.no_reply)
         };
         let asks = if child.evaluation { Actions::NONE } else { terms.actions };
         let rights = self.answer.actions.with(Actions::MACRO_LISTS);
-        rights.has(asks) && STAGES.iter().all(is_sent)
+        rights.has(asks) && STAGES.iter().all(|fact| is_sent(fact) && is_heard(fact))
     }
 
     /// Keeps in mind what a child was told, or would have been told of macros, for the connection on which it has to be

@@ -214,6 +214,26 @@ fn a_child_that_is_back_in_the_next_session_does_not_pass_mail_that_the_mta_does
     }
 }
 
+/// The MTA was answered for a milter that says nothing before the end, and would take a recipient that this one refuses.
+#[test]
+fn a_child_that_speaks_only_in_the_next_session_loses_no_refusal_of_a_recipient() {
+    let silent: Behaviour = |stage, _| match stage {
+        Stage::Negotiate => negotiates(Actions::NONE, Protocol::NO_REPLY),
+        _ => says(Final::Continue),
+    };
+    let refuses: Behaviour =
+        |stage, _| says(if stage == Stage::Rcpt { Final::Reject } else { Final::Continue });
+    let mut world = World::new(policy(1), &[silent]).begin("Postfix 3.7");
+    world.behave(0, refuses);
+    world.raw(b'K', b"");
+    world.raw(b'C', b"h.test\x004\x12\x34192.0.2.1\0");
+    world.told.clear();
+    world.mail();
+    world.rcpt("<c@d.test>");
+    world.end();
+    assert_eq!(world.told_letters(), "t");
+}
+
 fn wants_the_envelope(stage: Stage, _: &[u8]) -> Option<Vec<Reply>> {
     let content = Protocol::NO_DATA.with(Protocol::NO_HEADERS).with(Protocol::NO_EOH).with(Protocol::NO_BODY);
     match stage {

@@ -95,16 +95,21 @@ impl<'a> Runner<'a> {
         self.child.stays[self.session].joined.as_ref()
     }
 
-    /// The MTA, which was answered without it when it failed in the first session, sends what it wants, and takes what it
-    /// may change.
+    /// The MTA, which was answered without it when it failed in the first session, sends what it wants, waits for what it
+    /// says, and takes what it may change.
     fn is_provided_for(&self) -> bool {
         let (actions, protocol) = self.setting.agreed;
         let plan = &self.child.plan;
         let watched = |letter| plan.conditions.iter().any(|condition| condition.letter == letter);
         let is_sent =
             |letter: &u8| protocol & no_send_bit(*letter) == 0 || !self.wants(*letter) && !watched(*letter);
+        let is_heard = |letter: &u8| {
+            let speaks = self.wants(*letter) && !self.has(no_reply_bit(*letter));
+            plan.evaluation || !speaks || protocol & no_reply_bit(*letter) == 0
+        };
         let asks = self.joined().map_or(0, |joined| joined.actions & 0xff);
-        (plan.evaluation || asks & !actions == 0) && b"CHMRTLNBU".iter().all(is_sent)
+        let rights = plan.evaluation || asks & !actions == 0;
+        rights && b"CHMRTLNBU".iter().all(is_sent) && b"CHMRTU".iter().all(is_heard)
     }
 
     /// That the session gave it up may come next.
