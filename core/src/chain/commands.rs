@@ -15,7 +15,9 @@ use crate::event::{Event, Failure, LimitName, MessageEnd, Outcome, Verdict};
 use crate::filter::{FromMta, Peeked};
 use crate::message::Content;
 use crate::policy::Fallback;
-use crate::wire::{ClientAddress, Command, ConnectInfo, Fault, Final, Protocol, Stage, first_string};
+use crate::wire::{
+    ClientAddress, Command, ConnectInfo, Fault, Final, Negotiation, Protocol, Stage, first_string,
+};
 
 impl Session {
     /// Takes the next command of the MTA, if one is here and may be taken, at most `frames` with those of the content before
@@ -263,10 +265,7 @@ impl Session {
             return;
         };
         let in_message = matches!(stage, Stage::Rcpt | Stage::Data) && !matches!(child.part, Part::In(_));
-        let hidden = stage == Stage::Rcpt
-            && self.recipient_is_rejected()
-            && !terms.protocol.has(Protocol::REJECTED_RECIPIENTS);
-        if in_message || hidden {
+        if in_message || self.is_hidden(index, stage) {
             self.children[index].step = Step::Passed;
             return;
         }
@@ -334,6 +333,14 @@ impl Session {
     fn recipient_is_rejected(&self) -> bool {
         self.answer.protocol.has(Protocol::REJECTED_RECIPIENTS)
             && self.macros.value(b"rcpt_mailer") == Some(b"error")
+    }
+
+    /// Whether the command in hand is such a recipient, and the child did not ask for those.
+    pub(super) fn is_hidden(&self, index: usize, stage: Stage) -> bool {
+        let wants_none = |terms: &Negotiation| !terms.protocol.has(Protocol::REJECTED_RECIPIENTS);
+        stage == Stage::Rcpt
+            && self.recipient_is_rejected()
+            && self.children[index].terms().is_some_and(wants_none)
     }
 
     /// The answer to the command in hand, as soon as the children's steps in chain order allow only one.

@@ -180,7 +180,7 @@ impl Session {
             let missing = match stage {
                 None => child.is_coming(),
                 Some(Stage::EndOfMessage) => matches!(child.part, Part::In(_)),
-                Some(stage) => is_open(child) && has_a_say(child, stage),
+                Some(stage) => is_open(child) && has_a_say(child, stage) && !self.is_hidden(index, stage),
             };
             if missing {
                 self.fail_child(index, failure());

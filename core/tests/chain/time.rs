@@ -157,6 +157,32 @@ fn who_was_cut_short_by_the_budget_is_told_so() {
     assert!(budget, "{:?}", world.events);
 }
 
+/// A recipient that the MTA has refused itself is shown only to children that ask for such.
+#[test]
+fn a_child_that_is_not_asked_about_a_recipient_does_not_fail_with_the_time_for_it() {
+    let asks: fn(Stage, &[u8]) -> Option<Vec<Reply>> = |stage, _| match stage {
+        Stage::Negotiate => negotiates(Actions::NONE, Protocol::REJECTED_RECIPIENTS),
+        Stage::Rcpt => None,
+        _ => says(Final::Continue),
+    };
+    let mut policy = policy(2);
+    policy.children[0].timeouts.reading = Duration::from_secs(60);
+    let mut world = World::new(policy, &[asks, agrees]).begin("8.17.1");
+    world.mail();
+    world.raw(b'D', b"Rrcpt_mailer\0error\0");
+    world.rcpt("<c@d.test>");
+    world.wait(Duration::from_secs(7));
+    let failed: Vec<_> = world.events.iter().filter_map(failed_child).collect();
+    assert_eq!(failed, [0]);
+}
+
+fn failed_child(event: &Event) -> Option<u16> {
+    match event {
+        Event::ChildFailed { child, .. } => Some(child.0),
+        _ => None,
+    }
+}
+
 #[test]
 fn a_child_that_never_negotiates_does_not_hold_the_session_up() {
     let mute: fn(Stage, &[u8]) -> Option<Vec<Reply>> =
