@@ -159,7 +159,8 @@ impl<P: Poller> Acceptor<P> {
     /// Closes the listeners. Others may have copies of them, as the service manager that made them, so they are taken from
     /// the poller too.
     pub(crate) fn close(self, poller: &mut P) {
-        for source in self.sources {
+        for mut source in self.sources {
+            poller.pause(&mut source.socket);
             poller.close(source.socket);
         }
     }

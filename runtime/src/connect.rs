@@ -32,7 +32,7 @@ impl<S: Service, P: Poller> Session<S, P> {
         fresh: bool,
         cx: &mut Context<S, P>,
     ) {
-        self.links.push(Link { peer, phase: Phase::Asked, wire: None });
+        self.links.push(Link::new(peer, Phase::Asked, None));
         cx.pool.acquire(cx.now, self.ticket(peer), route, offer, fresh);
         self.obey_pool(cx);
     }

@@ -29,6 +29,9 @@ use crate::shared::{Shared, StopLevel};
 use crate::timers::Timers;
 use crate::wire::Wire;
 
+/// How many alarms are looked at before sessions have their turn, which takes well below a millisecond.
+const ALARMS: usize = 4096;
+
 /// What a loop is to be given next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -189,9 +192,7 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             self.receive(message);
         }
         self.messages = messages;
-        while let Some(index) = self.timers.due(self.cx.now) {
-            self.alarm(index);
-        }
+        self.ring();
         self.pool_turn();
         // What gets ready meanwhile has its turn in the next pass.
         let mut turns = std::mem::take(&mut self.turns);
@@ -266,10 +267,30 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         }
     }
 
-    fn alarm(&mut self, index: u32) {
-        if let Some(session) = session_at(&mut self.sessions, index) {
+    /// Queues the sessions whose time has come. Deadlines move on while their alarms stay, so once one is due all that
+    /// are early are moved as well, up to the first that is not: a thousand sessions that have come to rest wake the loop
+    /// once for it, and not each for itself.
+    fn ring(&mut self) {
+        let now = self.cx.now;
+        if self.timers.next().is_none_or(|at| at > now) {
+            return;
+        }
+        for _ in 0..ALARMS {
+            let Some((at, index)) = self.timers.first() else { return };
+            let session = session_at(&mut self.sessions, index);
+            let deadline = session.as_ref().and_then(|session| session.deadline());
+            let is_early = deadline.is_none_or(|deadline| deadline > at);
+            if at > now && !is_early {
+                return;
+            }
+            self.timers.forget(index, Some(at));
+            let Some(session) = session else { continue };
             session.alarm = None;
-            queue(session, &mut self.ready);
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                queue(session, &mut self.ready);
+            } else {
+                self.timers.arrange(index, &mut session.alarm, deadline);
+            }
         }
     }
 

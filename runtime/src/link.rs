@@ -20,9 +20,15 @@ pub(crate) struct Link<P: Poller> {
     pub(crate) phase: Phase,
     /// `None` as long as there is no socket.
     pub(crate) wire: Option<Wire<P>>,
+    /// After how many inputs the machine had nothing to write here. It need not be asked again before the next one.
+    pub(crate) silent_at: Option<u64>,
 }
 
 impl<P: Poller> Link<P> {
+    pub(crate) const fn new(peer: Peer, phase: Phase, wire: Option<Wire<P>>) -> Self {
+        Self { peer, phase, wire, silent_at: None }
+    }
+
     /// When the link has to be looked at without any event.
     pub(crate) const fn deadline(&self) -> Option<Instant> {
         match self.phase {

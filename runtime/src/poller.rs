@@ -102,7 +102,8 @@ pub trait Poller: Sized + 'static {
     /// The listener cannot be watched.
     fn resume(&mut self, listener: &mut Self::Socket) -> io::Result<()>;
 
-    /// Takes a socket from the poller and closes it. A descriptor that was copied by a fork must not stay registered.
+    /// Takes a socket from the poller and closes it. Others may have copies of a listener, which is
+    /// [paused](Self::pause) before.
     fn close(&mut self, socket: Self::Socket);
 
     /// Appends to `buffer` what the socket has, as far as there is room.

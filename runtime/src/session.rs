@@ -44,6 +44,8 @@ pub(crate) struct Session<S: Service, P: Poller> {
     pub(crate) machine: S::Machine,
     /// The MTA first; a handful, so that looking for one is quick.
     pub(crate) links: Vec<Link<P>>,
+    /// How many inputs the machine has had. What it has to write changes with inputs only.
+    pub(crate) inputs: u64,
     /// When the machine wants to be called.
     wait: Option<Instant>,
     /// The alarm that is set in the loop's timers.
@@ -57,8 +59,18 @@ pub(crate) struct Session<S: Service, P: Poller> {
 impl<S: Service, P: Poller> Session<S, P> {
     /// A session for a connection that was accepted.
     pub(crate) fn new(key: Key, machine: S::Machine, wire: Wire<P>) -> Self {
-        let links = vec![Link { peer: Peer::MTA, phase: Phase::Open, wire: Some(wire) }];
-        Self { key, machine, links, wait: None, alarm: None, queued: false, finished: false, spilled: false }
+        let links = vec![Link::new(Peer::MTA, Phase::Open, Some(wire))];
+        Self {
+            key,
+            machine,
+            links,
+            inputs: 0,
+            wait: None,
+            alarm: None,
+            queued: false,
+            finished: false,
+            spilled: false,
+        }
     }
 
     /// Notes what the poller reported about a connection. The turn comes later.
@@ -78,6 +90,7 @@ impl<S: Service, P: Poller> Session<S, P> {
 
     /// Gives the machine an input and does what it asks for.
     pub(crate) fn input(&mut self, input: Input, cx: &mut Context<S, P>) {
+        self.inputs += 1;
         self.machine.handle(cx.now, input);
         self.drain(cx);
     }

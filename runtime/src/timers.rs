@@ -6,7 +6,7 @@ use millstream_core::time::Instant;
 
 /// At most one alarm for each session, which remembers it.
 ///
-/// An alarm that turns out to be early is harmless: the session looks at its own deadlines and sets the next one. So a
+/// An alarm that turns out to be early is harmless: the loop looks at the session's deadlines and sets the next one. So a
 /// deadline that moves back, as it does with every command, leaves the alarm where it is, and the steady path does not
 /// touch the set.
 #[derive(Debug)]
@@ -40,18 +40,14 @@ impl Timers {
         }
     }
 
-    /// Takes the next session whose alarm is due. The session's memory of it must be cleared.
-    pub(crate) fn due(&mut self, now: Instant) -> Option<u32> {
-        let &(at, _) = self.0.first()?;
-        if at > now {
-            return None;
-        }
-        self.0.pop_first().map(|(_, session)| session)
+    /// The next alarm, and whose it is.
+    pub(crate) fn first(&self) -> Option<(Instant, u32)> {
+        self.0.first().copied()
     }
 
     /// When the next alarm is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.0.first().map(|&(at, _)| at)
+        self.first().map(|(at, _)| at)
     }
 }
 
@@ -64,15 +60,15 @@ mod tests {
     }
 
     #[test]
-    fn alarms_come_in_order_and_once() {
+    fn alarms_come_in_order() {
         let mut timers = Timers::new();
         let (mut one, mut two) = (None, None);
         timers.arrange(1, &mut one, Some(at(20)));
         timers.arrange(2, &mut two, Some(at(10)));
-        assert_eq!(timers.next(), Some(at(10)));
-        assert_eq!(timers.due(at(15)), Some(2));
-        assert_eq!(timers.due(at(15)), None);
-        assert_eq!(timers.due(at(25)), Some(1));
+        assert_eq!(timers.first(), Some((at(10), 2)));
+        timers.forget(2, two);
+        assert_eq!(timers.first(), Some((at(20), 1)));
+        timers.forget(1, one);
         assert_eq!(timers.next(), None);
     }
 

@@ -1,6 +1,6 @@
 //! Writing to a connection: pulled from the machine, as far as the socket takes it.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 
 use millstream_core::machine::{Input, Machine, Peer, TRANSMIT_SLICES};
 use millstream_core::service::Service;
@@ -10,6 +10,11 @@ use crate::error::classify;
 use crate::link::Phase;
 use crate::poller::Poller;
 use crate::session::{Budget, Session};
+use crate::wire::Wire;
+
+/// How many slices a machine is asked for first. Few machines ever have more at a time, and making room for as many as
+/// they may have costs more than to ask those few again.
+const FEW: usize = 4;
 
 /// What came of one attempt.
 enum Written {
@@ -32,7 +37,9 @@ impl<S: Service, P: Poller> Session<S, P> {
             let mut at = 0;
             while let Some(link) = self.links.get(at) {
                 let peer = link.peer;
-                progress |= self.write_link(at, cx, budget);
+                if link.silent_at != Some(self.inputs) {
+                    progress |= self.write_link(at, cx, budget);
+                }
                 if self.links.get(at).is_some_and(|link| link.peer == peer) {
                     at += 1;
                 }
@@ -50,6 +57,7 @@ impl<S: Service, P: Poller> Session<S, P> {
         while !budget.is_empty() {
             match self.write_once(at, cx) {
                 Written::Nothing => {
+                    self.links[at].silent_at = Some(self.inputs);
                     self.nothing_to_write(at, cx);
                     break;
                 }
@@ -82,18 +90,11 @@ impl<S: Service, P: Poller> Session<S, P> {
         if !wire.writable || wire.failed.is_some() {
             return Written::Blocked;
         }
-        let mut slices: [&[u8]; TRANSMIT_SLICES] = [&[]; TRANSMIT_SLICES];
-        let count = self.machine.transmit(link.peer, &mut slices).min(TRANSMIT_SLICES);
-        let mut vector = [IoSlice::new(&[]); TRANSMIT_SLICES];
-        let mut length = 0;
-        for (entry, slice) in vector.iter_mut().zip(&slices[..count]) {
-            *entry = IoSlice::new(slice);
-            length += slice.len();
-        }
+        let (length, sent) = send::<FEW, _, _>(&self.machine, link.peer, wire, &mut cx.poller);
         if length == 0 {
             return Written::Nothing;
         }
-        let result = match cx.poller.send(&mut wire.socket, &vector[..count]) {
+        let result = match sent {
             Ok(n) if n < length => wire.block_writing(&mut cx.poller).map(|()| Written::Some(n, true)),
             Ok(n) => Ok(Written::Some(n, false)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -126,4 +127,24 @@ impl<S: Service, P: Poller> Session<S, P> {
             .iter()
             .position(|link| link.peer == peer && matches!(link.phase, Phase::Open | Phase::Flushing(_)))
     }
+}
+
+/// Writes what the machine has for a peer, when it has something: how many bytes that is, and how many the socket took.
+fn send<const SLICES: usize, M: Machine, P: Poller>(
+    machine: &M,
+    peer: Peer,
+    wire: &mut Wire<P>,
+    poller: &mut P,
+) -> (usize, io::Result<usize>) {
+    let mut slices: [&[u8]; SLICES] = [&[]; SLICES];
+    let count = machine.transmit(peer, &mut slices).min(SLICES);
+    if count == SLICES && SLICES < TRANSMIT_SLICES {
+        return send::<TRANSMIT_SLICES, M, P>(machine, peer, wire, poller);
+    }
+    let length = slices[..count].iter().map(|slice| slice.len()).sum();
+    if length == 0 {
+        return (0, Ok(0));
+    }
+    let vector = slices.map(IoSlice::new);
+    (length, poller.send(&mut wire.socket, &vector[..count]))
 }

@@ -22,6 +22,8 @@ fn idle_loops_sleep_and_every_descriptor_is_freed() {
         let before = descriptors();
         idle_sessions_do_not_wake_their_loops(on);
         assert_eq!(descriptors(), before);
+        deadlines_that_moved_on_wake_a_loop_once(on);
+        assert_eq!(descriptors(), before);
         sessions_with_children_and_files_leave_nothing(on);
         assert_eq!(descriptors(), before);
     });
@@ -47,6 +49,30 @@ fn idle_sessions_do_not_wake_their_loops(on: On) {
     assert_eq!(loop_activity(), before);
     drop(clients);
     assert_eq!(running.stop().served, 60);
+}
+
+fn deadlines_that_moved_on_wake_a_loop_once(on: On) {
+    const SESSIONS: u32 = 60;
+    let kit = Kit::new(|session: millstream_core::service::SessionId, _| {
+        let first = Duration::from_millis(300 + 10 * session.0);
+        Script::new(move |base, now, input| {
+            base.wait = Some(now + if let Input::Tick = input { first } else { PATIENCE * 10 });
+            echo(base, now, input);
+        })
+    });
+    let running = on.start(&kit, loops(1));
+    let mut clients: Vec<_> = (0..SESSIONS).map(|_| running.unix()).collect();
+    for client in &mut clients {
+        client.write_all(b"x").unwrap();
+        client.read_exact(&mut [0]).unwrap();
+    }
+    let before = loop_activity().0;
+    // Not for order: in this time all first deadlines would have come.
+    std::thread::sleep(Duration::from_millis(1200));
+    let sleeps = loop_activity().0 - before;
+    assert!(sleeps < 20, "{SESSIONS} deadlines that had moved on woke the loop {sleeps} times");
+    drop(clients);
+    running.stop();
 }
 
 fn sessions_with_children_and_files_leave_nothing(on: On) {
