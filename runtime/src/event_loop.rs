@@ -367,6 +367,10 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         };
         self.sessions[index as usize] = Some(Box::new(Session::new(key, machine, wire)));
         self.run_session(index, Some(Input::Tick));
+        // Who connects mostly has something to say at once: it is read before anything is waited for.
+        if session_at(&mut self.sessions, index).is_some_and(Session::expect_greeting) {
+            self.run_session(index, None);
+        }
         if self.stop_at.is_some() {
             self.receive(Message::Input(key, Input::Stop));
         }

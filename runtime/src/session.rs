@@ -81,6 +81,18 @@ impl<S: Service, P: Poller> Session<S, P> {
         }
     }
 
+    /// Has the MTA's connection tried, without a report, when nothing was said to anybody yet: nothing that anybody answers can
+    /// be read before what is reported. Says whether it is to be tried.
+    pub(crate) fn expect_greeting(&mut self) -> bool {
+        let [link] = &mut self.links[..] else { return false };
+        let is_silent = link.silent_at == Some(self.inputs) && self.inputs == 1;
+        if let (true, Some(wire)) = (is_silent, &mut link.wire) {
+            wire.note(Readiness { readable: true, ..Readiness::default() });
+            return true;
+        }
+        false
+    }
+
     /// Gives the machine something that did not come from its connections. One that is done wants nothing more.
     pub(crate) fn tell(&mut self, input: Input, cx: &mut Context<S, P>) {
         if !self.finished {

@@ -99,7 +99,11 @@ impl Runtime for Late {
 fn what_was_never_reported_is_heard_before_a_deadline_fires() {
     let kit = Kit::new(|_, _| {
         Script::new(|base, now, input| match input {
-            Input::Tick if base.wait.is_none() => base.wait = Some(now + Duration::from_millis(300)),
+            Input::Tick if base.wait.is_none() => {
+                base.wait = Some(now + Duration::from_millis(300));
+                // From a session that has spoken first nothing is read without a report.
+                base.send(Peer::MTA, &b"r"[..]);
+            }
             Input::Tick if base.wait.is_some_and(|at| at <= now) => {
                 panic!("timed out although the bytes were there")
             }
@@ -118,10 +122,25 @@ fn what_was_never_reported_is_heard_before_a_deadline_fires() {
     client.write_all(b"x").unwrap();
     let options = Options { loops: 1, ..Options::default() };
     let server = Server::start::<Late, _>(vec![Listener::Unix(listener)], Arc::clone(&kit), options).unwrap();
-    let mut back = [0];
+    let mut back = [0; 2];
     client.read_exact(&mut back).unwrap();
-    assert_eq!(&back, b"x");
+    assert_eq!(&back, b"rx");
     assert_eq!(kit.notices.all(), []);
+    server.stop_now();
+    assert_eq!(server.join().cut, 1);
+}
+
+#[test]
+fn what_is_there_with_the_connection_is_read_without_a_report() {
+    let kit = Kit::new(|_, _| Script::new(common::echo));
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.socket()).unwrap();
+    let mut client = UnixStream::connect(folder.socket()).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.write_all(b"x").unwrap();
+    let options = Options { loops: 1, ..Options::default() };
+    let server = Server::start::<Late, _>(vec![Listener::Unix(listener)], Arc::clone(&kit), options).unwrap();
+    client.read_exact(&mut [0]).unwrap();
     server.stop_now();
     assert_eq!(server.join().cut, 1);
 }
