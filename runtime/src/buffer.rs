@@ -1,4 +1,4 @@
-//! Reading into memory that is not initialised, the only `unsafe` of this crate.
+//! Reading into memory that is not initialised.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -14,6 +15,7 @@ use millstream_core::service::{Notice, Service, SessionId};
 use millstream_core::time::Instant;
 
 use crate::acceptor::Acceptor;
+use crate::burst;
 use crate::caught::catch;
 use crate::clock::unix_seconds;
 use crate::context::Context;
@@ -22,7 +24,7 @@ use crate::kept::{self, KeptWires};
 use crate::mailbox::{Key, Message};
 use crate::poller::{Poller, Readiness, Token};
 use crate::read::READ_SIZE;
-use crate::routes::{Owner, Routes};
+use crate::routes::{self, Owner, Routes};
 use crate::server::Launch;
 use crate::session::{Session, Turn};
 use crate::shared::{Shared, StopLevel};
@@ -67,6 +69,8 @@ pub struct EventLoop<S: Service, P: Poller> {
     messages: Vec<Message>,
     /// Until when running sessions may go on after a stop was asked for.
     stop_at: Option<Instant>,
+    /// Many sessions have ended, and this is dropped once their memory is.
+    shrinks: Option<Sender<()>>,
     /// Another thread has something for this loop.
     woken: bool,
     /// Everything is closed.
@@ -105,6 +109,7 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             turns: Vec::new(),
             messages: Vec::new(),
             stop_at: None,
+            shrinks: None,
             woken: false,
             over: false,
         })
@@ -202,6 +207,10 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         }
         self.turns = turns;
         self.accept();
+        if let Some(done) = self.shrinks.take() {
+            self.shrink();
+            drop(done);
+        }
         if self.stop() {
             return Next::Over;
         }
@@ -258,6 +267,7 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
     fn receive(&mut self, message: Message) {
         match message {
             Message::Accepted(socket, id) => self.begin(socket, id),
+            Message::Shrink(done) => self.shrinks = Some(done),
             Message::Input(key, input) => {
                 let session = session_at(&mut self.sessions, key.index);
                 if session.is_some_and(|session| session.key == key) {
@@ -328,6 +338,7 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         let notify = |notice| drop(catch(|| service.notice(notice)));
         acceptor.turn(self.cx.now, &mut self.cx.poller, &self.shared.admission, &mut accepted, &notify);
         for socket in accepted {
+            self.shared.burst.grew(self.shared.admission.running());
             let id = self.shared.next_session();
             let to = self.shared.least_loaded(self.index);
             let mailbox = &self.shared.mailboxes[to];
@@ -386,9 +397,23 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         let dropped = catch(|| drop(session));
         self.free.push(index);
         self.shared.session_ended(self.index);
+        if self.shared.burst.fell(self.shared.admission.running()) {
+            burst::start(&self.shared);
+        }
         if let Err(message) = dropped {
             self.notice(Notice::SessionPanicked { session: id, message });
         }
+    }
+
+    /// Drops what was only needed for sessions that are over.
+    fn shrink(&mut self) {
+        routes::shrink(&mut self.sessions, &mut self.free, |&index| index as usize);
+        self.cx.routes.shrink();
+        self.cx.later.shrink_to_fit();
+        self.cx.mailbox.shrink();
+        self.messages = Vec::new();
+        self.turns = Vec::new();
+        self.ready.shrink_to_fit();
     }
 
     /// Sees to a stop. Says whether the loop is done.

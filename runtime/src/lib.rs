@@ -24,6 +24,7 @@
 //! | `context` | the parts of a loop that its sessions use |
 //! | `connect`, `read`, `write` | what a session does with a connection |
 //! | `kept` | connections that wait for the next session |
+//! | `burst`, `heap` | memory goes back to the system after many sessions |
 //! | `mailbox` | what other threads send to a loop |
 //! | `spill` | the thread for files |
 //! | `buffer` | reading into uninitialised memory |
@@ -33,6 +34,7 @@
 
 mod acceptor;
 mod buffer;
+mod burst;
 mod caught;
 mod clock;
 mod connect;
@@ -40,6 +42,7 @@ mod context;
 pub mod descriptor;
 mod error;
 mod event_loop;
+mod heap;
 mod kept;
 mod link;
 mod mailbox;

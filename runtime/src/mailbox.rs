@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -24,6 +25,8 @@ pub(crate) enum Message {
     Accepted(OwnedFd, SessionId),
     /// Something that a session asked for is done.
     Input(Key, Input),
+    /// Many sessions have ended: what was only needed for them can go. Dropped when that is done.
+    Shrink(Sender<()>),
 }
 
 /// A loop's inbox: open until the loop has ended, after which what is sent is dropped.
@@ -71,6 +74,13 @@ impl Mailbox {
     pub(crate) fn take(&self, into: &mut Vec<Message>) {
         if let Some(messages) = &mut *self.lock() {
             std::mem::swap(messages, into);
+        }
+    }
+
+    /// Gives back the memory of messages that are read.
+    pub(crate) fn shrink(&self) {
+        if let Some(messages) = &mut *self.lock() {
+            messages.shrink_to_fit();
         }
     }
 

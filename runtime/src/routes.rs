@@ -52,10 +52,26 @@ impl Routes {
         }
     }
 
+    /// Gives back the memory of tokens that are not used, as far as none above them is.
+    pub(crate) fn shrink(&mut self) {
+        shrink(&mut self.entries, &mut self.free, |&index| index);
+    }
+
     /// Whose connection a token stands for, `None` when it is closed.
     pub(crate) fn find(&self, token: Token) -> Option<Owner> {
         self.entries.get(token.0).copied().flatten()
     }
+}
+
+/// Drops the empty places at the end, and the memory behind them. Low places are taken first from then on, so that the end is
+/// empty the next time.
+pub(crate) fn shrink<T, I: Ord>(places: &mut Vec<Option<T>>, free: &mut Vec<I>, index: impl Fn(&I) -> usize) {
+    let used = places.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    places.truncate(used);
+    places.shrink_to_fit();
+    free.retain(|at| index(at) < used);
+    free.sort_unstable_by(|one, other| other.cmp(one));
+    free.shrink_to_fit();
 }
 
 #[cfg(test)]
@@ -75,5 +91,18 @@ mod tests {
         assert_eq!(routes.find(token), None);
         assert_eq!(routes.add(owner(8)), token);
         assert_ne!(routes.add(owner(9)), token);
+    }
+    #[test]
+    fn shrinking_leaves_what_is_used_and_gives_low_tokens_first() {
+        let mut routes = Routes::default();
+        let owner = |session| Owner::Session(session, Peer::MTA);
+        let tokens: Vec<_> = (0..10).map(|session| routes.add(owner(session))).collect();
+        for gone in [0, 5, 2, 9, 7, 8] {
+            routes.remove(tokens[gone]);
+        }
+        routes.shrink();
+        assert_eq!(routes.find(tokens[6]), Some(owner(6)));
+        let given: Vec<_> = (0..5).map(|_| routes.add(owner(11)).0).collect();
+        assert_eq!(given, [0, 2, 5, 7, 8]);
     }
 }

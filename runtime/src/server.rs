@@ -12,6 +12,7 @@ use millstream_core::service::Service;
 use millstream_core::time::Instant;
 
 use crate::event_loop::EventLoop;
+use crate::heap;
 use crate::mailbox::Mailbox;
 use crate::options::{Listener, Options};
 use crate::poller::{Poller, Runtime};
@@ -47,6 +48,7 @@ impl Server {
         service: Arc<S>,
         options: Options,
     ) -> io::Result<Self> {
+        heap::keep_some();
         let loops = options.loop_count(R::DEFAULT_LOOPS);
         let mut seats = Vec::with_capacity(loops);
         let mut mailboxes = Vec::with_capacity(loops);
@@ -124,6 +126,7 @@ impl Server {
             // The loops catch what panics in them.
             let _ = thread.join();
         }
+        self.handle.shared.burst.join();
         self.spill.end();
         let shared = &self.handle.shared;
         Stopped { served: shared.served.load(Ordering::SeqCst), cut: shared.cut.load(Ordering::SeqCst) }
@@ -133,6 +136,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.handle.stop_now();
+        self.handle.shared.burst.wake();
     }
 }
 

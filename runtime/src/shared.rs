@@ -7,6 +7,7 @@ use std::time::Duration;
 use millstream_core::service::SessionId;
 use millstream_shared::{Admission, Children};
 
+use crate::burst::Burst;
 use crate::clock::Clock;
 use crate::mailbox::Mailbox;
 use crate::options::Options;
@@ -17,6 +18,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) admission: Admission,
     pub(crate) children: Arc<Children>,
+    pub(crate) burst: Burst,
     /// One for each loop; the acceptor is on the first.
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
     pub(crate) stop_grace: Duration,
@@ -36,6 +38,7 @@ impl Shared {
             clock: Clock::start(),
             admission: Admission::new(options.max_sessions),
             children: Arc::default(),
+            burst: Burst::default(),
             loops: AtomicU32::new(u32::try_from(mailboxes.len()).unwrap_or(u32::MAX)),
             mailboxes,
             stop_grace: options.stop_grace,

@@ -45,7 +45,7 @@ fn a_runtime_knows_what_runtimes_have_in_common_and_nothing_else_of_ours() {
 
 #[test]
 fn what_runtimes_have_in_common_knows_core_and_what_loops_share_but_no_poller() {
-    assert_eq!(dependencies("runtime"), ["millstream-core", "millstream-shared", "bytes", "rustix"]);
+    assert_eq!(dependencies("runtime"), ["millstream-core", "millstream-shared", "bytes", "rustix", "libc"]);
 }
 
 #[test]
