@@ -60,32 +60,34 @@ impl Session {
         let transaction = self.transaction.as_mut().filter(|transaction| transaction.decided.is_none());
         let Some(transaction) = transaction else { return false };
         let limits = self.policy.limits();
-        let before = *frames;
-        while *frames > 0
-            && let Some(peeked) = self.filter.peek()
-        {
-            let taken = match peeked {
-                Peeked::Header(header) => {
-                    let fits = transaction.header_limit(header.name, header.value, limits).is_none();
-                    if fits {
-                        transaction.stage = Stage::Header;
-                        transaction.content.receive_header_frame(&header);
-                    }
-                    fits
+        let macro_bytes = self.macros.bytes();
+        let (mut bytes, mut count, mut headers) = (0, 0, false);
+        for peeked in self.filter.peek().take(*frames) {
+            bytes += match peeked {
+                Peeked::Header(header)
+                    if transaction.header_limit(header.name, header.value, limits).is_none() =>
+                {
+                    transaction.content.receive_header_frame(&header);
+                    headers = true;
+                    header.frame.len()
                 }
-                Peeked::Macros(letter, pairs) => {
-                    Stage::of_letter(letter).is_some_and(Stage::is_content)
+                Peeked::Macros { frame, letter, pairs }
+                    if Stage::of_letter(letter).is_some_and(Stage::is_content)
                         && self.macros.get(letter).is_some_and(|known| known == pairs)
-                        && self.macros.bytes() + pairs.len() <= limits.macro_bytes
+                        && macro_bytes + pairs.len() <= limits.macro_bytes =>
+                {
+                    frame.len()
                 }
+                _ => break,
             };
-            if !taken {
-                break;
-            }
-            self.filter.pass();
-            *frames -= 1;
+            count += 1;
         }
-        *frames < before
+        if headers {
+            transaction.stage = Stage::Header;
+        }
+        self.filter.pass(bytes, headers);
+        *frames -= count;
+        count > 0
     }
 
     /// Something else than content, before which the children have been shown all of that.

@@ -34,8 +34,15 @@ pub enum FromMta {
 pub enum Peeked<'a> {
     /// A header that needs no reply.
     Header(HeaderFrame<'a>),
-    /// Macros, not checked: the letter of their command, names and values.
-    Macros(u8, &'a [u8]),
+    /// Macros, not checked.
+    Macros {
+        /// All of it.
+        frame: &'a [u8],
+        /// The letter of their command.
+        letter: u8,
+        /// Names and values.
+        pairs: &'a [u8],
+    },
 }
 
 /// The caller asked for something that the protocol does not allow now. Nothing was sent.
@@ -129,31 +136,34 @@ impl Filter {
         self.conversation == Conversation::Greeting
     }
 
-    /// The next command where it lies, if it is one that comes in masses and there is nothing special about it: then it is
-    /// [passed](Self::pass) over or polled like any other.
-    #[must_use]
-    pub fn peek(&self) -> Option<Peeked<'_>> {
-        if self.owed.is_some() || self.fault.is_some() {
-            return None;
-        }
-        let frame = self.decoder.peek()?;
-        let (head, payload) = frame.split_first_chunk::<HEAD>()?;
-        match head[HEAD - 1] {
-            b'L' if self.conversation.takes_headers() && self.protocol.has(Protocol::NR_HEADERS) => {
-                let (name, value) = split_header(payload).ok()?;
-                Some(Peeked::Header(HeaderFrame { frame, name, value }))
+    /// The commands that come next where they lie, up to the first that does not come in masses or about which there is
+    /// anything special: they are [passed](Self::pass) over or polled like any other.
+    pub fn peek(&self) -> impl Iterator<Item = Peeked<'_>> {
+        let takes_any = self.owed.is_none() && self.fault.is_none();
+        let macros = takes_any && self.conversation.in_message();
+        let headers =
+            takes_any && self.conversation.takes_headers() && self.protocol.has(Protocol::NR_HEADERS);
+        self.decoder.ahead().map_while(move |frame| {
+            let (head, payload) = frame.split_first_chunk::<HEAD>()?;
+            match head[HEAD - 1] {
+                b'L' if headers => {
+                    let (name, value) = split_header(payload).ok()?;
+                    Some(Peeked::Header(HeaderFrame { frame, name, value }))
+                }
+                letter::MACRO if macros => {
+                    let (letter, pairs) = payload.split_first()?;
+                    Some(Peeked::Macros { frame, letter: *letter, pairs })
+                }
+                _ => None,
             }
-            letter::MACRO if self.conversation.in_message() => {
-                let (stage_letter, pairs) = payload.split_first()?;
-                Some(Peeked::Macros(*stage_letter, pairs))
-            }
-            _ => None,
-        }
+        })
     }
 
-    /// Passes over the command that [`peek`](Self::peek) has shown: it was taken in.
-    pub fn pass(&mut self) {
-        if self.decoder.pass() == Some(Stage::Header.letter()) {
+    /// Passes over commands that [`peek`](Self::peek) has shown, which were taken in: their bytes, and whether there are
+    /// headers among them.
+    pub fn pass(&mut self, bytes: usize, headers: bool) {
+        self.decoder.pass(bytes);
+        if headers {
             self.conversation = Conversation::Headers;
         }
     }

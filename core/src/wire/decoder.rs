@@ -107,25 +107,17 @@ impl Decoder {
         !self.input.is_empty() || matches!(&self.state, State::Within(partial) if partial.missing() == 0)
     }
 
-    /// The next frame where it lies, if it lies whole in what came in and can be: head and payload.
+    /// The frames that lie whole in what came in, one behind the other, where they lie.
     #[must_use]
-    pub fn peek(&self) -> Option<&[u8]> {
-        let head = self
-            .input
-            .first_chunk::<HEAD>()
-            .filter(|_| matches!(self.state, State::Between { len: 0, .. }))?;
-        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        let fits = (1..=self.limit).contains(&length);
-        self.input.get(..HEAD - 1 + length).filter(|_| fits)
+    pub fn ahead(&self) -> Ahead<'_> {
+        let between = matches!(self.state, State::Between { len: 0, .. });
+        Ahead { bytes: if between { &self.input } else { &[] }, limit: self.limit }
     }
 
-    /// Passes over the frame that [`peek`](Self::peek) shows, and gives its letter.
-    pub fn pass(&mut self) -> Option<u8> {
-        let frame = self.peek()?;
-        let (letter, bytes) = (frame[HEAD - 1], frame.len());
-        self.fresh = false;
+    /// Passes over so many bytes of frames that [`ahead`](Self::ahead) has shown.
+    pub fn pass(&mut self, bytes: usize) {
+        self.fresh &= bytes == 0;
         self.input.advance(bytes);
-        Some(letter)
     }
 
     /// The next whole frame.
@@ -180,6 +172,28 @@ impl Decoder {
             self.state = State::START;
         }
         Ok(frame)
+    }
+}
+
+/// Whole frames where they lie, head and payload, up to the first that is not whole or cannot be.
+#[derive(Debug, Clone)]
+pub struct Ahead<'a> {
+    bytes: &'a [u8],
+    limit: usize,
+}
+
+impl<'a> Iterator for Ahead<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let head = self.bytes.first_chunk::<HEAD>()?;
+        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        if length == 0 || length > self.limit {
+            return None;
+        }
+        let (frame, behind) = self.bytes.split_at_checked(HEAD - 1 + length)?;
+        self.bytes = behind;
+        Some(frame)
     }
 }
 

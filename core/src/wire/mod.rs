@@ -19,7 +19,7 @@ mod payload;
 mod reply;
 
 pub use command::{ClientAddress, Command, ConnectInfo, first_string, head, split_header};
-pub use decoder::Decoder;
+pub use decoder::{Ahead, Decoder};
 pub use error::{Culprit, Fault, Letter, WireError};
 pub use facts::{Actions, CHUNK_SIZE, HEAD, Protocol, Stage, VERSION_MAX, VERSION_MIN};
 pub use frame::Frame;
