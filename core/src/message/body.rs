@@ -16,8 +16,8 @@ use crate::wire::{CHUNK_SIZE, Edit, Frame};
 
 /// Shorter chunks that stay are copied next to each other, so that they do not keep the buffer that they were read into.
 const SHARE_FROM: usize = 16 << 10;
-/// Places for chunks that are kept while none is held.
-const KEEP: usize = 64;
+/// Places for chunks that are kept while none is held: enough for what is taken at once of chunks from 64 bytes on.
+const KEEP: usize = 256;
 
 /// One chunk, a frame ready to be sent.
 #[derive(Debug)]
