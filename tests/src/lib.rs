@@ -10,11 +10,15 @@
 //! | `tests/real_milters` | opendkim, clamav-milter, spamass-milter and rspamd in one chain, directly in Postfix and behind the manager |
 //! | `tests/connections` | the manager between an MTA and milters of the test's own that count: sockets, limits, kept and late connections |
 //! | `tests/hostile` | raw sockets against the manager: garbage, silence, floods |
+//! | `tests/overload` | more than the manager is allowed, or the machine has: places, descriptors, disk, log, time |
+//! | `tests/soak` | thousands of sessions with faults, after which nothing is left behind |
 //!
 //! | variable | effect |
 //! |---|---|
 //! | `MILTER_MANAGER` | the program to test, instead of this workspace's |
 //! | `MILLSTREAM_KEEP` | private folders below `/run/millstream-*` stay, with every log in them |
+//! | `MILLSTREAM_BACKEND` | the runtime on which the manager serves, instead of its default |
+//! | `MILLSTREAM_SOAK` | how many sessions the soak runs |
 //! | `CI` | what is not installed fails a test instead of skipping it |
 //!
 //! Everything a test starts is ended by the [`guardian`] at the latest, however the test process ends.
@@ -26,11 +30,14 @@
 )]
 
 pub mod account;
+pub mod bench;
 pub mod child_side;
 pub mod children;
 pub mod compare;
+pub mod counting_child;
 pub mod dkim;
 pub mod guardian;
+pub mod holdings;
 pub mod lane;
 pub mod manager;
 pub mod manager_log;

@@ -18,6 +18,8 @@ pub struct Ending {
 #[derive(Debug)]
 pub struct MtaSide {
     stream: Stream,
+    /// Read already, to see whether there is something.
+    ahead: Option<u8>,
     flags: u32,
 }
 
@@ -27,7 +29,7 @@ impl MtaSide {
     /// # Errors
     /// When the milter cannot be reached.
     pub fn connect(milter: &Address, limit: Duration) -> io::Result<Self> {
-        Ok(Self { stream: milter.connect(limit)?, flags: 0 })
+        Ok(Self { stream: milter.connect(limit)?, ahead: None, flags: 0 })
     }
 
     /// Offers what Postfix offers and takes what the milter wants.
@@ -205,7 +207,36 @@ impl MtaSide {
     /// # Errors
     /// When none comes, or the connection ends.
     pub fn receive(&mut self) -> io::Result<Frame> {
-        Frame::read(&mut self.stream)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let ahead = self.ahead.take();
+        Frame::read(&mut ahead.as_slice().chain(&mut self.stream))?
+            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Whether something has come that was not read yet, or the end of the connection.
+    ///
+    /// # Panics
+    /// When the socket cannot be switched.
+    pub fn has_answer(&mut self) -> bool {
+        if self.ahead.is_none() {
+            let mut byte = [0];
+            self.stream.set_nonblocking(true).expect("a socket can be switched");
+            let read = self.stream.read(&mut byte);
+            self.stream.set_nonblocking(false).expect("a socket can be switched");
+            match read {
+                Ok(1) => self.ahead = Some(byte[0]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                _ => {}
+            }
+        }
+        true
+    }
+
+    /// Each further read and write takes at most this.
+    ///
+    /// # Panics
+    /// When the system does not take it.
+    pub fn limit(&mut self, limit: Duration) {
+        self.stream.limit(limit).expect("a socket takes a time limit");
     }
 
     /// Reads until the milter closes, whatever it says before.

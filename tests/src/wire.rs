@@ -152,18 +152,39 @@ pub enum Stream {
 
 impl Stream {
     fn unix(path: &Path, limit: Duration) -> io::Result<Self> {
-        let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(limit))?;
-        stream.set_write_timeout(Some(limit))?;
-        Ok(Self::Unix(stream))
+        let stream = Self::Unix(UnixStream::connect(path)?);
+        stream.limit(limit)?;
+        Ok(stream)
     }
 
     fn inet(address: SocketAddr, limit: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, limit)?;
-        stream.set_read_timeout(Some(limit))?;
-        stream.set_write_timeout(Some(limit))?;
         stream.set_nodelay(true)?;
-        Ok(Self::Inet(stream))
+        let stream = Self::Inet(stream);
+        stream.limit(limit)?;
+        Ok(stream)
+    }
+
+    /// Whether reads and writes return instead of waiting.
+    pub(crate) fn set_nonblocking(&self, on: bool) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.set_nonblocking(on),
+            Self::Inet(stream) => stream.set_nonblocking(on),
+        }
+    }
+
+    /// Each read and write takes at most this.
+    pub(crate) fn limit(&self, limit: Duration) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => {
+                stream.set_read_timeout(Some(limit))?;
+                stream.set_write_timeout(Some(limit))
+            }
+            Self::Inet(stream) => {
+                stream.set_read_timeout(Some(limit))?;
+                stream.set_write_timeout(Some(limit))
+            }
+        }
     }
 }
 

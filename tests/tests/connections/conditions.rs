@@ -1,9 +1,8 @@
 //! `define_applicable_condition` in the running manager: what a stopped milter sees, and what the log says.
 
+use millstream_tests::bench::{Bench, folder, milter};
+use millstream_tests::counting_child::Child;
 use millstream_tests::until::until_true;
-
-use crate::bench::{Bench, folder, milter};
-use crate::child::Child;
 
 const CONDITIONS: &str = r#"manager.n_workers = 1
 log.level = "all"

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use millstream_tests::scratch::Scratch;
 use millstream_tests::until::until_true;
 
-use crate::bench::{Bench, connect, folder, milter};
-use crate::child::Child;
+use millstream_tests::bench::{Bench, connect, folder, milter};
+use millstream_tests::counting_child::Child;
 
 /// One thread: each counts for itself.
 const SINGLE: &str = "manager.n_workers = 1";

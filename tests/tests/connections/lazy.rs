@@ -5,8 +5,8 @@ use std::path::Path;
 use millstream_tests::until::until_true;
 use millstream_tests::wire::{ALL_ACTIONS, ALL_FLAGS, Frame};
 
-use crate::bench::{Bench, connect, folder, milter, stays};
-use crate::child::{Answer, Child, agree};
+use millstream_tests::bench::{Bench, connect, folder, milter, stays};
+use millstream_tests::counting_child::{Answer, Child, agree};
 
 /// One thread: each remembers for itself.
 const SINGLE: &str = "manager.n_workers = 1";

@@ -11,8 +11,8 @@ use millstream_tests::mta_side::MtaSide;
 use millstream_tests::until::until_true;
 use millstream_tests::wire::{ALL_ACTIONS, Frame};
 
-use crate::bench::{Bench, connect, folder, milter};
-use crate::child::Child;
+use millstream_tests::bench::{Bench, connect, folder, milter};
+use millstream_tests::counting_child::Child;
 
 const SINGLE: &str = "manager.n_workers = 1";
 

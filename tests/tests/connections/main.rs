@@ -5,8 +5,6 @@
 //! fallback is `reject`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests report by panicking")]
 
-mod bench;
-mod child;
 mod conditions;
 mod endpoints;
 mod lazy;

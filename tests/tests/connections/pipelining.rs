@@ -8,8 +8,8 @@ use millstream_tests::mta_side::{Ending, MtaSide};
 use millstream_tests::scratch::Scratch;
 use millstream_tests::wire::Frame;
 
-use crate::bench::{Bench, folder, milter};
-use crate::child::{Answer, Child, agree, agreed};
+use millstream_tests::bench::{Bench, folder, milter};
+use millstream_tests::counting_child::{Answer, Child, agree, agreed};
 
 /// The headers of a message.
 const HEADERS: usize = 20;

@@ -9,8 +9,8 @@ use millstream_tests::scratch::Scratch;
 use millstream_tests::until::until_true;
 use millstream_tests::wire::Frame;
 
-use crate::bench::{Bench, folder, milter, stays};
-use crate::child::{Answer, Child, agree};
+use millstream_tests::bench::{Bench, folder, milter, stays};
+use millstream_tests::counting_child::{Answer, Child, agree};
 
 /// One thread: each keeps its own.
 const SINGLE: &str = "manager.n_workers = 1";

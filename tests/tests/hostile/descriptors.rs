@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::bench::Bench;
+use millstream_tests::holdings::Holdings;
 use millstream_tests::mta_side::MtaSide;
 use millstream_tests::until::until_some;
 
@@ -12,6 +13,7 @@ fn running_out_of_descriptors_is_survived() {
     let Some(mut bench) = Bench::start_with("", Some(&["prlimit", "--nofile=40:40"])) else { return };
     bench.assert_works();
     let before = bench.manager.log().lines().count();
+    let process = bench.manager.process().id();
 
     // Each takes a descriptor, and a second one for its child once it has negotiated.
     let mut open = Vec::new();
@@ -22,7 +24,7 @@ fn running_out_of_descriptors_is_survived() {
         open.push(connection);
     }
     // As many as fit are in; it may also keep a few descriptors for itself.
-    let _ = until_some(Duration::from_secs(5), || (descriptors(&mut bench) >= 38).then_some(()));
+    let _ = until_some(Duration::from_secs(5), || (Holdings::of(process).descriptors >= 38).then_some(()));
     for connection in open.iter_mut().take(5) {
         // Answered, or closed for want of a descriptor for the child.
         let _ = connection.receive();
@@ -63,9 +65,4 @@ fn running_out_of_descriptors_lets_nothing_pass_unfiltered() {
     assert_eq!(passed, filtered, "messages that passed, and messages that the child has seen: {outcomes:?}");
     drop(open);
     bench.assert_works();
-}
-
-/// How many descriptors the manager has open.
-fn descriptors(bench: &mut Bench) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", bench.manager.process().id())).map_or(0, Iterator::count)
 }

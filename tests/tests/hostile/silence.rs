@@ -1,6 +1,7 @@
 //! Peers that say half of something, and then nothing.
 
 use crate::bench::Bench;
+use millstream_tests::holdings::Holdings;
 use millstream_tests::wire::Frame;
 
 #[test]
@@ -30,7 +31,8 @@ fn half_a_frame_then_silence() {
 #[test]
 fn announced_body_that_never_comes_holds_no_memory() {
     let Some(mut bench) = Bench::start("") else { return };
-    let before = resident(&mut bench);
+    let process = bench.manager.process().id();
+    let before = Holdings::of(process).resident;
     let mut silent = Vec::new();
     for _ in 0..100 {
         let mut session = bench.session();
@@ -42,7 +44,7 @@ fn announced_body_that_never_comes_holds_no_memory() {
         silent.push(session);
     }
     bench.assert_works();
-    let grown = resident(&mut bench).saturating_sub(before);
+    let grown = Holdings::of(process).resident.saturating_sub(before);
     assert!(grown < 64 << 20, "100 announcements of 60,000 bytes took {} KiB", grown >> 10);
 }
 
@@ -57,12 +59,4 @@ fn client_that_never_reads_does_not_stop_the_others() {
     for _ in 0..20 {
         bench.assert_works();
     }
-}
-
-/// The manager's memory in bytes, as the kernel counts it.
-fn resident(bench: &mut Bench) -> usize {
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", bench.manager.process().id())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
-    line.split_whitespace().next().and_then(|number| number.parse::<usize>().ok()).unwrap_or(0) << 10
 }

@@ -2,24 +2,27 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use millstream_tests::manager::{Manager, give_to_manager};
-use millstream_tests::mta_side::MtaSide;
-use millstream_tests::require;
-use millstream_tests::scratch::Scratch;
-use millstream_tests::until::{PATIENCE, until_true};
-use millstream_tests::wire::{Address, Frame};
+use crate::manager::{Manager, give_to_manager, program};
+use crate::mta_side::MtaSide;
+use crate::require;
+use crate::scratch::Scratch;
+use crate::until::{PATIENCE, until_true};
+use crate::wire::{Address, Frame};
 
 /// A private folder for the sockets; nothing when this machine cannot run the manager as administrators do.
-pub(crate) fn folder() -> Option<Scratch> {
+#[must_use]
+pub fn folder() -> Option<Scratch> {
     let test = thread::current().name().unwrap_or("a test").to_owned();
-    require::available(&test, &[]).then(|| Scratch::new("connections"))
+    require::available(&test, &[]).then(|| Scratch::new("bench"))
 }
 
 /// A milter in the configuration: its sockets, and lines without `milter.`.
-pub(crate) fn milter(name: &str, sockets: &[&Path], lines: &[&str]) -> String {
+#[must_use]
+pub fn milter(name: &str, sockets: &[&Path], lines: &[&str]) -> String {
     let sockets: Vec<String> =
         sockets.iter().map(|socket| format!("\"unix:{}\"", socket.display())).collect();
     let lines: String = lines.iter().map(|line| format!("  milter.{line}\n")).collect();
@@ -33,35 +36,72 @@ pub(crate) fn milter(name: &str, sockets: &[&Path], lines: &[&str]) -> String {
 const DONE: &[&str] = &["[reload] done"];
 
 /// A running manager.
-pub(crate) struct Bench {
-    pub(crate) manager: Manager,
+#[derive(Debug)]
+pub struct Bench {
+    /// The manager.
+    pub manager: Manager,
     socket: PathBuf,
 }
 
 impl Bench {
     /// With these milters, below `folder`. `settings` are lines for the top.
-    pub(crate) fn start(folder: &Scratch, settings: &str, milters: &str) -> Self {
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(folder: &Scratch, settings: &str, milters: &str) -> Self {
+        Self::start_with(folder, settings, milters, &[])
+    }
+
+    /// The same, started by another program, which gets the manager's path as its last argument.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with(folder: &Scratch, settings: &str, milters: &str, starter: &[&str]) -> Self {
         let own = folder.join("manager");
         fs::create_dir_all(&own).expect("a folder can be made");
         // It removes its socket there at its end.
         give_to_manager(&own);
         let socket = own.join("manager.sock");
-        let mut manager = Manager::start(&own, &configuration(&socket, settings, milters));
+        let mut command = match starter {
+            [] => Command::new(program()),
+            [first, rest @ ..] => {
+                let mut command = Command::new(require::program_path(first));
+                let _ = command.args(rest).arg(program());
+                command
+            }
+        };
+        // What the log says is looked at.
+        let _ = command.env("LC_ALL", "C");
+        let mut manager = Manager::start_with(&own, &configuration(&socket, settings, milters), command);
         manager.process().wait_for_socket(&socket);
         Self { manager, socket }
     }
 
-    /// Gives it another configuration, and waits until it has taken that.
-    pub(crate) fn reload(&self, settings: &str, milters: &str) {
-        let before = self.count(DONE);
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        Address::Unix(self.socket.clone())
+    }
+
+    /// Writes another configuration, which counts from the next reload on.
+    pub fn configure(&self, settings: &str, milters: &str) {
         self.manager.configure(&configuration(&self.socket, settings, milters));
+    }
+
+    /// Gives it another configuration, and waits until it has taken that.
+    pub fn reload(&self, settings: &str, milters: &str) {
+        let before = self.count(DONE);
+        self.configure(settings, milters);
         self.manager.reload();
         until_true("the reload", || self.count(DONE) > before);
     }
 
     /// How many lines of its log have all of `parts`, with everything that was answered up to now: the log is written beside
     /// the answers. Loads the configuration again for that, which has not changed and so changes nothing.
-    pub(crate) fn lines(&self, parts: &[&str]) -> usize {
+    #[must_use]
+    pub fn lines(&self, parts: &[&str]) -> usize {
         let before = self.count(DONE);
         self.manager.reload();
         until_true("a reload", || self.count(DONE) > before);
@@ -74,14 +114,22 @@ impl Bench {
     }
 
     /// An MTA that has connected.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
     #[track_caller]
-    pub(crate) fn connection(&self) -> MtaSide {
-        MtaSide::connect(&Address::Unix(self.socket.clone()), PATIENCE).expect("it listens")
+    pub fn connection(&self) -> MtaSide {
+        MtaSide::connect(&self.address(), PATIENCE).expect("it listens")
     }
 
     /// An MTA that has negotiated.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
     #[track_caller]
-    pub(crate) fn session(&self) -> MtaSide {
+    pub fn session(&self) -> MtaSide {
         let mut mta = self.connection();
         let negotiated = mta.negotiate();
         assert!(negotiated.is_ok(), "{negotiated:?}");
@@ -89,8 +137,12 @@ impl Bench {
     }
 
     /// A whole session with one message: the first answer that is not `c`, or the verdict.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
     #[track_caller]
-    pub(crate) fn mail(&self) -> char {
+    pub fn mail(&self) -> char {
         let mut mta = self.session();
         let outcome = mta.outcome();
         mta.quit().expect("it reads");
@@ -98,8 +150,12 @@ impl Bench {
     }
 
     /// The answer to CONNECT in a session that ends there.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
     #[track_caller]
-    pub(crate) fn visit(&self, client: &str) -> char {
+    pub fn visit(&self, client: &str) -> char {
         let mut mta = self.session();
         let answer = mta.command(&connect(client)).expect("an answer");
         mta.quit().expect("it reads");
@@ -107,7 +163,7 @@ impl Bench {
     }
 
     /// Returns when what was sent to it before has been read: its only thread has answered others since then.
-    pub(crate) fn settle(&self) {
+    pub fn settle(&self) {
         for _ in 0..3 {
             self.session().quit().expect("it reads");
         }
@@ -115,14 +171,15 @@ impl Bench {
 }
 
 /// CONNECT from a client of this name.
-pub(crate) fn connect(client: &str) -> Frame {
+#[must_use]
+pub fn connect(client: &str) -> Frame {
     let mut payload = client.as_bytes().to_vec();
     payload.extend_from_slice(b"\x004\x12\x34203.0.113.7\0");
     Frame::new(b'C', payload)
 }
 
 /// Calls `probe` until it is true for some time, to see that it stays so.
-pub(crate) fn stays(what: &str, probe: impl Fn() -> bool) {
+pub fn stays(what: &str, probe: impl Fn() -> bool) {
     for _ in 0..20 {
         assert!(probe(), "{what}");
         thread::sleep(Duration::from_millis(5));

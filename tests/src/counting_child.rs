@@ -1,5 +1,6 @@
 //! A milter that can be stopped and started again on its socket, and counts.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::net::Shutdown;
@@ -10,11 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use millstream_tests::wire::{ALL_ACTIONS, Frame};
+use crate::wire::{ALL_ACTIONS, Frame};
 
 /// What it does about a command.
-#[derive(Debug, Clone)]
-pub(crate) enum Answer {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
     /// Says this; nothing is fine, too.
     Say(Vec<Frame>),
     /// Closes the connection.
@@ -22,12 +23,14 @@ pub(crate) enum Answer {
 }
 
 /// `c`.
-pub(crate) fn agreed() -> Answer {
+#[must_use]
+pub fn agreed() -> Answer {
     Answer::Say(vec![Frame::new(b'c', [])])
 }
 
 /// A script that agrees to everything, as far as it is owed an answer.
-pub(crate) fn agree(_: usize, frame: &Frame) -> Answer {
+#[must_use]
+pub fn agree(_: usize, frame: &Frame) -> Answer {
     match frame.letter {
         b'D' | b'A' | b'K' => Answer::Say(Vec::new()),
         b'Q' => Answer::Close,
@@ -40,7 +43,7 @@ type Script = dyn Fn(usize, &Frame) -> Answer + Send + Sync;
 
 /// The milter.
 #[derive(Debug)]
-pub(crate) struct Child {
+pub struct Child {
     socket: PathBuf,
     facts: Arc<Facts>,
     running: Option<Running>,
@@ -50,6 +53,8 @@ struct Facts {
     script: Box<Script>,
     /// What it asks for when it negotiates.
     flags: AtomicU32,
+    /// Whether it writes down what it sees.
+    remembers: bool,
     accepted: AtomicUsize,
     open: AtomicUsize,
     seen: Mutex<Vec<(usize, Frame)>>,
@@ -64,23 +69,46 @@ impl std::fmt::Debug for Facts {
 #[derive(Debug)]
 struct Running {
     stop: Arc<AtomicBool>,
-    streams: Arc<Mutex<Vec<UnixStream>>>,
+    streams: Arc<Mutex<BTreeMap<usize, UnixStream>>>,
     thread: JoinHandle<()>,
 }
 
 impl Child {
     /// It agrees to everything.
-    pub(crate) fn agreeing(socket: &Path) -> Self {
+    ///
+    /// # Panics
+    /// When the socket cannot be made.
+    #[must_use]
+    pub fn agreeing(socket: &Path) -> Self {
         Self::scripted(socket, agree)
     }
 
-    pub(crate) fn scripted(
+    /// The script is asked for every command but `O`, with the number of the connection, from 0.
+    ///
+    /// # Panics
+    /// When the socket cannot be made.
+    #[must_use]
+    pub fn scripted(socket: &Path, script: impl Fn(usize, &Frame) -> Answer + Send + Sync + 'static) -> Self {
+        Self::new(socket, true, Box::new(script))
+    }
+
+    /// The same, without writing down what it sees: for more sessions than memory has room for.
+    ///
+    /// # Panics
+    /// When the socket cannot be made.
+    #[must_use]
+    pub fn forgetful(
         socket: &Path,
         script: impl Fn(usize, &Frame) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::new(socket, false, Box::new(script))
+    }
+
+    fn new(socket: &Path, remembers: bool, script: Box<Script>) -> Self {
         let facts = Facts {
-            script: Box::new(script),
+            script,
             flags: AtomicU32::new(0),
+            remembers,
             accepted: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             seen: Mutex::new(Vec::new()),
@@ -91,18 +119,21 @@ impl Child {
     }
 
     /// The protocol flags that it asks for from now on.
-    pub(crate) fn asks_for(&self, flags: u32) {
+    pub fn asks_for(&self, flags: u32) {
         self.facts.flags.store(flags, Ordering::SeqCst);
     }
 
     /// Listens, again after [`stop`](Self::stop).
-    pub(crate) fn start(&mut self) {
+    ///
+    /// # Panics
+    /// When the socket cannot be made.
+    pub fn start(&mut self) {
         let _ = fs::remove_file(&self.socket);
         let listener = UnixListener::bind(&self.socket).expect("a socket can be made");
         // The manager does not serve as root and has to reach it.
         fs::set_permissions(&self.socket, fs::Permissions::from_mode(0o666)).expect("its mode can be set");
         let stop = Arc::new(AtomicBool::new(false));
-        let streams = Arc::new(Mutex::new(Vec::new()));
+        let streams = Arc::new(Mutex::new(BTreeMap::new()));
         let (facts, stopped, kept) = (Arc::clone(&self.facts), Arc::clone(&stop), Arc::clone(&streams));
         let thread = thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -111,10 +142,11 @@ impl Child {
                 }
                 let number = facts.accepted.fetch_add(1, Ordering::SeqCst);
                 facts.open.fetch_add(1, Ordering::SeqCst);
-                lock(&kept).push(stream.try_clone().expect("a second handle can be had"));
-                let facts = Arc::clone(&facts);
+                lock(&kept).insert(number, stream.try_clone().expect("a second handle can be had"));
+                let (facts, kept) = (Arc::clone(&facts), Arc::clone(&kept));
                 thread::spawn(move || {
                     facts.serve(number, stream);
+                    lock(&kept).remove(&number);
                     facts.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
@@ -123,46 +155,61 @@ impl Child {
     }
 
     /// Ends as a process that is killed: its socket stays, all connections are closed, and nobody listens.
-    pub(crate) fn stop(&mut self) {
+    ///
+    /// # Panics
+    /// When the thread that listens has panicked.
+    pub fn stop(&mut self) {
         let Some(running) = self.running.take() else { return };
         running.stop.store(true, Ordering::SeqCst);
         // Lets it look.
         let _ = UnixStream::connect(&self.socket);
         running.thread.join().expect("it listens until now");
-        for stream in lock(&running.streams).drain(..) {
+        for stream in std::mem::take(&mut *lock(&running.streams)).into_values() {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// How many connections it has accepted.
-    pub(crate) fn connections(&self) -> usize {
+    #[must_use]
+    pub fn connections(&self) -> usize {
         self.facts.accepted.load(Ordering::SeqCst)
     }
 
     /// How many of them it has not seen the end of.
-    pub(crate) fn open(&self) -> usize {
+    #[must_use]
+    pub fn open(&self) -> usize {
         self.facts.open.load(Ordering::SeqCst)
     }
 
     /// The frames of a connection so far.
-    pub(crate) fn frames(&self, connection: usize) -> Vec<Frame> {
+    #[must_use]
+    pub fn frames(&self, connection: usize) -> Vec<Frame> {
         let seen = self.facts.seen();
         seen.iter().filter(|(number, _)| *number == connection).map(|(_, frame)| frame.clone()).collect()
     }
 
     /// Their letters, without macros.
-    pub(crate) fn letters(&self, connection: usize) -> String {
+    #[must_use]
+    pub fn letters(&self, connection: usize) -> String {
         let frames = self.frames(connection);
         frames.iter().map(|frame| char::from(frame.letter)).filter(|&letter| letter != 'D').collect()
     }
 
     /// How many frames with this letter it has been sent on all connections.
-    pub(crate) fn count(&self, letter: u8) -> usize {
+    #[must_use]
+    pub fn count(&self, letter: u8) -> usize {
         self.facts.seen().iter().filter(|(_, frame)| frame.letter == letter).count()
     }
 
     /// Whom it was told that clients are, in this order.
-    pub(crate) fn clients(&self) -> Vec<String> {
+    #[must_use]
+    pub fn clients(&self) -> Vec<String> {
         let seen = self.facts.seen();
         seen.iter().filter(|(_, frame)| frame.letter == b'C').map(|(_, frame)| frame.first_string()).collect()
     }
@@ -181,7 +228,9 @@ impl Facts {
 
     fn serve(&self, number: usize, mut stream: UnixStream) {
         while let Ok(Some(frame)) = Frame::read(&mut stream) {
-            self.seen().push((number, frame.clone()));
+            if self.remembers {
+                self.seen().push((number, frame.clone()));
+            }
             let answer = match frame.negotiated() {
                 Some([version, actions, _]) => {
                     let flags = self.flags.load(Ordering::SeqCst);
