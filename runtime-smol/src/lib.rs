@@ -20,12 +20,10 @@
 //! | file | what it is |
 //! |---|---|
 //! | `poller` | asking the reactor about sockets |
-//! | `inbox` | what the reactor and other threads say to a loop |
 //! | `threads` | one thread: note, pass, wait |
 //!
 //! Unix: Linux, FreeBSD, macOS and what else `async-io` knows. Nothing here is made for one of them.
 
-mod inbox;
 mod poller;
 mod threads;
 

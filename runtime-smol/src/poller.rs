@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use async_io::Async;
-use millstream_runtime::{Interest, Poller, Token};
-
-use crate::inbox::{Inbox, Side};
+use millstream_runtime::{Inbox, Interest, Poller, Side, Token};
 
 /// The reactor, as one loop uses it.
 pub(crate) struct SmolPoller(pub(crate) Arc<Inbox>);

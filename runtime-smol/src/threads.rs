@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use async_io::{Timer, block_on};
-use millstream_runtime::{EventLoop, Instant, Launch, Next, Readiness, Runtime, Service, Token};
+use millstream_runtime::{EventLoop, Inbox, Instant, Launch, Next, Readiness, Runtime, Service, Side, Token};
 
-use crate::inbox::{Inbox, Side};
 use crate::poller::SmolPoller;
 
 /// Threads that each run one loop as a future.

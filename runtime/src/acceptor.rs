@@ -243,7 +243,7 @@ impl<P: Poller> Source<P> {
             }
         };
         fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
-        Ok(Self { socket: poller.watch(socket, token, Interest::Read)?, tcp, ready: false })
+        Ok(Self { socket: poller.watch(socket, token, Interest::Accept)?, tcp, ready: false })
     }
 
     fn accept(&mut self, poller: &mut P) -> io::Result<OwnedFd> {

@@ -20,8 +20,12 @@ pub enum Received {
     End,
 }
 
-/// Appends to `buffer` what the socket has, as far as there is room.
-pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut BytesMut) -> io::Result<Received> {
+/// Appends to `buffer` what a nonblocking socket has, as far as there is room.
+///
+/// # Errors
+///
+/// What recv(2) says, apart from that there is nothing now.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut BytesMut) -> io::Result<Received> {
     let spare = buffer.spare_capacity_mut();
     let room = spare.len();
     if room == 0 {

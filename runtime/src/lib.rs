@@ -26,6 +26,7 @@
 //! | `kept` | connections that wait for the next session |
 //! | `burst`, `heap` | memory goes back to the system after many sessions |
 //! | `mailbox` | what other threads send to a loop |
+//! | `inbox` | what a reactor says to a loop that is a future |
 //! | `spill` | the thread for files |
 //! | `buffer` | reading into uninitialised memory |
 //! | `descriptor`, `error`, `routes`, `timers`, `clock`, `caught` | small parts |
@@ -43,6 +44,7 @@ pub mod descriptor;
 mod error;
 mod event_loop;
 mod heap;
+mod inbox;
 mod kept;
 mod link;
 mod mailbox;
@@ -58,10 +60,12 @@ mod timers;
 mod wire;
 mod write;
 
-pub use buffer::Received;
+pub use buffer::{Received, receive};
 pub use event_loop::{EventLoop, Next};
+pub use inbox::{Inbox, Side};
 pub use options::{Listener, Options};
 pub use poller::{Interest, Poller, Readiness, Runtime, Token};
+pub use read::READ_SIZE;
 pub use server::{Handle, Launch, Server, Stopped};
 
 #[doc(no_inline)]

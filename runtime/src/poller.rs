@@ -53,6 +53,8 @@ pub enum Interest {
     Read,
     /// That, and whether there is room to write: the socket is being connected.
     Both,
+    /// Whether a connection waits: the socket is a listener.
+    Accept,
 }
 
 /// How a loop learns which of its sockets are ready. All calls come from the thread of the loop.

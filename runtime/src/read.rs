@@ -15,7 +15,7 @@ use crate::session::Session;
 
 /// Room for one read: more than the largest body frame (65,535 bytes and 5 of head), so that a frame that comes alone
 /// needs one read.
-pub(crate) const READ_SIZE: usize = 72 << 10;
+pub const READ_SIZE: usize = 72 << 10;
 
 impl<S: Service, P: Poller> Session<S, P> {
     /// Reads once from a link, if there is something to read and the machine wants it. Says whether the machine was given

@@ -76,5 +76,8 @@ fn bounds(on: On) -> (usize, usize) {
         On::Std => (1024, 100),
         // The reactor keeps something for each socket, and makes a list of wakers for each wait that finds something.
         On::Smol => (1536, 1100),
+        #[cfg(target_os = "linux")]
+        // The executor makes something for each question and each wait.
+        On::Glommio => (2048, 8000),
     }
 }

@@ -38,7 +38,7 @@ fn ours(member: &str) -> Vec<String> {
 
 #[test]
 fn a_runtime_knows_what_runtimes_have_in_common_and_nothing_else_of_ours() {
-    for runtime in ["runtime-std", "runtime-smol"] {
+    for runtime in ["runtime-std", "runtime-smol", "runtime-glommio"] {
         assert_eq!(ours(runtime), ["millstream-runtime"], "{runtime}");
     }
 }

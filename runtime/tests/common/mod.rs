@@ -282,17 +282,24 @@ impl Running {
 pub enum On {
     Std,
     Smol,
+    #[cfg(target_os = "linux")]
+    Glommio,
 }
 
 /// Runs a test on each runtime. What fails says on which.
 pub fn on_each(test: impl Fn(On)) {
-    for on in [On::Std, On::Smol] {
+    for on in On::ALL {
         println!("on {on:?}");
         test(on);
     }
 }
 
 impl On {
+    #[cfg(target_os = "linux")]
+    const ALL: [Self; 3] = [Self::Std, Self::Smol, Self::Glommio];
+    #[cfg(not(target_os = "linux"))]
+    const ALL: [Self; 2] = [Self::Std, Self::Smol];
+
     pub fn serve<S: Service>(
         self,
         listeners: Vec<Listener>,
@@ -302,6 +309,8 @@ impl On {
         match self {
             Self::Std => millstream_runtime_std::start(listeners, service, options),
             Self::Smol => millstream_runtime_smol::start(listeners, service, options),
+            #[cfg(target_os = "linux")]
+            Self::Glommio => millstream_runtime_glommio::start(listeners, service, options),
         }
     }
 

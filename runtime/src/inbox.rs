@@ -1,20 +1,22 @@
-//! What the reactor and other threads say to a loop, until it looks.
+//! What a reactor and other threads say to a loop that is a future, until it looks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
-use millstream_runtime::Token;
+use crate::poller::Token;
 
 /// For what a socket may be ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub enum Side {
+    /// There is something to read, or an end.
     Reading,
+    /// There is room to write, or the socket is connected.
     Writing,
 }
 
-/// The inbox of one loop.
+/// The inbox of one loop. As a [`Waker`] it says that another thread has something for the loop.
 #[derive(Debug, Default)]
-pub(crate) struct Inbox(Mutex<Contents>);
+pub struct Inbox(Mutex<Contents>);
 
 #[derive(Debug, Default)]
 struct Contents {
@@ -29,7 +31,7 @@ struct Contents {
 impl Inbox {
     /// Moves the reports to `into`, which is empty, and says whether another thread has something. From then on `sleeper`
     /// is woken for what comes.
-    pub(crate) fn look(&self, into: &mut Vec<(Token, Side)>, sleeper: &Waker) -> bool {
+    pub fn look(&self, into: &mut Vec<(Token, Side)>, sleeper: &Waker) -> bool {
         let mut contents = self.lock();
         std::mem::swap(&mut contents.reports, into);
         contents.told = false;
@@ -40,8 +42,14 @@ impl Inbox {
         std::mem::take(&mut contents.woken)
     }
 
+    /// The loop is over: nobody is woken any more. What a sleeper is made of is freed on its own thread so.
+    pub fn leave(&self) {
+        self.lock().sleeper = None;
+    }
+
     /// A waker that reports a socket.
-    pub(crate) fn bell(self: &Arc<Self>, token: Token, side: Side) -> Waker {
+    #[must_use]
+    pub fn bell(self: &Arc<Self>, token: Token, side: Side) -> Waker {
         Waker::from(Arc::new(Bell { inbox: Arc::clone(self), token, side }))
     }
 
