@@ -137,6 +137,8 @@ pub struct Manager {
     pub fallback_status_at_disconnect: Fallback,
     /// On which runtime the program serves; `None`: on its default.
     pub event_loop_backend: Option<EventLoopBackend>,
+    /// Whether another runtime serves where that one cannot be had.
+    pub event_loop_fallback: bool,
     /// Worker processes or threads; 0: as the program decides.
     pub n_workers: u32,
     /// Bytes gathered before they are sent; 0: sent at once.
@@ -176,6 +178,7 @@ impl Default for Manager {
             fallback_status: Fallback::Accept,
             fallback_status_at_disconnect: Fallback::TemporaryFailure,
             event_loop_backend: None,
+            event_loop_fallback: true,
             n_workers: 0,
             packet_buffer_size: 0,
             connection_check_interval: 0,

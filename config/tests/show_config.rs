@@ -109,6 +109,8 @@ manager.chunk_size = 65535
 # default
 manager.max_pending_finished_sessions = 0
 # default
+manager.event_loop_fallback = true
+# default
 manager.recipients = "in-order"
 # default
 manager.unfiltered_header = nil
@@ -307,6 +309,7 @@ fn the_worked_example_byte_for_byte() {
 
 /// How the settings that milter manager does not have begin.
 const OURS: &[&str] = &[
+    "manager.event_loop_fallback",
     "manager.recipients",
     "manager.unfiltered_header",
     "manager.command_time_limit",
@@ -369,7 +372,7 @@ fn what_is_shown_loads_to_the_same() {
          manager.fallback_status = :discard\nmanager.event_loop_backend = \"libev\"\ndatabase.port = 5\n\
          manager.recipients = :parallel\nmanager.unfiltered_header = 'X-#{a}'\nmanager.command_time_limit = 27\n\
          manager.message_time_limit = 0.5\nmanager.max_edits = 7\n\
-         manager.lazy_connect = false\nmanager.resolve_interval = 0\n\
+         manager.lazy_connect = false\nmanager.event_loop_fallback = false\nmanager.resolve_interval = 0\n\
          define_milter(\"a \\\"b\\\" \\#{c}\") do |m|\n m.connection_spec = \"inet6:5\"\n m.reading_timeout = 0.25\n \
          m.endpoint_choice = :least_busy\n m.max_connections = 3\n m.queue_timeout = 0.25\n m.reuse_connections = true\n \
          m.connection_timeout = 7.1\n m.command_options = [\"a b\", \"\\n\"]\n m.fallback_status = :quarantine\n \

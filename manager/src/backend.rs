@@ -12,10 +12,12 @@ pub(crate) const BUILT_IN: &[EventLoopBackend] = &[
     EventLoopBackend::Std,
     #[cfg(feature = "smol")]
     EventLoopBackend::Smol,
+    #[cfg(all(feature = "glommio", target_os = "linux"))]
+    EventLoopBackend::Glommio,
 ];
 
-#[cfg(not(any(feature = "std", feature = "smol")))]
-compile_error!("milter-manager needs a runtime to serve on: build it with the feature \"std\" or \"smol\"");
+#[cfg(not(any(feature = "std", feature = "smol", all(feature = "glommio", target_os = "linux"))))]
+compile_error!("milter-manager needs a runtime to serve on: build it with the feature \"std\", \"smol\" or \"glommio\"");
 
 /// The runtime that is asked for.
 ///
@@ -42,6 +44,44 @@ pub(crate) fn chosen(configuration: &Configuration) -> Result<EventLoopBackend, 
     })
 }
 
+/// The runtime that serves: the one that is chosen or, where that cannot be had and `fallback` allows it, another that is
+/// built in, with what to tell the administrator.
+///
+/// # Errors
+///
+/// What stands in the way, and what to do about it.
+pub(crate) fn usable(
+    chosen: EventLoopBackend,
+    fallback: bool,
+) -> Result<(EventLoopBackend, Option<String>), String> {
+    let Err(reason) = probe(chosen) else { return Ok((chosen, None)) };
+    let name = chosen.name();
+    match substitute(chosen).filter(|_| fallback) {
+        Some(other) => {
+            let text = format!("{reason}; serving on {} instead of {name}", other.name());
+            Ok((other, Some(text)))
+        }
+        None if fallback => Err(format!("cannot serve on {name}: {reason}; no other runtime is built in")),
+        None => Err(format!("cannot serve on {name}: {reason}; manager.event_loop_fallback is false")),
+    }
+}
+
+/// What serves in the place of a runtime that cannot be had: smol is the nearest in kind.
+fn substitute(chosen: EventLoopBackend) -> Option<EventLoopBackend> {
+    let mut others = BUILT_IN.iter().copied().filter(|&other| other != chosen);
+    let first = others.clone().next();
+    others.find(|&other| other == EventLoopBackend::Smol).or(first)
+}
+
+/// Whether the system gives what a runtime needs beyond threads and polling.
+fn probe(backend: EventLoopBackend) -> Result<(), String> {
+    match backend {
+        #[cfg(all(feature = "glommio", target_os = "linux"))]
+        EventLoopBackend::Glommio => millstream_runtime_glommio::probe().map_err(|why| why.to_string()),
+        _ => Ok(()),
+    }
+}
+
 /// Serves `listeners` on a runtime that is built in.
 ///
 /// # Errors
@@ -58,6 +98,8 @@ pub(crate) fn start<S: Service>(
         EventLoopBackend::Std => millstream_runtime_std::start(listeners, service, options),
         #[cfg(feature = "smol")]
         EventLoopBackend::Smol => millstream_runtime_smol::start(listeners, service, options),
+        #[cfg(all(feature = "glommio", target_os = "linux"))]
+        EventLoopBackend::Glommio => millstream_runtime_glommio::start(listeners, service, options),
         other => Err(io::Error::other(format!("the runtime \"{}\" is not built in", other.name()))),
     }
 }
@@ -76,6 +118,18 @@ mod tests {
     fn the_default_serves_when_nothing_or_a_library_of_milter_manager_is_asked_for() {
         for value in [None, Some(EventLoopBackend::Glib), Some(EventLoopBackend::Libev)] {
             assert_eq!(asked(value), Ok(BUILT_IN[0]));
+        }
+    }
+
+    #[test]
+    fn another_runtime_that_is_built_in_stands_in_and_smol_first() {
+        for &chosen in BUILT_IN {
+            let other = substitute(chosen);
+            assert!(other.is_none_or(|other| other != chosen && BUILT_IN.contains(&other)));
+            assert_eq!(other.is_none(), BUILT_IN.len() == 1);
+            if chosen != EventLoopBackend::Smol && BUILT_IN.contains(&EventLoopBackend::Smol) {
+                assert_eq!(other, Some(EventLoopBackend::Smol));
+            }
         }
     }
 

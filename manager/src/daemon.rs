@@ -39,6 +39,8 @@ pub(crate) enum DaemonError {
     Log(io::Error),
     #[error("failed to start: {0}")]
     Start(io::Error),
+    #[error("failed to start: {0}")]
+    Backend(String),
     #[error("not started: {}", list(.0))]
     Policy(Vec<Problem>),
 }
@@ -75,6 +77,12 @@ pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError>
                 "[privileges] running as nobody, since security.effective_user is not set".to_owned()
             });
         }
+    }
+    // Asked as the user who serves: limits are the user's.
+    let (backend, notice) =
+        backend::usable(backend, configuration.manager.event_loop_fallback).map_err(DaemonError::Backend)?;
+    if let Some(notice) = notice {
+        logger.warning(|| format!("[start] {notice}"));
     }
     let pid_file =
         configuration.manager.pid_file.as_deref().map(Path::new).map(PidFile::write).transpose()?;
