@@ -17,7 +17,9 @@ pub(crate) const BUILT_IN: &[EventLoopBackend] = &[
 ];
 
 #[cfg(not(any(feature = "std", feature = "smol", all(feature = "glommio", target_os = "linux"))))]
-compile_error!("milter-manager needs a runtime to serve on: build it with the feature \"std\", \"smol\" or \"glommio\"");
+compile_error!(
+    "milter-manager needs a runtime to serve on: build it with the feature \"std\", \"smol\" or \"glommio\""
+);
 
 /// The runtime that is asked for.
 ///

@@ -174,7 +174,8 @@ fn show_config_tells_what_has_no_effect_and_what_stands_in_the_way_of_a_start() 
 fn the_backend_that_is_asked_for_serves_and_one_that_is_not_built_in_is_a_problem_with_its_place() {
     let folder = Folder::new("backend");
     let place = folder.file();
-    let built_in = [("std", cfg!(feature = "std")), ("smol", cfg!(feature = "smol")), ("glommio", false)];
+    let glommio = cfg!(all(feature = "glommio", target_os = "linux"));
+    let built_in = [("std", cfg!(feature = "std")), ("smol", cfg!(feature = "smol")), ("glommio", glommio)];
     for (backend, built) in built_in {
         folder.configure(&format!("manager.event_loop_backend = \"{backend}\"\nmanager.n_workers = 3"));
         if built {

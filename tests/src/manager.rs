@@ -110,10 +110,11 @@ pub fn give_to_manager(folder: &Path) {
 
 /// The settings that every test wants, then the test's own.
 fn complete(configuration: &str) -> String {
+    // What was asked for is tested, or nothing.
     format!(
         "# Written by the test suite.\n\
          security.effective_user = \"{USER}\"\n\
-         log.use_syslog = false\n\
+         manager.event_loop_fallback = false; log.use_syslog = false\n\
          log.level = \"default|info\"\n\
          {configuration}"
     )
