@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use millstream_core::limits::Limits;
@@ -153,8 +154,11 @@ pub struct Manager {
     pub unfiltered_header: Option<String>,
     /// Milters are connected only when they are to be shown something.
     pub lazy_connect: bool,
-    /// Seconds between two look-ups of the host names of milters; 0: never.
+    /// Seconds between two look-ups of a host name of a milter when nobody says for how long its addresses hold; 0: no
+    /// name is looked up again.
     pub resolve_interval: u32,
+    /// The name servers that are asked; empty: those of the system.
+    pub name_servers: Vec<SocketAddr>,
     /// The bounds and time limits of each session. Those without a setting have core's defaults.
     pub limits: Limits,
 }
@@ -187,6 +191,7 @@ impl Default for Manager {
             unfiltered_header: None,
             lazy_connect: true,
             resolve_interval: 60,
+            name_servers: Vec::new(),
             limits: Limits::default(),
         }
     }

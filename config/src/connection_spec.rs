@@ -112,8 +112,10 @@ pub enum SpecError {
 
 /// Which addresses of a host name count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Family {
+pub enum Family {
+    /// IPv4: `inet:`.
     V4,
+    /// IPv6: `inet6:`.
     V6,
 }
 
@@ -269,7 +271,7 @@ fn parse_host(text: &str, host: &str, family: Family) -> Result<Host, SpecError>
 
 /// Asks the system's resolver.
 fn look_up(name: &str, family: Family) -> Found {
-    of_family(SystemResolver.addresses(name)?, family)
+    of_family(SystemResolver.addresses(name, family)?.found, family)
 }
 
 /// Those of `found` in `family`, without doubles, in the resolver's order. There is at least one.

@@ -1,7 +1,7 @@
 //! The addresses of the host names of milters, and what became of them since.
 //!
 //! ```text
-//!   a load: every name is looked up        later, again and again
+//!   a load: every name is looked up        later, each time that its addresses hold no longer
 //!
 //!                            +-- the same, in whatever order --> as before
 //!   none --> a problem       |
@@ -10,24 +10,34 @@
 //!                            +-- none --> Lost: the last ones hold --> ... --> Found, or Moved
 //! ```
 //!
-//! The system's resolver does not tell for how long an answer holds, so it is asked at an interval.
+//! A resolver tells for how long an answer holds, or it does not, as that of the system: then `manager.resolve_interval` counts.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::configuration::Configuration;
 use crate::connection_spec::{Family, Found, of_family};
 
 /// Who knows the addresses of host names.
 pub trait Resolver: fmt::Debug + Send + Sync {
-    /// The addresses of `host`, best first, with any port. May block.
+    /// The addresses of `host`, best first, with any port. Those of the other family do not count. May block.
     ///
     /// # Errors
     ///
     /// What the resolver says when there are none.
-    fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, String>;
+    fn addresses(&self, host: &str, family: Family) -> Result<Addresses, String>;
+}
+
+/// What a resolver has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// The addresses.
+    pub found: Vec<SocketAddr>,
+    /// For how long they hold; `None` when nobody says so.
+    pub hold: Option<Duration>,
 }
 
 /// The resolver of the system: `/etc/hosts`, DNS and what `nsswitch.conf` names.
@@ -35,13 +45,14 @@ pub trait Resolver: fmt::Debug + Send + Sync {
 pub struct SystemResolver;
 
 impl Resolver for SystemResolver {
-    fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, String> {
+    fn addresses(&self, host: &str, _family: Family) -> Result<Addresses, String> {
         // Without the standard library's words before those of the resolver.
         let message = |error: std::io::Error| {
             let text = error.to_string();
             text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned()
         };
-        (host, 0).to_socket_addrs().map(Iterator::collect).map_err(message)
+        let found = (host, 0).to_socket_addrs().map_err(message)?.collect();
+        Ok(Addresses { found, hold: None })
     }
 }
 
@@ -49,6 +60,9 @@ impl Resolver for SystemResolver {
 #[derive(Debug, Clone)]
 pub struct Hosts {
     resolver: Arc<dyn Resolver>,
+    /// For how long addresses hold of which nobody says it, and after how long what failed is tried again; `None`: all
+    /// hold until the next load.
+    interval: Option<Duration>,
     known: BTreeMap<(String, Family), Known>,
 }
 
@@ -58,6 +72,8 @@ struct Known {
     addresses: Vec<SocketAddr>,
     /// Why nothing was found at the last look-up.
     failure: Option<String>,
+    /// When it is looked up again; `None`: it is not.
+    due: Option<Instant>,
 }
 
 /// What another look-up has brought.
@@ -96,10 +112,10 @@ impl Hosts {
     /// No names yet.
     #[must_use]
     pub fn new(resolver: Arc<dyn Resolver>) -> Self {
-        Self { resolver, known: BTreeMap::new() }
+        Self { resolver, interval: None, known: BTreeMap::new() }
     }
 
-    /// The names of the enabled milters of `configuration`, all looked up now. What [`policy`] says is a problem when
+    /// The names of the enabled milters of `configuration`, all looked up at `now`. What [`policy`] says is a problem when
     /// there is no address.
     ///
     /// A name with the addresses that it had keeps their order, which DNS servers rotate: an unchanged configuration
@@ -107,8 +123,10 @@ impl Hosts {
     ///
     /// [`policy`]: Configuration::policy_at
     #[must_use]
-    pub fn of(&self, configuration: &Configuration) -> Self {
-        let mut hosts = Self::new(Arc::clone(&self.resolver));
+    pub fn of(&self, configuration: &Configuration, now: Instant) -> Self {
+        let seconds = configuration.manager.resolve_interval;
+        let interval = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
+        let mut hosts = Self { interval, ..Self::new(Arc::clone(&self.resolver)) };
         let specs = configuration
             .milters
             .iter()
@@ -116,13 +134,15 @@ impl Hosts {
             .flat_map(|milter| &milter.connection_specs);
         for (name, family) in specs.filter_map(|spec| spec.name()) {
             hosts.known.entry((name.to_owned(), family)).or_insert_with_key(|key| {
-                match look_up(&*self.resolver, key) {
-                    Err(message) => Known { addresses: Vec::new(), failure: Some(message) },
+                let (found, hold) = look_up(&*self.resolver, key);
+                let due = due(&key.0, hold, interval, now);
+                match found {
+                    Err(message) => Known { addresses: Vec::new(), failure: Some(message), due },
                     Ok(found) => match self.known.get(key) {
                         Some(before) if same(&before.addresses, &found) => {
-                            Known { addresses: before.addresses.clone(), failure: None }
+                            Known { addresses: before.addresses.clone(), failure: None, due }
                         }
-                        _ => Known { addresses: found, failure: None },
+                        _ => Known { addresses: found, failure: None, due },
                     },
                 }
             });
@@ -130,10 +150,10 @@ impl Hosts {
         hosts
     }
 
-    /// Whether there is no name whose addresses could change; an address without brackets is none.
+    /// When the next name is to be [looked up again](Self::look_again); `None`: none of them, until the next load.
     #[must_use]
-    pub fn are_fixed(&self) -> bool {
-        self.known.keys().all(|(name, _)| name.parse::<IpAddr>().is_ok())
+    pub fn next_look(&self) -> Option<Instant> {
+        self.known.values().filter_map(|known| known.due).min()
     }
 
     /// What has changed since `before` about the names that were known there, too.
@@ -146,11 +166,17 @@ impl Hosts {
         self.known.iter().filter_map(change).collect()
     }
 
-    /// Looks all names up again. Blocks meanwhile.
+    /// Looks those names up again whose addresses hold no longer at `now`. Blocks meanwhile.
     #[must_use = "an address that has changed counts with the next policy"]
-    pub fn look_again(&mut self) -> Vec<HostChange> {
-        let Self { resolver, known } = self;
-        known.iter_mut().filter_map(|(key, known)| known.change(&key.0, look_up(&**resolver, key))).collect()
+    pub fn look_again(&mut self, now: Instant) -> Vec<HostChange> {
+        let Self { resolver, interval, known } = self;
+        let again = known.iter_mut().filter(|(_, known)| known.due.is_some_and(|due| due <= now));
+        let change = |(key, known): (&(String, Family), &mut Known)| {
+            let (found, hold) = look_up(&**resolver, key);
+            known.due = due(&key.0, hold, *interval, now);
+            known.change(&key.0, found)
+        };
+        again.filter_map(change).collect()
     }
 
     /// What is known of a name.
@@ -190,8 +216,18 @@ impl Known {
     }
 }
 
-fn look_up(resolver: &dyn Resolver, (name, family): &(String, Family)) -> Found {
-    of_family(resolver.addresses(name)?, *family)
+/// What is found, and for how long it holds.
+fn look_up(resolver: &dyn Resolver, (name, family): &(String, Family)) -> (Found, Option<Duration>) {
+    match resolver.addresses(name, *family) {
+        Ok(addresses) => (of_family(addresses.found, *family), addresses.hold),
+        Err(message) => (Err(message), None),
+    }
+}
+
+/// An address without brackets is a name that never changes.
+fn due(name: &str, hold: Option<Duration>, interval: Option<Duration>, now: Instant) -> Option<Instant> {
+    let interval = interval.filter(|_| name.parse::<IpAddr>().is_err())?;
+    now.checked_add(hold.unwrap_or(interval))
 }
 
 /// In whatever order. Neither has doubles.

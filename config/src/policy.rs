@@ -1,6 +1,7 @@
 //! The configuration as core sees it: an immutable snapshot of the enabled milters.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use millstream_core::limits::Limits;
 use millstream_core::policy::{
@@ -99,13 +100,13 @@ impl Policy for ManagerPolicy {
 }
 
 impl Configuration {
-    /// A snapshot for core. Blocks while host names are looked up.
+    /// A snapshot for core. Blocks while the system looks host names up.
     ///
     /// # Errors
     ///
     /// A problem for each enabled milter that has no connection spec, or whose host name has no address.
     pub fn policy(&self) -> Result<Arc<dyn Policy>, Vec<Problem>> {
-        self.policy_at(&Hosts::default().of(self))
+        self.policy_at(&Hosts::default().of(self, Instant::now()))
     }
 
     /// The same with host names that are looked up already. Equal settings and addresses give equal routes.

@@ -257,6 +257,36 @@ fn connecting_to_milters() {
 }
 
 #[test]
+fn name_servers() {
+    set("manager.name_servers", "\"192.0.2.1\"", "\"192.0.2.1\"");
+    set("manager.name_servers", "\"192.0.2.1:53\"", "\"192.0.2.1\"");
+    set("manager.name_servers", "[\"192.0.2.1:5353\"]", "\"192.0.2.1:5353\"");
+    set(
+        "manager.name_servers",
+        "[\"2001:db8::1\", \"[2001:db8::1]:5353\"]",
+        "[\"2001:db8::1\", \"[2001:db8::1]:5353\"]",
+    );
+    for none in ["nil", "[]"] {
+        set("manager.name_servers", none, "nil");
+    }
+    for (wrong, shown) in [
+        ("\"ns.test\"", "\"ns.test\""),
+        ("5", "5"),
+        ("[\"::1\", nil]", "nil"),
+        ("\"192.0.2.1:0\"", "\"192.0.2.1:0\""),
+    ] {
+        refused(
+            &format!("manager.name_servers = {wrong}"),
+            &format!("manager.name_servers should be addresses of name servers but has {shown}"),
+        );
+    }
+    refused(
+        &format!("manager.name_servers = [{}]", "\"::1\",".repeat(11)),
+        "manager.name_servers should name at most 10 name servers but has 11",
+    );
+}
+
+#[test]
 fn time_limits_of_the_manager() {
     for key in ["manager.command_time_limit", "manager.message_time_limit"] {
         set(key, "27", "27.0");

@@ -152,6 +152,8 @@ manager.mta_writing_timeout = 300.0
 manager.lazy_connect = true
 # default
 manager.resolve_interval = 60
+# default
+manager.name_servers = nil
 
 # default
 controller.connection_spec = nil
@@ -331,6 +333,7 @@ const OURS: &[&str] = &[
     "manager.mta_writing_timeout",
     "manager.lazy_connect",
     "manager.resolve_interval",
+    "manager.name_servers",
     "milter.fallback_status_at_connect",
     "milter.fallback_status_at_timeout",
     "milter.fallback_status_at_protocol_error",
@@ -373,6 +376,7 @@ fn what_is_shown_loads_to_the_same() {
          manager.recipients = :parallel\nmanager.unfiltered_header = 'X-#{a}'\nmanager.command_time_limit = 27\n\
          manager.message_time_limit = 0.5\nmanager.max_edits = 7\n\
          manager.lazy_connect = false\nmanager.event_loop_fallback = false\nmanager.resolve_interval = 0\n\
+         manager.name_servers = [\"192.0.2.1:5353\", \"::1\"]\n\
          define_milter(\"a \\\"b\\\" \\#{c}\") do |m|\n m.connection_spec = \"inet6:5\"\n m.reading_timeout = 0.25\n \
          m.endpoint_choice = :least_busy\n m.max_connections = 3\n m.queue_timeout = 0.25\n m.reuse_connections = true\n \
          m.connection_timeout = 7.1\n m.command_options = [\"a b\", \"\\n\"]\n m.fallback_status = :quarantine\n \

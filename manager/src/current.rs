@@ -3,16 +3,17 @@
 //! ```text
 //!   SIGHUP -----> replace ----+
 //!                             +--> policy for new sessions
-//!   interval ---> look again -+    (only when an address is another)
+//!   time is up -> look again -+    (only when an address is another)
 //! ```
 //!
 //! Names are looked up in a thread of their own: a resolver may take half a minute to say that it has found nothing.
 
+use std::cell::OnceCell;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 use millstream_config::{Configuration, HostChange, Hosts, LogLevel, Problem};
 
@@ -50,7 +51,7 @@ impl Current {
     pub(crate) fn replace(&self, configuration: &Configuration) -> Result<(), Vec<Problem>> {
         // Not held meanwhile.
         let before = self.state().hosts.clone();
-        let hosts = before.of(configuration);
+        let hosts = before.of(configuration, Instant::now());
         let policy = configuration.policy_at(&hosts)?;
         self.tell(&hosts.changes_since(&before));
         let mut state = self.state();
@@ -59,15 +60,16 @@ impl Current {
         Ok(())
     }
 
-    /// Looks the host names up again, and lets new sessions follow what has changed. Blocks meanwhile.
-    fn look_again(&self) {
+    /// Looks those host names up again whose addresses hold no longer at `now`, and lets new sessions follow what has
+    /// changed. Blocks meanwhile.
+    fn look_again(&self, now: Instant) {
         let (mut hosts, replaced) = {
             let state = self.state();
             (state.hosts.clone(), state.replaced)
         };
-        let changes = hosts.look_again();
+        let changes = hosts.look_again(now);
         let mut state = self.state();
-        if changes.is_empty() || state.replaced != replaced {
+        if state.replaced != replaced {
             return;
         }
         if changes.iter().any(|change| matches!(change, HostChange::Moved { .. })) {
@@ -89,11 +91,9 @@ impl Current {
         }
     }
 
-    /// How long the addresses hold; `None`: until the configuration is replaced.
-    fn interval(&self) -> Option<Duration> {
-        let state = self.state();
-        let seconds = state.configuration.manager.resolve_interval;
-        (seconds > 0 && !state.hosts.are_fixed()).then(|| Duration::from_secs(seconds.into()))
+    /// Until when all addresses hold; `None`: until the configuration is replaced.
+    fn hold_until(&self) -> Option<Instant> {
+        self.state().hosts.next_look()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -108,38 +108,49 @@ fn level(change: &HostChange) -> LogLevel {
     }
 }
 
-/// The thread that looks host names up. It ends when this is dropped, a look-up that is under way aside.
+/// The thread that looks host names up, from the first one that may change on. It ends when this is dropped, a look-up that
+/// is under way aside.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    replaced: Sender<()>,
+    current: Arc<Current>,
+    /// The way to the thread, when there is one.
+    replaced: OnceCell<Sender<()>>,
 }
 
 impl Watch {
-    /// Begins.
+    /// Begins, when there is something to look up again.
     pub(crate) fn start(current: Arc<Current>) -> io::Result<Self> {
-        let (replaced, told) = channel();
-        thread::Builder::new()
-            .name("resolve".to_owned())
-            .spawn(move || watch(&told, || current.interval(), || current.look_again()))?;
-        Ok(Self { replaced })
+        let watch = Self { current, replaced: OnceCell::new() };
+        watch.replaced()?;
+        Ok(watch)
     }
 
-    /// The configuration was replaced: there may be another interval.
-    pub(crate) fn replaced(&self) {
-        // Without the thread nothing is waited for.
-        let _ = self.replaced.send(());
+    /// The configuration was replaced: other names may be due at other times.
+    pub(crate) fn replaced(&self) -> io::Result<()> {
+        if let Some(replaced) = self.replaced.get() {
+            // Without the thread nothing is waited for.
+            let _ = replaced.send(());
+        } else if self.current.hold_until().is_some() {
+            let (replaced, told) = channel();
+            let current = Arc::clone(&self.current);
+            thread::Builder::new()
+                .name("resolve".to_owned())
+                .spawn(move || watch(&told, || current.hold_until(), |now| current.look_again(now)))?;
+            let _ = self.replaced.set(replaced);
+        }
+        Ok(())
     }
 }
 
-fn watch(told: &Receiver<()>, interval: impl Fn() -> Option<Duration>, look_again: impl Fn()) {
+fn watch(told: &Receiver<()>, hold_until: impl Fn() -> Option<Instant>, look_again: impl Fn(Instant)) {
     loop {
-        let waited = match interval() {
+        let waited = match hold_until() {
             None => told.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(interval) => told.recv_timeout(interval),
+            Some(until) => told.recv_timeout(until.saturating_duration_since(Instant::now())),
         };
         match waited {
             Ok(()) => {}
-            Err(RecvTimeoutError::Timeout) => look_again(),
+            Err(RecvTimeoutError::Timeout) => look_again(Instant::now()),
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
@@ -151,24 +162,27 @@ mod tests {
     use std::fs;
     use std::net::SocketAddr;
     use std::path::PathBuf;
+    use std::time::Duration;
 
-    use millstream_config::{LoadOptions, Log, Resolver, load_str};
+    use millstream_config::{Addresses, Family, LoadOptions, Log, Resolver, load_str};
     use millstream_core::policy::{Endpoint, Policy};
 
     use super::*;
     use crate::log::{self, LogGuard};
+    use crate::names;
 
     /// Says what it is told to say.
     #[derive(Debug)]
     struct Scripted(Mutex<Vec<&'static str>>);
 
     impl Resolver for Scripted {
-        fn addresses(&self, _host: &str) -> Result<Vec<SocketAddr>, String> {
+        fn addresses(&self, _host: &str, _family: Family) -> Result<Addresses, String> {
             let found = self.0.lock().unwrap();
             if found.is_empty() {
                 return Err("Name or service not known".to_owned());
             }
-            Ok(found.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect())
+            let found = found.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect();
+            Ok(Addresses { found, hold: None })
         }
     }
 
@@ -182,9 +196,8 @@ mod tests {
     }
 
     fn configuration(settings: &str) -> Configuration {
-        // The name must be known to the system, too: it is asked when the line is read.
         let source =
-            format!("define_milter(\"m\") {{|m| m.connection_spec = \"inet:5@localhost\" }}\n{settings}");
+            format!("define_milter(\"m\") {{|m| m.connection_spec = \"inet:5@scanner.test\" }}\n{settings}");
         let loaded = load_str("test.conf", &source, &LoadOptions::default());
         assert_eq!(loaded.problems, []);
         loaded.configuration
@@ -199,15 +212,20 @@ mod tests {
                 log::start(&Log { path: Some(path), use_syslog: false, ..Log::default() }).unwrap();
             let resolver = Arc::new(Scripted(Mutex::new(vec!["10.0.0.1"])));
             let configuration = configuration(settings);
-            let hosts = Hosts::new(Arc::<Scripted>::clone(&resolver)).of(&configuration);
+            let hosts = Hosts::new(Arc::<Scripted>::clone(&resolver)).of(&configuration, Instant::now());
             let policy = configuration.policy_at(&hosts).unwrap();
-            let service = Arc::new(ManagerService::new(policy, log.clone()));
+            let service = Arc::new(ManagerService::new(policy, names::of(&configuration), log.clone()));
             let current = Current::new(configuration, hosts, Arc::clone(&service), log);
             Self { resolver, service, current, log_file, log_guard }
         }
 
         fn say(&self, addresses: &[&'static str]) {
             *self.resolver.0.lock().unwrap() = addresses.to_vec();
+        }
+
+        /// As if the time of the addresses were over.
+        fn look_again(&self) {
+            self.current.look_again(self.current.hold_until().unwrap());
         }
 
         fn policy(&self) -> Arc<dyn Policy> {
@@ -234,28 +252,28 @@ mod tests {
     fn new_sessions_go_to_a_name_s_new_address() {
         let bench = Bench::new("moved", "");
         bench.say(&["10.0.0.2"]);
-        bench.current.look_again();
-        bench.current.look_again();
+        bench.look_again();
+        bench.look_again();
         assert_eq!(bench.address(), "10.0.0.2:5");
-        assert_eq!(bench.log(), ["[resolve] localhost: 10.0.0.1 -> 10.0.0.2"]);
+        assert_eq!(bench.log(), ["[resolve] scanner.test: 10.0.0.1 -> 10.0.0.2"]);
     }
 
     #[test]
     fn without_another_address_the_policy_stays_the_same_one() {
         let bench = Bench::new("same", "");
         let before = bench.policy();
-        bench.current.look_again();
+        bench.look_again();
         bench.say(&[]);
-        bench.current.look_again();
-        bench.current.look_again();
+        bench.look_again();
+        bench.look_again();
         bench.say(&["10.0.0.1"]);
-        bench.current.look_again();
+        bench.look_again();
         assert!(Arc::ptr_eq(&before, &bench.policy()));
         assert_eq!(
             bench.log(),
             [
-                "[resolve] localhost cannot be looked up, 10.0.0.1 holds on: Name or service not known",
-                "[resolve] localhost can be looked up again: 10.0.0.1",
+                "[resolve] scanner.test cannot be looked up, 10.0.0.1 holds on: Name or service not known",
+                "[resolve] scanner.test can be looked up again: 10.0.0.1",
             ]
         );
     }
@@ -270,39 +288,47 @@ mod tests {
         assert!(bench.current.replace(&configuration("manager.max_edits = 6")).is_err());
         assert_eq!(bench.address(), "10.0.0.3:5");
         bench.say(&["10.0.0.4"]);
-        bench.current.look_again();
+        bench.look_again();
         assert_eq!(bench.address(), "10.0.0.4:5");
         // With the settings of the last good reload.
         assert_eq!(bench.policy().limits().edits, 5);
         assert_eq!(
             bench.log(),
-            ["[resolve] localhost: 10.0.0.1 -> 10.0.0.3", "[resolve] localhost: 10.0.0.3 -> 10.0.0.4"]
+            ["[resolve] scanner.test: 10.0.0.1 -> 10.0.0.3", "[resolve] scanner.test: 10.0.0.3 -> 10.0.0.4"]
         );
     }
 
     #[test]
     fn the_interval_is_that_of_the_configuration_that_holds() {
         let bench = Bench::new("interval", "");
-        assert_eq!(bench.current.interval(), Some(Duration::from_secs(60)));
-        bench.current.replace(&configuration("manager.resolve_interval = 5")).unwrap();
-        assert_eq!(bench.current.interval(), Some(Duration::from_secs(5)));
+        let seconds = || {
+            let left = bench.current.hold_until()?.saturating_duration_since(Instant::now());
+            Some(left.as_secs_f64().round() as u64 / 30)
+        };
+        assert_eq!(seconds(), Some(2));
+        bench.current.replace(&configuration("manager.resolve_interval = 3000")).unwrap();
+        assert_eq!(seconds(), Some(100));
+        // Counted anew from each look-up.
+        let later = Instant::now() + Duration::from_secs(30_000);
+        bench.current.look_again(later);
+        assert_eq!(bench.current.hold_until(), Some(later + Duration::from_secs(3000)));
         bench.current.replace(&configuration("manager.resolve_interval = 0")).unwrap();
-        assert_eq!(bench.current.interval(), None);
+        assert_eq!(seconds(), None);
         // Without a name there is nothing to look up.
         bench.current.replace(&configuration("remove_milter(\"m\")")).unwrap();
-        assert_eq!(bench.current.interval(), None);
+        assert_eq!(seconds(), None);
         bench.log();
     }
 
     #[test]
-    fn the_thread_looks_at_each_interval_and_ends_with_its_owner() {
+    fn the_thread_looks_when_it_is_time_and_ends_with_its_owner() {
         let (owner, told) = channel();
         let owner = Cell::new(Some(owner));
         let looked = Cell::new(0);
         watch(
             &told,
-            || Some(Duration::from_millis(1)),
-            || {
+            || Some(Instant::now() + Duration::from_millis(1)),
+            |_| {
                 looked.set(looked.get() + 1);
                 if looked.get() == 3 {
                     owner.take();
@@ -313,21 +339,35 @@ mod tests {
     }
 
     #[test]
-    fn without_an_interval_the_thread_waits_for_a_reload() {
+    fn without_a_time_the_thread_waits_for_a_reload() {
         let (owner, told) = channel();
-        let intervals = Cell::new(vec![Some(Duration::from_millis(1)), None]);
+        let times = Cell::new(vec![Some(Instant::now()), None]);
         owner.send(()).unwrap();
         let owner = Cell::new(Some(owner));
         watch(
             &told,
             || {
-                let mut left = intervals.take();
+                let mut left = times.take();
                 let next = left.pop().flatten();
-                intervals.set(left);
+                times.set(left);
                 next
             },
-            || drop(owner.take()),
+            |_| drop(owner.take()),
         );
         assert!(owner.take().is_none());
+    }
+
+    #[test]
+    fn there_is_a_thread_from_the_first_name_that_may_change_on() {
+        let bench = Bench::new("thread", "manager.resolve_interval = 0");
+        let Bench { current, log_guard: _log_guard, log_file, .. } = bench;
+        let current = Arc::new(current);
+        let watch = Watch::start(Arc::clone(&current)).unwrap();
+        assert!(watch.replaced.get().is_none());
+        current.replace(&configuration("")).unwrap();
+        watch.replaced().unwrap();
+        assert!(watch.replaced.get().is_some());
+        watch.replaced().unwrap();
+        let _ = fs::remove_file(&log_file);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use millstream_config::{Configuration, Hosts, Loaded, LogLevel, Message, Problem};
+use millstream_config::{Configuration, Loaded, LogLevel, Message, Problem};
 use millstream_runtime::{Handle, Options as RuntimeOptions};
 use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
@@ -17,6 +17,7 @@ use crate::backend;
 use crate::current::{Current, Watch};
 use crate::listen::{self, ListenError};
 use crate::log::{self, Logger, printable};
+use crate::names;
 use crate::options::Options;
 use crate::pid_file::{PidFile, PidFileError};
 use crate::privileges::{self, PrivilegeError};
@@ -56,8 +57,9 @@ fn list(problems: &[Problem]) -> String {
 /// Something stands in the way of serving; nothing was accepted then.
 pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError> {
     let configuration = &loaded.configuration;
-    let hosts = Hosts::default().of(configuration);
     keep_running_at_the_file_size_limit().map_err(DaemonError::Start)?;
+    let names = names::of(configuration);
+    let hosts = names::hosts(&names, configuration);
     let policy = configuration.policy_at(&hosts).map_err(DaemonError::Policy)?;
     let backend = backend::chosen(configuration).map_err(|problem| DaemonError::Policy(vec![problem]))?;
     let (logger, log_guard) = log::start(&configuration.log).map_err(DaemonError::Log)?;
@@ -87,7 +89,7 @@ pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError>
     let pid_file =
         configuration.manager.pid_file.as_deref().map(Path::new).map(PidFile::write).transpose()?;
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]).map_err(DaemonError::Start)?;
-    let service = Arc::new(ManagerService::new(policy, logger.clone()));
+    let service = Arc::new(ManagerService::new(policy, names, logger.clone()));
     let current = Arc::new(Current::new(configuration.clone(), hosts, Arc::clone(&service), logger.clone()));
     let watch = Watch::start(Arc::clone(&current)).map_err(DaemonError::Start)?;
     let listeners = std::mem::take(&mut bound.listeners);
@@ -216,7 +218,9 @@ fn reload(reloading: &Reloading<'_>, logger: &Logger) {
     let problems = if loaded.problems.is_empty() {
         match current.replace(&loaded.configuration) {
             Ok(()) => {
-                watch.replaced();
+                if let Err(error) = watch.replaced() {
+                    logger.warning(|| format!("[resolve] host names are not looked up again: {error}"));
+                }
                 logger.configure(&loaded.configuration.log);
                 relay(&loaded.messages, logger);
                 remark(&loaded.configuration, options, logger);

@@ -14,6 +14,7 @@ mod daemon;
 mod demo;
 mod listen;
 mod log;
+mod names;
 mod options;
 mod pid_file;
 mod privileges;
@@ -44,7 +45,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         let mut problems = loaded.problems;
         // What would stand in the way of a start, too.
         if problems.is_empty() {
-            problems.extend(loaded.configuration.policy().err().into_iter().flatten());
+            let hosts = names::hosts(&names::of(&loaded.configuration), &loaded.configuration);
+            problems.extend(loaded.configuration.policy_at(&hosts).err().into_iter().flatten());
         }
         report(&problems);
         for remark in ineffective(&loaded.configuration, &options) {

@@ -4,11 +4,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use millstream_core::chain::Session;
 use millstream_core::event::Event;
+use millstream_core::machine::Question;
 use millstream_core::policy::{Environment, Policy};
 use millstream_core::service::{Notice, Service, SessionId};
 use millstream_shared::Counted;
 
 use crate::log::Logger;
+use crate::names::{Names, Reply};
 use crate::sentences;
 
 /// Makes sessions and logs what happens in them.
@@ -17,12 +19,13 @@ pub(crate) struct ManagerService {
     policy: RwLock<Arc<dyn Policy>>,
     /// What all sessions keep, whatever policy they follow.
     kept: Arc<Counted>,
+    names: Arc<Names>,
     log: Logger,
 }
 
 impl ManagerService {
-    pub(crate) fn new(policy: Arc<dyn Policy>, log: Logger) -> Self {
-        Self { policy: RwLock::new(policy), kept: Arc::default(), log }
+    pub(crate) fn new(policy: Arc<dyn Policy>, names: Arc<Names>, log: Logger) -> Self {
+        Self { policy: RwLock::new(policy), kept: Arc::default(), names, log }
     }
 
     /// New sessions follow `policy`; running ones keep theirs.
@@ -52,5 +55,9 @@ impl Service for ManagerService {
     fn notice(&self, notice: Notice) {
         let (level, text) = sentences::notice(&notice);
         self.log.log(level, || text);
+    }
+
+    fn look_up(&self, question: Question, reply: Reply) {
+        self.names.look_up(question, reply, &self.log);
     }
 }

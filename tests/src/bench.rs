@@ -98,6 +98,13 @@ impl Bench {
         until_true("the reload", || self.count(DONE) > before);
     }
 
+    /// Gives it a configuration that it must refuse.
+    pub(crate) fn refuse(&self, settings: &str, milters: &str) {
+        self.manager.configure(&configuration(&self.socket, settings, milters));
+        self.manager.reload();
+        until_true("a refusal", || self.count(&["[reload] refused"]) > 0);
+    }
+
     /// How many lines of its log have all of `parts`, with everything that was answered up to now: the log is written beside
     /// the answers. Loads the configuration again for that, which has not changed and so changes nothing.
     #[must_use]

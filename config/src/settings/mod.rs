@@ -4,6 +4,7 @@
 //! that of `--show-config`.
 
 mod header;
+mod name_servers;
 mod slot;
 mod status;
 
@@ -140,6 +141,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row(Manager, "manager.mta_writing_timeout", UnlessNil, Reload, |c| Slot::Span { time: &mut c.manager.limits.mta_writing, nil: Limits::default().mta_writing }),
     row(Manager, "manager.lazy_connect", Always, Reload, |c| Slot::Flag(&mut c.manager.lazy_connect)),
     row(Manager, "manager.resolve_interval", Always, Reload, |c| Slot::number(&mut c.manager.resolve_interval, 0, MOST_SECONDS, 0)),
+    row(Manager, "manager.name_servers", Always, Start, |c| Slot::NameServers(&mut c.manager.name_servers)),
 
     row(Controller, "controller.connection_spec", UnlessNil, Never, |c| Slot::Spec(&mut c.controller.connection_spec)),
     row(Controller, "controller.unix_socket_mode", Always, Never, |c| Slot::Mode { mode: &mut c.controller.unix_socket_mode, zero: "00" }),

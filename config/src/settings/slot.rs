@@ -1,5 +1,6 @@
 //! The kinds of settings: what each takes, how it is read back, how it is shown.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use millstream_core::limits::Limits;
@@ -7,12 +8,13 @@ use millstream_core::policy::{EndpointChoice, Fallback, Recipients};
 
 use super::MAX_SECONDS;
 use super::header;
+use super::name_servers;
 use super::status::{
     ENDPOINT_CHOICES, FACILITIES, MILTER_STATUSES, RECIPIENTS, STATUSES, list, meaning, word,
 };
 use crate::backend::{BACKENDS, EventLoopBackend};
 use crate::configuration::default_connection_spec;
-use crate::connection_spec::ConnectionSpec;
+use crate::connection_spec::{ConnectionSpec, SpecError};
 use crate::inspect;
 use crate::log_level::LogLevel;
 use crate::problem::Complaint;
@@ -61,6 +63,8 @@ pub(crate) enum Slot<'c> {
     /// One or several, of which one is asked; none is nil.
     Specs(&'c mut Vec<ConnectionSpec>),
     ManagerSpec(&'c mut ConnectionSpec),
+    /// One or several; none is nil.
+    NameServers(&'c mut Vec<SocketAddr>),
     Status(&'c mut Fallback),
     MilterStatus(&'c mut Fallback),
     MilterStatusOrNil(&'c mut Option<Fallback>),
@@ -74,7 +78,7 @@ pub(crate) enum Slot<'c> {
     ExtraOptions(&'c mut Vec<(String, String)>),
 }
 
-/// Most sockets of a milter: each host name among them is looked up while the file is loaded.
+/// Most sockets of a milter: each host name among them is looked up at each load.
 const MAX_SPECS: usize = 100;
 
 /// The largest bound of a session: 4 GiB less a byte, the same on every system.
@@ -188,7 +192,7 @@ impl<'c> Slot<'c> {
             },
 
             (Self::Spec(slot), Value::Nil) => *slot = None,
-            (Self::Spec(slot), Value::Text(text)) => *slot = Some(spec(text.as_str())?),
+            (Self::Spec(slot), Value::Text(text)) => *slot = Some(spec_of_ours(text.as_str())?),
             (Self::Specs(slot), Value::Nil) => slot.clear(),
             (Self::Specs(slot), Value::Text(text)) => *slot = vec![spec(text.as_str())?],
             (Self::Specs(slot), Value::Array(texts)) => *slot = specs(target, &texts.read())?,
@@ -196,10 +200,12 @@ impl<'c> Slot<'c> {
                 return wrong("a connection specification in a string, an array of them, or nil");
             }
             (Self::ManagerSpec(slot), Value::Nil) => *slot = default_connection_spec(),
-            (Self::ManagerSpec(slot), Value::Text(text)) => *slot = spec(text.as_str())?,
+            (Self::ManagerSpec(slot), Value::Text(text)) => *slot = spec_of_ours(text.as_str())?,
             (Self::Spec(_) | Self::ManagerSpec(_), _) => {
                 return wrong("a connection specification in a string, or nil");
             }
+
+            (Self::NameServers(slot), value) => *slot = name_servers::read(target, value)?,
 
             (Self::Status(slot), value) => *slot = one_of(&STATUSES, target, value)?,
             (Self::MilterStatus(slot), value) => *slot = one_of(&MILTER_STATUSES, target, value)?,
@@ -279,6 +285,13 @@ impl<'c> Slot<'c> {
                 several => Value::array(several.iter().map(|spec| Value::text(&spec.to_string())).collect()),
             },
             Self::ManagerSpec(slot) => Value::text(&slot.to_string()),
+            Self::NameServers(slot) => match &slot[..] {
+                [] => Value::Nil,
+                [only] => Value::text(&name_servers::show(only)),
+                several => Value::array(
+                    several.iter().map(|address| Value::text(&name_servers::show(address))).collect(),
+                ),
+            },
             Self::Status(slot) => Value::text(word(&STATUSES, *slot)),
             Self::MilterStatus(slot) => Value::text(word(&MILTER_STATUSES, *slot)),
             Self::MilterStatusOrNil(slot) => {
@@ -314,6 +327,11 @@ impl<'c> Slot<'c> {
                 let texts: Vec<_> = slot.iter().map(|spec| inspect::string(&spec.to_string())).collect();
                 format!("[{}]", texts.join(", "))
             }
+            Self::NameServers(slot) if slot.len() > 1 => {
+                let texts: Vec<_> =
+                    slot.iter().map(|address| inspect::string(&name_servers::show(address))).collect();
+                format!("[{}]", texts.join(", "))
+            }
             Self::ManagerSpec(slot) => inspect::string(&slot.to_string()),
             Self::Facility(slot) => inspect::string(slot),
             other => other.read().inspect(),
@@ -339,7 +357,14 @@ fn seconds(value: &Value) -> Option<Duration> {
     (given > Duration::ZERO && given <= MAX_SECONDS).then_some(given)
 }
 
-/// The specification, once its host name is known to exist: the line that sets it is the place to say otherwise.
+/// The specification of a socket of ours, once its host name is known to exist: the line that sets it is the place to say
+/// otherwise. Those of milters are looked up when all is read, by the name servers that are set then.
+fn spec_of_ours(text: &str) -> Result<ConnectionSpec, Complaint> {
+    let parsed = spec(text)?;
+    parsed.bind_addresses().map_err(|error| Complaint::new(error.to_string()))?;
+    Ok(parsed)
+}
+
 fn spec(text: &str) -> Result<ConnectionSpec, Complaint> {
     if text.contains('\0') {
         return Err(Complaint::new(format!(
@@ -347,14 +372,12 @@ fn spec(text: &str) -> Result<ConnectionSpec, Complaint> {
             inspect::string(text)
         )));
     }
-    let parsed: ConnectionSpec = text.parse().map_err(|error| {
+    text.parse().map_err(|error: SpecError| {
         Complaint::with_hint(
             format!("{error}"),
             "write unix:PATH, inet:PORT@HOST, inet:PORT@[ADDRESS] or inet6:PORT@[ADDRESS]",
         )
-    })?;
-    parsed.resolve().map_err(|error| Complaint::new(error.to_string()))?;
-    Ok(parsed)
+    })
 }
 
 fn specs(target: &str, texts: &[Value]) -> Result<Vec<ConnectionSpec>, Complaint> {

@@ -9,5 +9,6 @@ mod conditions;
 mod endpoints;
 mod lazy;
 mod limit;
+mod names;
 mod pipelining;
 mod reuse;

@@ -1,0 +1,41 @@
+//! Names without the feature `dns`.
+
+use std::net::SocketAddr;
+use std::sync::Once;
+
+use millstream_config::{Addresses, Family, Resolver, SystemResolver};
+use millstream_core::machine::{Answer, Question};
+
+use super::Reply;
+use crate::log::Logger;
+
+/// The system's resolver.
+#[derive(Debug)]
+pub(crate) struct Names {
+    told: Once,
+}
+
+impl Names {
+    /// The system's resolver asks those of the system, whatever is set.
+    pub(crate) fn new(_name_servers: &[SocketAddr]) -> Self {
+        Self { told: Once::new() }
+    }
+
+    /// Nobody knows, which is told once.
+    pub(crate) fn look_up(&self, _question: Question, reply: Reply, log: &Logger) {
+        self.told.call_once(|| {
+            log.warning(|| {
+                "[resolve] a condition needs a look-up, and this program is built without: each counts as failed. Build it \
+                 with the feature dns"
+                    .to_owned()
+            });
+        });
+        reply(Answer::Failed);
+    }
+}
+
+impl Resolver for Names {
+    fn addresses(&self, host: &str, family: Family) -> Result<Addresses, String> {
+        SystemResolver.addresses(host, family)
+    }
+}
