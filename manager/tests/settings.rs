@@ -1,6 +1,7 @@
 //! The program and its configuration file: the process id, and lines for settings that do not do what the file says.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::chown;
@@ -284,11 +285,10 @@ impl Manager {
     fn event_loops(&self) -> usize {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
-        names
-            .filter(|name| {
-                name.trim_end().strip_prefix("millstream-").is_some_and(|n| n.parse::<u32>().is_ok())
-            })
-            .count()
+        // A helper of a loop has its name.
+        let loops: BTreeSet<u32> =
+            names.filter_map(|name| name.trim_end().strip_prefix("millstream-")?.parse().ok()).collect();
+        loops.len()
     }
 
     fn signal(&self, signal: Signal) {

@@ -1,7 +1,7 @@
 //! Whether io_uring can be had, and what to do if not.
 
 use std::io;
-use std::panic::catch_unwind;
+use std::thread;
 
 use glommio::Placement;
 
@@ -36,11 +36,14 @@ pub enum Unusable {
 ///
 /// The reason, with what to raise.
 pub fn probe() -> Result<(), Unusable> {
-    // Some of what an executor asks the kernel for has to be there, or it panics.
-    match catch_unwind(|| executor(Placement::Unbound).map(drop)) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(reason(&error)),
-        Err(_) => Err(Unusable::Other("the set-up of glommio has panicked".into())),
+    // What is left of a ring interrupts later system calls of the thread that had it, and some of what an executor asks the
+    // kernel for has to be there, or it panics: both stay with a thread of their own.
+    let attempt =
+        thread::Builder::new().name("probe".to_owned()).spawn(|| executor(Placement::Unbound).map(drop));
+    match attempt.map(thread::JoinHandle::join) {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(error))) | Err(error) => Err(reason(&error)),
+        Ok(Err(_)) => Err(Unusable::Other("the set-up of glommio has panicked".into())),
     }
 }
 
