@@ -98,8 +98,11 @@ impl Bench {
         until_true("the reload", || self.count(DONE) > before);
     }
 
-    /// Gives it a configuration that it must refuse.
-    pub(crate) fn refuse(&self, settings: &str, milters: &str) {
+    /// Gives it a configuration that it must refuse, and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn refuse(&self, settings: &str, milters: &str) {
         self.manager.configure(&configuration(&self.socket, settings, milters));
         self.manager.reload();
         until_true("a refusal", || self.count(&["[reload] refused"]) > 0);

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use millstream_tests::bench::{Bench, folder};
 use millstream_tests::name_server::{NameServer, Said};
 use millstream_tests::until::until_true;
 use millstream_tests::wire::{ALL_ACTIONS, Frame};
-
-use crate::bench::{Bench, folder};
 
 const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
