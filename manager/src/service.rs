@@ -1,13 +1,13 @@
 //! Sessions for the runtime, under the policy that holds now.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use millstream_core::chain::Session;
 use millstream_core::event::Event;
 use millstream_core::machine::Question;
 use millstream_core::policy::{Environment, Policy};
 use millstream_core::service::{Notice, Service, SessionId};
-use millstream_shared::Counted;
+use millstream_shared::{Counted, Snapshot};
 
 use crate::log::Logger;
 use crate::names::{Names, Reply};
@@ -16,7 +16,7 @@ use crate::sentences;
 /// Makes sessions and logs what happens in them.
 #[derive(Debug)]
 pub(crate) struct ManagerService {
-    policy: RwLock<Arc<dyn Policy>>,
+    policy: Snapshot<dyn Policy>,
     /// What all sessions keep, whatever policy they follow.
     kept: Arc<Counted>,
     names: Arc<Names>,
@@ -25,17 +25,17 @@ pub(crate) struct ManagerService {
 
 impl ManagerService {
     pub(crate) fn new(policy: Arc<dyn Policy>, names: Arc<Names>, log: Logger) -> Self {
-        Self { policy: RwLock::new(policy), kept: Arc::default(), names, log }
+        Self { policy: Snapshot::new(policy), kept: Arc::default(), names, log }
     }
 
     /// New sessions follow `policy`; running ones keep theirs.
     pub(crate) fn swap_policy(&self, policy: Arc<dyn Policy>) {
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        self.policy.replace(policy);
     }
 
     /// What new sessions follow.
     pub(crate) fn policy(&self) -> Arc<dyn Policy> {
-        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+        self.policy.current()
     }
 }
 

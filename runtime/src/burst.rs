@@ -17,9 +17,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle, park_timeout};
 use std::time::{Duration, Instant};
 
+use millstream_shared::StopLevel;
+
 use crate::heap;
 use crate::mailbox::Message;
-use crate::shared::{Shared, StopLevel};
+use crate::shared::Shared;
 
 /// How many sessions at a time are a burst. What fewer leave behind is not worth the trouble.
 const MANY: u32 = 256;
@@ -108,11 +110,12 @@ fn see_to(shared: &Shared) {
             shrink_loops(shared);
             heap::trim();
             burst.lock().at = Some(Instant::now());
-            burst.peak.store(shared.admission.running(), Ordering::Relaxed);
+            burst.peak.store(shared.loops.admission().running(), Ordering::Relaxed);
         }
         burst.seen_to.store(false, Ordering::SeqCst);
         // A session that has ended meanwhile has started nobody.
-        if shared.stop_level() != StopLevel::Running || !burst.fell(shared.admission.running()) {
+        if shared.loops.stop_level() != StopLevel::Running || !burst.fell(shared.loops.admission().running())
+        {
             return;
         }
     }
@@ -121,13 +124,13 @@ fn see_to(shared: &Shared) {
 /// Waits until the number of sessions falls no more. Says whether the burst is over then.
 fn is_at_rest(shared: &Shared) -> bool {
     let earliest = shared.burst.lock().at.map(|at| at + PAUSE);
-    let mut before = shared.admission.running();
+    let mut before = shared.loops.admission().running();
     loop {
         let rest = Instant::now() + REST;
         if !waited(earliest.map_or(rest, |earliest| rest.max(earliest)), shared) {
             return false;
         }
-        let running = shared.admission.running();
+        let running = shared.loops.admission().running();
         if running >= before / 2 {
             return shared.burst.is_over(running);
         }
@@ -137,7 +140,7 @@ fn is_at_rest(shared: &Shared) -> bool {
 
 /// Waits until then. Says whether the server still runs.
 fn waited(until: Instant, shared: &Shared) -> bool {
-    while shared.stop_level() == StopLevel::Running {
+    while shared.loops.stop_level() == StopLevel::Running {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return true;
@@ -150,7 +153,7 @@ fn waited(until: Instant, shared: &Shared) -> bool {
 /// Has each loop drop what it does not need, and waits for that.
 fn shrink_loops(shared: &Shared) {
     let (done, all_done) = channel();
-    for mailbox in &shared.mailboxes {
+    for mailbox in shared.loops.mailboxes() {
         // A loop that has ended has nothing left.
         let _ = mailbox.send(Message::Shrink(done.clone()));
     }

@@ -13,6 +13,7 @@ use millstream_core::policy::Environment;
 use millstream_core::pool::{Action, Pool};
 use millstream_core::service::{Notice, Service, SessionId};
 use millstream_core::time::Instant;
+use millstream_shared::StopLevel;
 
 use crate::acceptor::Acceptor;
 use crate::burst;
@@ -27,7 +28,7 @@ use crate::read::READ_SIZE;
 use crate::routes::{self, Owner, Routes};
 use crate::server::Launch;
 use crate::session::{Session, Turn};
-use crate::shared::{Shared, StopLevel};
+use crate::shared::Shared;
 use crate::timers::Timers;
 use crate::wire::Wire;
 
@@ -94,7 +95,7 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             kept: KeptWires::new(),
             later: VecDeque::new(),
             buffer: BytesMut::with_capacity(READ_SIZE),
-            mailbox: Arc::clone(&shared.mailboxes[index]),
+            mailbox: Arc::clone(&shared.loops.mailboxes()[index]),
             spill,
         };
         Ok(Self {
@@ -178,7 +179,7 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
     fn failed(&mut self, error: IoError) {
         if !self.over {
             // Half a server that nobody notices is worse than one that ends and is started again.
-            self.shared.stop(StopLevel::Graceful);
+            self.shared.loops.stop(StopLevel::Graceful);
             self.notice(Notice::LoopFailed(error));
             self.close();
         }
@@ -255,7 +256,7 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
                 }
                 Action::Close { kept } => kept::close(kept, &mut self.cx),
                 Action::Wake { event_loop } => {
-                    if let Some(mailbox) = self.shared.mailboxes.get(event_loop as usize) {
+                    if let Some(mailbox) = self.shared.loops.mailboxes().get(event_loop as usize) {
                         mailbox.wake();
                     }
                 }
@@ -336,19 +337,25 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         let mut accepted = Vec::new();
         let service = &self.cx.service;
         let notify = |notice| drop(catch(|| service.notice(notice)));
-        acceptor.turn(self.cx.now, &mut self.cx.poller, &self.shared.admission, &mut accepted, &notify);
+        acceptor.turn(
+            self.cx.now,
+            &mut self.cx.poller,
+            self.shared.loops.admission(),
+            &mut accepted,
+            &notify,
+        );
         for socket in accepted {
-            self.shared.burst.grew(self.shared.admission.running());
+            self.shared.burst.grew(self.shared.loops.admission().running());
             let id = self.shared.next_session();
-            let to = self.shared.least_loaded(self.index);
-            let mailbox = &self.shared.mailboxes[to];
+            let to = self.shared.loops.least_loaded(self.index);
+            let mailbox = &self.shared.loops.mailboxes()[to];
             mailbox.add_session();
             if to == self.index {
                 self.begin(socket, id);
             } else if let Err(message) = mailbox.send(Message::Accepted(socket, id)) {
                 // That loop has ended because the server stops.
                 drop(message);
-                self.shared.session_ended(to);
+                self.shared.loops.session_cut(to);
             }
         }
     }
@@ -356,12 +363,12 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
     /// Makes the session of a connection.
     fn begin(&mut self, socket: OwnedFd, id: SessionId) {
         let environment =
-            Environment { unix_seconds: unix_seconds(), sessions: self.shared.admission.running() };
+            Environment { unix_seconds: unix_seconds(), sessions: self.shared.loops.admission().running() };
         let machine = match catch(|| self.cx.service.accept(id, environment)) {
             Ok(machine) => machine,
             Err(message) => {
                 drop(socket);
-                self.shared.session_ended(self.index);
+                self.shared.loops.session_ended(self.index);
                 return self.notice(Notice::SessionPanicked { session: id, message });
             }
         };
@@ -374,7 +381,7 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         let Ok(wire) = Wire::accepted(socket, owner, &mut self.cx) else {
             // The kernel has no memory to watch it; the client sees its connection closed.
             self.free.push(index);
-            return self.shared.session_ended(self.index);
+            return self.shared.loops.session_ended(self.index);
         };
         self.sessions[index as usize] = Some(Box::new(Session::new(key, machine, wire)));
         self.run_session(index, Some(Input::Tick));
@@ -396,8 +403,8 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         let id = session.key.id;
         let dropped = catch(|| drop(session));
         self.free.push(index);
-        self.shared.session_ended(self.index);
-        if self.shared.burst.fell(self.shared.admission.running()) {
+        self.shared.loops.session_ended(self.index);
+        if self.shared.burst.fell(self.shared.loops.admission().running()) {
             burst::start(&self.shared);
         }
         if let Err(message) = dropped {
@@ -418,7 +425,7 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
 
     /// Sees to a stop. Says whether the loop is done.
     fn stop(&mut self) -> bool {
-        let level = self.shared.stop_level();
+        let level = self.shared.loops.stop_level();
         if level == StopLevel::Running {
             return false;
         }
@@ -432,14 +439,14 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             }
         }
         level == StopLevel::Now
-            || self.shared.is_served(self.index)
+            || self.shared.loops.is_served(self.index)
             || self.stop_at.is_some_and(|at| at <= self.cx.now)
     }
 
     fn stop_accepting(&mut self) {
         if let Some(acceptor) = self.acceptor.take() {
             acceptor.close(&mut self.cx.poller);
-            self.shared.stopped_accepting();
+            self.shared.loops.stopped_accepting();
         }
     }
 
@@ -447,13 +454,13 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
     fn close(&mut self) {
         self.over = true;
         self.stop_accepting();
-        let timed_out = self.shared.stop_level() == StopLevel::Graceful
+        let timed_out = self.shared.loops.stop_level() == StopLevel::Graceful
             && self.stop_at.is_some_and(|at| at <= self.cx.now);
         let mut late = 0;
         for message in self.cx.mailbox.close() {
             if let Message::Accepted(..) = message {
                 drop(message);
-                self.shared.session_cut(self.index);
+                self.shared.loops.session_cut(self.index);
             }
         }
         for index in 0..self.sessions.len() {
@@ -461,14 +468,14 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             session.close_all(&mut self.cx);
             // A panic while a machine is thrown away changes nothing any more.
             let _ = catch(|| drop(session));
-            self.shared.session_cut(self.index);
+            self.shared.loops.session_cut(self.index);
             late += u32::from(timed_out);
         }
         kept::close_all(&mut self.cx);
         // Places that were handed to this loop go to those who still wait.
         self.woken = true;
         self.pool_turn();
-        if let Some(sessions) = self.shared.loop_ended(late) {
+        if let Some(sessions) = self.shared.loops.loop_ended(late) {
             self.notice(Notice::StopTimedOut { sessions, after: self.shared.stop_grace });
         }
     }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -10,13 +9,14 @@ use std::time::Duration;
 use millstream_core::pool::AddressState;
 use millstream_core::service::Service;
 use millstream_core::time::Instant;
+use millstream_shared::StopLevel;
 
 use crate::event_loop::EventLoop;
 use crate::heap;
 use crate::mailbox::Mailbox;
 use crate::options::{Listener, Options};
 use crate::poller::{Poller, Runtime};
-use crate::shared::{Shared, StopLevel};
+use crate::shared::Shared;
 use crate::spill::Spill;
 
 /// What a server has done in its life.
@@ -128,8 +128,8 @@ impl Server {
         }
         self.handle.shared.burst.join();
         self.spill.end();
-        let shared = &self.handle.shared;
-        Stopped { served: shared.served.load(Ordering::SeqCst), cut: shared.cut.load(Ordering::SeqCst) }
+        let loops = &self.handle.shared.loops;
+        Stopped { served: loops.served(), cut: loops.cut() }
     }
 }
 
@@ -152,18 +152,18 @@ pub struct Handle {
 impl Handle {
     /// See [`Server::stop`].
     pub fn stop(&self) {
-        self.shared.stop(StopLevel::Graceful);
+        self.shared.loops.stop(StopLevel::Graceful);
     }
 
     /// See [`Server::stop_now`].
     pub fn stop_now(&self) {
-        self.shared.stop(StopLevel::Now);
+        self.shared.loops.stop(StopLevel::Now);
     }
 
     /// How many sessions run.
     #[must_use]
     pub fn sessions(&self) -> u32 {
-        self.shared.admission.running()
+        self.shared.loops.admission().running()
     }
 
     /// How the children stand that sessions have asked for: what is down, in use, kept and waited for. Not for signal

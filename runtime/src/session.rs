@@ -6,7 +6,7 @@ use millstream_core::time::Instant;
 
 use crate::context::Context;
 use crate::link::{Link, Phase};
-use crate::mailbox::Key;
+use crate::mailbox::{self, Key};
 use crate::poller::{Poller, Readiness};
 use crate::wire::Wire;
 
@@ -265,7 +265,7 @@ impl<S: Service, P: Poller> Session<S, P> {
                 Output::Release { peer, negotiated, .. } => self.release(peer, negotiated, cx),
                 Output::Close { peer, flush_by } => self.close(peer, flush_by, cx),
                 Output::LookUp { query, question } => {
-                    let reply = cx.mailbox.reply(self.key, query);
+                    let reply = mailbox::reply(&cx.mailbox, self.key, query);
                     cx.service.look_up(question, reply);
                 }
                 Output::SpillAppend { file, data } => {

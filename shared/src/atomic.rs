@@ -1,6 +1,12 @@
-//! The atomics: the machine's, or those of the model.
+//! The atomics and locks: the machine's, or those of the model.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+pub(crate) use loom::sync::{
+    Condvar, Mutex, MutexGuard, RwLock,
+    atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering},
+};
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::{
+    Condvar, Mutex, MutexGuard, RwLock,
+    atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering},
+};

@@ -6,13 +6,13 @@
 mod line;
 mod writer;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
 use millstream_config::{Log, LogLevel};
+use millstream_shared::Queue;
 
 pub(crate) use line::printable;
 use writer::Writer;
@@ -46,7 +46,6 @@ enum Message {
     /// Open the log file anew.
     Reopen,
     Configure(Box<Log>),
-    End,
 }
 
 /// The program's end of the log. Cheap to clone.
@@ -58,8 +57,7 @@ pub(crate) struct Logger {
 #[derive(Debug)]
 struct Shared {
     level: RwLock<LogLevel>,
-    queue: SyncSender<Message>,
-    lost: AtomicU64,
+    queue: Queue<Message>,
 }
 
 /// The log as a whole; dropping it writes what is queued.
@@ -75,30 +73,35 @@ pub(crate) struct LogGuard {
 ///
 /// The log file cannot be opened, or no thread can be started.
 pub(crate) fn start(settings: &Log) -> std::io::Result<(Logger, LogGuard)> {
-    let (queue, lines) = sync_channel(QUEUE);
     let (ending, ended) = sync_channel::<()>(1);
     let mut writer = Writer::open(settings)?;
-    let shared = Arc::new(Shared { level: RwLock::new(settings.level), queue, lost: AtomicU64::new(0) });
+    let shared = Arc::new(Shared { level: RwLock::new(settings.level), queue: Queue::new(QUEUE) });
     let logger = Logger { shared: Arc::clone(&shared) };
     thread::Builder::new().name("log".to_owned()).spawn(move || {
-        run(&mut writer, &lines, &shared.lost);
+        run(&mut writer, &shared.queue);
         drop(ending);
     })?;
     Ok((logger.clone(), LogGuard { logger, ended }))
 }
 
-fn run(writer: &mut Writer, lines: &Receiver<Message>, lost: &AtomicU64) {
-    while let Ok(message) = lines.recv() {
-        match message {
-            Message::Line(line) => writer.write(&line),
-            Message::Reopen => writer.reopen(),
-            Message::Configure(settings) => writer.configure(&settings),
-            Message::End => return,
+fn run(writer: &mut Writer, queue: &Queue<Message>) {
+    loop {
+        let taken = queue.take();
+        let over = taken.item.is_none();
+        match taken.item {
+            Some(Message::Line(line)) => writer.write(&line),
+            Some(Message::Reopen) => writer.reopen(),
+            Some(Message::Configure(settings)) => writer.configure(&settings),
+            None => {}
         }
-        let missing = lost.swap(0, Ordering::Relaxed);
-        if missing > 0 {
-            let text = format!("[log] {missing} lines were lost: the log device did not take them in time");
-            writer.remark(&text);
+        if taken.lost > 0 {
+            writer.remark(&format!(
+                "[log] {} lines were lost: the log device did not take them in time",
+                taken.lost
+            ));
+        }
+        if over {
+            return;
         }
     }
 }
@@ -109,10 +112,7 @@ impl Logger {
         if !self.logs(level) {
             return;
         }
-        let line = Line::now(level, text());
-        if let Err(TrySendError::Full(_)) = self.shared.queue.try_send(Message::Line(line)) {
-            self.shared.lost.fetch_add(1, Ordering::Relaxed);
-        }
+        self.shared.queue.offer(Message::Line(Line::now(level, text())));
     }
 
     /// Whether lines of `level` are logged.
@@ -140,26 +140,18 @@ impl Logger {
     pub(crate) fn configure(&self, settings: &Log) {
         *self.shared.level.write().unwrap_or_else(PoisonError::into_inner) = settings.level;
         // A full queue means that the device is stuck; the next reload tries again.
-        let _ = self.shared.queue.try_send(Message::Configure(Box::new(settings.clone())));
+        let _ = self.shared.queue.put(Message::Configure(Box::new(settings.clone())));
     }
 
     /// Opens the log file anew, after it was moved away.
     pub(crate) fn reopen(&self) {
-        let _ = self.shared.queue.try_send(Message::Reopen);
+        let _ = self.shared.queue.put(Message::Reopen);
     }
 }
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
-        let mut end = Message::End;
-        let patience = std::time::Instant::now() + FAREWELL;
-        while let Err(TrySendError::Full(back)) = self.logger.shared.queue.try_send(end) {
-            if std::time::Instant::now() >= patience {
-                return;
-            }
-            end = back;
-            thread::sleep(Duration::from_millis(10));
-        }
+        self.logger.shared.queue.close();
         // What a stuck device has not taken by then is lost with the process.
         let _ = self.ended.recv_timeout(FAREWELL);
     }

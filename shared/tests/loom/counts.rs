@@ -1,7 +1,4 @@
-//! Every interleaving of small cases. Empty without `--cfg loom`.
-
-#![cfg(loom)]
-#![allow(clippy::unwrap_used, reason = "tests report by panicking")]
+//! What is counted: bytes, sessions, breakers and places of children.
 
 use std::time::Duration;
 
