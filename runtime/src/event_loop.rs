@@ -348,14 +348,12 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             self.shared.burst.grew(self.shared.loops.admission().running());
             let id = self.shared.next_session();
             let to = self.shared.loops.least_loaded(self.index);
-            let mailbox = &self.shared.loops.mailboxes()[to];
-            mailbox.add_session();
             if to == self.index {
+                self.shared.loops.mailboxes()[to].add_session();
                 self.begin(socket, id);
-            } else if let Err(message) = mailbox.send(Message::Accepted(socket, id)) {
-                // That loop has ended because the server stops.
-                drop(message);
-                self.shared.loops.session_cut(to);
+            } else {
+                // One that comes back is closed: its loop has ended because the server stops.
+                drop(self.shared.loops.send_session(to, Message::Accepted(socket, id)));
             }
         }
     }

@@ -98,6 +98,17 @@ impl<T> Loops<T> {
         loads.min_by_key(|&(index, load)| (load, index != own)).map_or(own, |(index, _)| index)
     }
 
+    /// Sends a session that was accepted to a loop, where it is counted first.
+    ///
+    /// # Errors
+    ///
+    /// The loop has ended, because the server stops: the session comes back, and is counted as cut.
+    pub fn send_session(&self, to: usize, session: T) -> Result<(), T> {
+        let mailbox = &self.mailboxes[to];
+        mailbox.add_session();
+        mailbox.send(session).inspect_err(|_| self.session_cut(to))
+    }
+
     /// A session of a loop ended by itself.
     pub fn session_ended(&self, on: usize) {
         self.served.fetch_add(1, Ordering::SeqCst);

@@ -25,13 +25,10 @@ impl Server {
 
     /// One connection is accepted for the second loop, if that is still in time; then this loop waits for its end.
     fn accept(&self) {
-        let mailbox = &self.loops.mailboxes()[SECOND];
         if self.loops.stop_level() == StopLevel::Running {
             self.loops.admission().enter();
-            mailbox.add_session();
-            if mailbox.send("session").is_err() {
-                self.loops.session_cut(SECOND);
-            }
+            // One that comes back was counted as cut.
+            let _ = self.loops.send_session(SECOND, "session");
         }
         while self.loops.stop_level() == StopLevel::Running {
             self.bells[FIRST].wait();
