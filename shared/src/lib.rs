@@ -1,7 +1,7 @@
 //! What the event loops of a process share, and nothing else.
 //!
-//! Each type is a few words or a lock, and a rule that holds whatever the threads do; `tests/loom.rs` has every interleaving of
-//! small cases tried:
+//! Each type is a few words or a lock, and a rule that holds whatever the threads do; `tests/loom` has every interleaving of
+//! small cases tried (of three threads, up to three interruptions; `docs/proofs.md` says more):
 //!
 //! ```text
 //!   RUSTFLAGS="--cfg loom" cargo test -p millstream-shared --release --test loom

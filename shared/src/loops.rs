@@ -18,9 +18,9 @@ pub enum StopLevel {
 
 /// What the loops of a server know of each other.
 ///
-/// The first has the acceptor, which counts a session for a loop *before* it sends it there. So a loop that sees that
-/// nobody accepts any more, and then that it has no session, has none on its way either. Whoever changes what a loop waits
-/// for writes first and then wakes it.
+/// The first has the acceptor, which counts a session for a loop before it sends it there, and ends accepting after that. So
+/// a loop that sees that nobody accepts any more, and *then* that it has no session, has none on its way either. Whoever
+/// changes what a loop waits for writes first and then wakes it.
 #[derive(Debug)]
 pub struct Loops<T> {
     admission: Admission,

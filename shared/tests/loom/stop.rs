@@ -42,7 +42,10 @@ impl Server {
         let mut messages = Vec::new();
         loop {
             mailbox.take(&mut messages);
-            messages.drain(..).for_each(|_| self.loops.session_ended(SECOND));
+            for _ in messages.drain(..) {
+                assert_eq!(mailbox.load(), 1, "the session is counted");
+                self.loops.session_ended(SECOND);
+            }
             match self.loops.stop_level() {
                 StopLevel::Now => break,
                 StopLevel::Graceful if self.loops.is_served(SECOND) => break,
