@@ -21,7 +21,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests report by panicking")]
 
-#[path = "crowd/campaign.rs"]
+#[path = "world/campaign.rs"]
 mod campaign;
 #[path = "crowd/coverage.rs"]
 mod coverage;
@@ -29,7 +29,7 @@ mod coverage;
 mod desk;
 #[path = "crowd/event_loop.rs"]
 mod event_loop;
-#[path = "crowd/frames.rs"]
+#[path = "world/frames.rs"]
 mod frames;
 #[path = "crowd/judge/mod.rs"]
 mod judge;

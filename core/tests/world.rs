@@ -9,7 +9,7 @@
 //! | `record` | what happened: what the MTA was told, what each child saw |
 //! | `model` | what must have happened: the children one after another |
 //! | `queue` | what Postfix and Sendmail do with edits |
-//! | `coverage`, `campaign` | many seeds on all cores, and what they have visited |
+//! | `seed`, `coverage`, `campaign` | a world, many seeds on all cores, and what they have visited |
 //!
 //! `WORLD_SEEDS=n` runs n seeds from `WORLD_FROM` (default 0); from a million on every cell of state x input must be visited
 //! often. `WORLD_COVERAGE=1` prints how often. A failing seed is replayed with
@@ -23,6 +23,8 @@ mod campaign;
 mod coverage;
 #[path = "world/frames.rs"]
 mod frames;
+#[path = "world/lists.rs"]
+mod lists;
 #[path = "world/model/mod.rs"]
 mod model;
 #[path = "world/peers/mod.rs"]
@@ -37,6 +39,8 @@ mod record;
 mod rng;
 #[path = "world/script/mod.rs"]
 mod script;
+#[path = "world/seed.rs"]
+mod seed;
 #[path = "message_properties/sendmail.rs"]
 mod sendmail;
 #[path = "world/show.rs"]
@@ -44,7 +48,8 @@ mod show;
 #[path = "world/sim/mod.rs"]
 mod sim;
 
-use campaign::{Campaign, number, run};
+use campaign::{Campaign, number};
+use seed::run;
 
 /// From so many seeds on every cell must have been visited often.
 const MANY: u64 = 1_000_000;

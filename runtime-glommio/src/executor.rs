@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use glommio::timer::Timer;
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
-use millstream_runtime::{EventLoop, Inbox, Instant, Launch, Next, Readiness, Runtime, Service, Side, Token};
+use millstream_runtime::{EventLoop, Inbox, Instant, Launch, Next, Runtime, Service, Side, Token};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::poller::GlommioPoller;
@@ -33,9 +33,7 @@ impl Runtime for Executors {
     const DEFAULT_LOOPS: usize = usize::MAX;
 
     fn prepare() -> io::Result<(Arc<Inbox>, Waker)> {
-        let inbox = Arc::new(Inbox::default());
-        let waker = Waker::from(Arc::clone(&inbox));
-        Ok((inbox, waker))
+        Ok(Inbox::with_waker())
     }
 
     fn run<S: Service>(inbox: Arc<Inbox>, launch: Launch<S>) -> io::Result<()> {
@@ -74,34 +72,26 @@ struct Alarm {
 impl<S: Service> Looping<S> {
     async fn run(mut self) {
         loop {
-            for (token, side) in self.reports.drain(..) {
-                let (readable, writable) = (side == Side::Reading, side == Side::Writing);
-                self.event_loop.note(token, Readiness { readable, writable, ..Readiness::default() });
-            }
             match self.event_loop.pass(true) {
                 Next::Over => return self.inbox.leave(),
                 // The executor looks at completions before this goes on.
                 Next::More => {
                     glommio::executor().yield_task_queue_now().await;
-                    poll_fn(|cx| Poll::Ready(self.look(cx))).await;
+                    poll_fn(|cx| Poll::Ready(self.hear(cx))).await;
                 }
                 Next::Wait(at) => poll_fn(|cx| self.wait(at, cx)).await,
             }
         }
     }
 
-    /// Takes what has come. Says whether there was anything.
-    fn look(&mut self, cx: &mut Context<'_>) -> bool {
-        let woken = self.inbox.look(&mut self.reports, cx.waker());
-        if woken {
-            self.event_loop.woken();
-        }
-        woken || !self.reports.is_empty()
+    /// Notes what has come. Says whether there was anything.
+    fn hear(&mut self, cx: &mut Context<'_>) -> bool {
+        self.event_loop.hear(&self.inbox, &mut self.reports, cx.waker())
     }
 
     /// Waits until something has come, or until `at`.
     fn wait(&mut self, at: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.look(cx) {
+        if self.hear(cx) {
             return Poll::Ready(());
         }
         let Some(at) = at else { return Poll::Pending };

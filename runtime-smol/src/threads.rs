@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use async_io::{Timer, block_on};
-use millstream_runtime::{EventLoop, Inbox, Instant, Launch, Next, Readiness, Runtime, Service, Side, Token};
+use millstream_runtime::{EventLoop, Inbox, Instant, Launch, Next, Runtime, Service, Side, Token};
 
 use crate::poller::SmolPoller;
 
@@ -22,9 +22,7 @@ impl Runtime for Threads {
     const DEFAULT_LOOPS: usize = usize::MAX;
 
     fn prepare() -> io::Result<(Arc<Inbox>, Waker)> {
-        let inbox = Arc::new(Inbox::default());
-        let waker = Waker::from(Arc::clone(&inbox));
-        Ok((inbox, waker))
+        Ok(Inbox::with_waker())
     }
 
     fn run<S: Service>(inbox: Arc<Inbox>, launch: Launch<S>) -> io::Result<()> {
@@ -45,13 +43,7 @@ struct Looping<S: Service> {
 impl<S: Service> Looping<S> {
     /// Passes until there is nothing to do, then has `cx` woken when there is. Between two passes the reactor has its turn.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.inbox.look(&mut self.reports, cx.waker()) {
-            self.event_loop.woken();
-        }
-        for (token, side) in self.reports.drain(..) {
-            let (readable, writable) = (side == Side::Reading, side == Side::Writing);
-            self.event_loop.note(token, Readiness { readable, writable, ..Readiness::default() });
-        }
+        let _ = self.event_loop.hear(&self.inbox, &mut self.reports, cx.waker());
         match self.event_loop.pass(true) {
             Next::Over => return Poll::Ready(()),
             Next::More => cx.waker().wake_by_ref(),

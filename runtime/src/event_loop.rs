@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -21,6 +22,7 @@ use crate::caught::catch;
 use crate::clock::unix_seconds;
 use crate::context::Context;
 use crate::error::classify;
+use crate::inbox::{Inbox, Side};
 use crate::kept::{self, KeptWires};
 use crate::mailbox::{Key, Message};
 use crate::poller::{Poller, Readiness, Token};
@@ -142,6 +144,21 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
     /// Notes that another thread has something for this loop.
     pub const fn woken(&mut self) {
         self.woken = true;
+    }
+
+    /// Notes what has come to the inbox of a loop that is a future, and has `sleeper` woken for what comes from then on.
+    /// `reports` is empty memory that is used again. Says whether there was anything.
+    pub fn hear(&mut self, inbox: &Inbox, reports: &mut Vec<(Token, Side)>, sleeper: &Waker) -> bool {
+        let woken = inbox.look(reports, sleeper);
+        if woken {
+            self.woken();
+        }
+        let any = woken || !reports.is_empty();
+        for (token, side) in reports.drain(..) {
+            let (readable, writable) = (side == Side::Reading, side == Side::Writing);
+            self.note(token, Readiness { readable, writable, ..Readiness::default() });
+        }
+        any
     }
 
     /// Gives each session with something to do a bounded turn. `all_noted` is false when more had happened than was noted

@@ -29,9 +29,17 @@ struct Contents {
 }
 
 impl Inbox {
+    /// An inbox, and what wakes its loop from another thread.
+    #[must_use]
+    pub fn with_waker() -> (Arc<Self>, Waker) {
+        let inbox = Arc::new(Self::default());
+        let waker = Waker::from(Arc::clone(&inbox));
+        (inbox, waker)
+    }
+
     /// Moves the reports to `into`, which is empty, and says whether another thread has something. From then on `sleeper`
     /// is woken for what comes.
-    pub fn look(&self, into: &mut Vec<(Token, Side)>, sleeper: &Waker) -> bool {
+    pub(crate) fn look(&self, into: &mut Vec<(Token, Side)>, sleeper: &Waker) -> bool {
         let mut contents = self.lock();
         std::mem::swap(&mut contents.reports, into);
         contents.told = false;

@@ -94,6 +94,20 @@ pub fn ratio(
     Spread::of(samples.iter().zip(base).map(|(sample, base)| of(sample) / of_base(base)).collect())
 }
 
+/// What stands in a row about sessions a second and processor time: the rate, that against the child asked straight, the
+/// processor time of a session (the manager's, or the child's where it is asked straight), and that in times of the child's.
+#[must_use]
+pub fn cells(is_straight: bool, own: &[Sample], straight: &[Sample]) -> [String; 4] {
+    let against = ratio(own, |sample| sample.rate, straight, |sample| sample.rate);
+    let cost = ratio(own, |sample| sample.manager, straight, |sample| sample.child);
+    let text = |spread: Option<Spread>| spread.map(|spread| spread.to_string()).unwrap_or_default();
+    let (time, times) = match is_straight {
+        true => (format!("(child {:.3})", median(own, |sample| sample.child)), String::new()),
+        false => (format!("{:.3}", median(own, |sample| sample.manager)), text(cost)),
+    };
+    [format!("{:.0}", median(own, |sample| sample.rate)), text(against), time, times]
+}
+
 /// The times of all rounds together.
 ///
 /// # Errors

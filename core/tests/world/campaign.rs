@@ -1,13 +1,10 @@
-//! Many seeds on all cores.
+//! Many seeds on all cores, of the world and of the crowd: `run` and `coverage` are the test's own.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use millstream_core::chain::Session;
-
 use crate::coverage::Coverage;
-use crate::script::{Wildness, scenario};
-use crate::sim::{Report, World};
+use crate::run;
 
 /// How many seeds a core takes at once.
 const BATCH: u64 = 64;
@@ -54,23 +51,6 @@ impl Campaign {
         self.failed.extend(other.failed);
         self
     }
-}
-
-/// One seed. Most worlds are wild; some have no children at all, some one that does nothing special.
-pub(crate) fn run(seed: u64, with_transcript: bool) -> Report {
-    let wildness = match seed % 50 {
-        0 => Wildness::Alone,
-        1 => Wildness::Tame,
-        2..=6 => Wildness::Silent,
-        7..=12 => Wildness::Stored,
-        _ => Wildness::Full,
-    };
-    World::run(
-        seed,
-        with_transcript,
-        |rng| scenario(rng, wildness),
-        |policy, environment, reserve| Session::new(policy, environment).with_reserve(reserve),
-    )
 }
 
 pub(crate) fn number(name: &str) -> Option<u64> {

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::load::client::{Length, Pace};
 use crate::load::mail::Mail;
-use crate::load::measure::{Sample, all_times, by_turns, median, ratio};
+use crate::load::measure::{Sample, all_times, by_turns, cells, median, ratio};
 use crate::load::null_child::Manners;
 use crate::load::report::{Bound, Plot, Section, Table};
 use crate::load::scenario::Bench;
@@ -100,21 +100,15 @@ fn rows(
 ) -> io::Result<()> {
     let times = all_times(own)?;
     let within = |part| format!("{:.2}", times.value_at_quantile(part) as f64 / 1e6);
-    let against = ratio(own, |sample| sample.rate, straight, |sample| sample.rate);
-    let cost = ratio(own, |sample| sample.manager, straight, |sample| sample.child);
-    let is_straight = target.manager().is_none();
+    let [rate, against, time, cost] = cells(target.manager().is_none(), own, straight);
     table.row([
         mail.name.clone(),
         connections.to_string(),
         target.name.clone(),
-        format!("{:.0}", median(own, |sample| sample.rate)),
-        against.map(|spread| spread.to_string()).unwrap_or_default(),
-        if is_straight {
-            format!("(child {:.3})", median(own, |sample| sample.child))
-        } else {
-            format!("{:.3}", median(own, |sample| sample.manager))
-        },
-        if is_straight { String::new() } else { cost.map(|spread| spread.to_string()).unwrap_or_default() },
+        rate,
+        against,
+        time,
+        cost,
         within(0.5),
         within(0.99),
         within(0.999),

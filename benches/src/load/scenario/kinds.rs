@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::child::Wishes;
 use crate::load::client::{Length, Pace};
 use crate::load::mail::Mail;
-use crate::load::measure::{Sample, by_turns, median, ratio};
+use crate::load::measure::{Sample, by_turns, cells, median};
 use crate::load::null_child::Manners;
 use crate::load::report::{Section, Table};
 use crate::load::scenario::{Backend, Bench};
@@ -107,20 +107,14 @@ fn managers(bench: &Bench, folder: &Path, group: &Group) -> io::Result<Vec<Targe
 }
 
 fn row(table: &mut Table, name: &str, target: &Target, own: &[Sample], straight: &[Sample]) {
-    let is_straight = target.manager().is_none();
-    let cost = ratio(own, |sample| sample.manager, straight, |sample| sample.child);
-    let against = ratio(own, |sample| sample.rate, straight, |sample| sample.rate);
+    let [rate, against, time, cost] = cells(target.manager().is_none(), own, straight);
     table.row([
         name.to_owned(),
         target.name.clone(),
-        format!("{:.0}", median(own, |sample| sample.rate)),
-        against.map(|spread| spread.to_string()).unwrap_or_default(),
-        if is_straight {
-            format!("(child {:.3})", median(own, |sample| sample.child))
-        } else {
-            format!("{:.3}", median(own, |sample| sample.manager))
-        },
-        if is_straight { String::new() } else { cost.map(|spread| spread.to_string()).unwrap_or_default() },
+        rate,
+        against,
+        time,
+        cost,
         format!("{:.2}", median(own, |sample| sample.within(0.5))),
         format!("{:.2}", median(own, |sample| sample.within(0.99))),
     ]);

@@ -6,7 +6,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::frames::{cut, encode, encode_lists, number, plain_connect};
+use super::plain_connect;
+use crate::frames::{cut, encode, number};
+use crate::lists::encode_lists;
 use crate::peers::mta::MS;
 use crate::plan::{
     End, Frame, JoinFault, Joined, Kept, Macros, Plan, Progress, Text, no_reply_bit, no_send_bit,

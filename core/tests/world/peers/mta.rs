@@ -1,6 +1,8 @@
 //! The scripted MTA at the far end of the session's own connection.
 
-use crate::frames::{cut, decode_lists, encode, number, plain_connect};
+use super::plain_connect;
+use crate::frames::{cut, encode, number};
+use crate::lists::decode_lists;
 use crate::plan::{Frame, MtaPlan, Step, Text, no_reply_bit, no_send_bit};
 use crate::record::Exchange;
 use crate::rng::Rng;

@@ -10,7 +10,7 @@ use millstream_core::wire::{Actions, Negotiation, Protocol};
 
 use super::World;
 use super::line::{Line, index_of, name};
-use crate::frames::{encode_lists, list_stage};
+use crate::lists::{encode_lists, list_stage};
 use crate::peers::child::ChildEnd;
 use crate::peers::child_watch::Watch;
 use crate::peers::mta::MS;
