@@ -58,6 +58,8 @@ fn list(problems: &[Problem]) -> String {
 pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError> {
     let configuration = &loaded.configuration;
     keep_running_at_the_file_size_limit().map_err(DaemonError::Start)?;
+    // What comes from now on waits until it can be done, instead of ending the process.
+    let signals = Signals::new([SIGHUP, SIGUSR1, SIGUSR2]).map_err(DaemonError::Start)?;
     let names = names::of(configuration);
     let hosts = names::hosts(&names, configuration);
     let policy = configuration.policy_at(&hosts).map_err(DaemonError::Policy)?;
@@ -69,6 +71,10 @@ pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError>
     let identity = privileges::identity(&configuration.security)?;
     if let Some(text) = privileges::unheeded(&configuration.security) {
         logger.warning(|| format!("[privileges] {text}"));
+    }
+    // Look-ups may have taken long; those may be broken off. From here on there is something to tidy up.
+    for signal in [SIGTERM, SIGINT] {
+        signals.add_signal(signal).map_err(DaemonError::Start)?;
     }
     let mut bound = listen::listen(&configuration.manager)?;
     if let Some(identity) = &identity {
@@ -88,7 +94,6 @@ pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError>
     }
     let pid_file =
         configuration.manager.pid_file.as_deref().map(Path::new).map(PidFile::write).transpose()?;
-    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]).map_err(DaemonError::Start)?;
     let service = Arc::new(ManagerService::new(policy, names, logger.clone()));
     let current = Arc::new(Current::new(configuration.clone(), hosts, Arc::clone(&service), logger.clone()));
     let watch = Watch::start(Arc::clone(&current)).map_err(DaemonError::Start)?;

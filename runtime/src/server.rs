@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -52,9 +52,9 @@ impl Server {
         let loops = options.loop_count(R::DEFAULT_LOOPS);
         let mut seats = Vec::with_capacity(loops);
         let mut mailboxes = Vec::with_capacity(loops);
-        for _ in 0..loops {
+        for index in 0..loops {
             let (seat, waker) = R::prepare()?;
-            seats.push(seat);
+            seats.push((index, seat));
             mailboxes.push(Arc::new(Mailbox::new(waker)));
         }
         let shared = Arc::new(Shared::new(&options, mailboxes));
@@ -63,31 +63,49 @@ impl Server {
             threads: Vec::with_capacity(loops),
             spill: Arc::new(Spill::new(options.spill_directory)),
         };
+        // The loop that accepts comes last: clients would take the descriptors that the others need to begin.
+        let others = seats.split_off(1);
+        server.begin::<R, S>(others, None, Arc::clone(&service))?;
+        server.begin::<R, S>(seats, Some((listeners, options.suspend)), service)?;
+        Ok(server)
+    }
+
+    /// Starts the threads of these loops and waits until all have begun, or one has failed: dropping the server stops the
+    /// others then.
+    fn begin<R: Runtime, S: Service>(
+        &mut self,
+        seats: Vec<(usize, R::Seat)>,
+        mut listeners: Option<(Vec<Listener>, Duration)>,
+        service: Arc<S>,
+    ) -> io::Result<()> {
         let (begun, reports) = channel();
-        let mut listeners = Some((listeners, options.suspend));
-        for (index, seat) in seats.into_iter().enumerate() {
+        let count = seats.len();
+        for (index, seat) in seats {
             let launch = Launch {
                 index,
-                shared: Arc::clone(&server.handle.shared),
+                shared: Arc::clone(&self.handle.shared),
                 service: Arc::clone(&service),
-                spill: Arc::clone(&server.spill),
+                spill: Arc::clone(&self.spill),
                 listeners: listeners.take(),
                 begun: begun.clone(),
             };
             let begun = begun.clone();
-            // Machines and sockets need not be `Send`: the loop that owns them is made on its thread. When one thread
-            // cannot be started, dropping the server stops those that were.
+            // Machines and sockets need not be `Send`: the loop that owns them is made on its thread.
             let run = move || {
                 if let Err(error) = R::run(seat, launch) {
                     // Nobody listens any more when another loop has failed before.
                     let _ = begun.send(Err(error));
                 }
             };
-            server.threads.push(Builder::new().name(format!("millstream-{index}")).spawn(run)?);
+            self.threads.push(Builder::new().name(format!("millstream-{index}")).spawn(run)?);
         }
         drop((begun, service));
-        all_begun(&reports, loops)?;
-        Ok(server)
+        for _ in 0..count {
+            reports
+                .recv()
+                .unwrap_or_else(|_| Err(io::Error::other("the thread of an event loop has ended")))?;
+        }
+        Ok(())
     }
 
     /// Stops gracefully: closes the listeners, tells every machine, and gives them [`Options::stop_grace`] to finish.
@@ -210,12 +228,4 @@ impl<S: Service> Launch<S> {
         let _ = begun.send(Ok(()));
         Ok(event_loop)
     }
-}
-
-/// Waits until all loops have begun, or one has failed.
-fn all_begun(reports: &Receiver<io::Result<()>>, loops: usize) -> io::Result<()> {
-    for _ in 0..loops {
-        reports.recv().unwrap_or_else(|_| Err(io::Error::other("the thread of an event loop has ended")))?;
-    }
-    Ok(())
 }

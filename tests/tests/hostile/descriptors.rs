@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, LIMIT};
 use millstream_tests::holdings::Holdings;
 use millstream_tests::mta_side::MtaSide;
 use millstream_tests::until::until_some;
@@ -41,10 +41,11 @@ fn running_out_of_descriptors_is_survived() {
 #[test]
 fn running_out_of_descriptors_lets_nothing_pass_unfiltered() {
     let Some(mut bench) = Bench::start_with("", Some(&["prlimit", "--nofile=40:40"])) else { return };
-    let mut open = Vec::new();
+    let mut open: Vec<MtaSide> = Vec::new();
     for _ in 0..60 {
-        let mut connection =
-            MtaSide::connect(&bench.address, Duration::from_secs(1)).expect("the kernel queues it");
+        // The first is served in any case, the last ones wait outside for as long as they are given.
+        let limit = if open.is_empty() { LIMIT } else { Duration::from_secs(1) };
+        let mut connection = MtaSide::connect(&bench.address, limit).expect("the kernel queues it");
         let _ = connection.offer();
         open.push(connection);
     }
@@ -52,7 +53,10 @@ fn running_out_of_descriptors_lets_nothing_pass_unfiltered() {
     let mut outcomes = Vec::new();
     for connection in &mut open {
         match connection.take_wishes() {
-            Ok(_) => outcomes.push(char::from(connection.outcome())),
+            Ok(_) => {
+                connection.limit(LIMIT);
+                outcomes.push(char::from(connection.outcome()));
+            }
             // It waits outside, and so do all behind it.
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(_) => outcomes.push('4'),
