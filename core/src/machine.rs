@@ -55,6 +55,12 @@ impl Peer {
         Self { slot: child.0 + 1, generation }
     }
 
+    /// The connection after this one, for the same slot.
+    #[must_use]
+    pub(crate) const fn next(self) -> Self {
+        Self { generation: self.generation.wrapping_add(1), ..self }
+    }
+
     /// The child at the other end, `None` for the MTA.
     #[must_use]
     pub const fn child_index(self) -> Option<ChildIndex> {

@@ -12,6 +12,8 @@ mod driver;
 mod fallback;
 #[path = "chain/independent.rs"]
 mod independent;
+#[path = "chain/kept.rs"]
+mod kept;
 #[path = "chain/lazy.rs"]
 mod lazy;
 #[path = "chain/order.rs"]

@@ -4,8 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::Bytes;
-
+use super::told::Told;
 use crate::client::Client;
 use crate::event::{Outcome, TimerName, Verdict};
 use crate::machine::{Peer, QueryId};
@@ -45,10 +44,7 @@ pub(super) struct Child {
     pub(super) unproven: bool,
     /// The connection was kept from another session.
     pub(super) kept: bool,
-    /// A bit for each stage of which it has to be told on the connection that it gets.
-    pub(super) told: u16,
-    /// The macros that were set for it alone there.
-    pub(super) extras: Vec<Extra>,
+    pub(super) told: Told,
     /// It is sent content before it has answered what was sent before.
     pub(super) pipelining: bool,
     pub(super) timer: Option<Timer>,
@@ -58,9 +54,6 @@ pub(super) struct Child {
     busy_since: Option<Instant>,
     elapsed: Duration,
 }
-
-/// Macros that were set for one child at one stage: name without braces, value.
-pub(super) type Extra = (Stage, Vec<(Bytes, Bytes)>);
 
 /// A running timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,8 +169,7 @@ impl Child {
             expected: None,
             unproven: false,
             kept: false,
-            told: 0,
-            extras: Vec::new(),
+            told: Told::default(),
             pipelining: policy.pipelining(index),
             timer: None,
             touched: true,
@@ -248,19 +240,36 @@ impl Child {
         }
     }
 
+    /// Its connection is of no use any more: what was negotiated there is what it has to answer on another.
+    pub(super) fn lose_connection(&mut self) {
+        let Link::Up(client) = core::mem::replace(&mut self.link, Link::Remembered) else { return };
+        self.expected = Some(Box::new(client.negotiated().clone()));
+        self.peer = self.peer.next();
+        self.unproven = false;
+        self.kept = false;
+        self.timer = None;
+        self.touched = true;
+    }
+
     /// What is known of its connection does not matter any more.
     pub(super) fn forget_connection(&mut self) {
         self.touched = true;
         self.expected = None;
         self.unproven = false;
         self.kept = false;
-        self.forget_told_from(Stage::Connect);
+        self.told.forget_from(Stage::Connect);
     }
 
-    /// What it was told at `stage` and later need not be told again.
-    pub(super) fn forget_told_from(&mut self, stage: Stage) {
-        self.told &= (1 << stage as u16) - 1;
-        self.extras.retain(|(told, _)| *told < stage);
+    /// It is to be told the command in hand once more.
+    pub(super) fn take_back(&mut self, stage: Stage) {
+        self.step = Step::Todo;
+        match &mut self.part {
+            Part::In(cursor) => {
+                cursor.stage = self.told.unsay();
+                cursor.recipients -= usize::from(stage == Stage::Rcpt);
+            }
+            Part::Out | Part::Done(..) => self.told.forget_from(stage),
+        }
     }
 
     /// The fallback that is answered for it, when it failed.

@@ -12,11 +12,11 @@
 //! the MTA was answered on the strength of it.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::child::{Child, Gone, Link, Part, Step};
+use super::child::{Child, Gone, Link, Step};
+use super::told::Said;
 use super::{Life, Session};
 use crate::client::{Client, FromMilter};
 use crate::event::Failure;
@@ -124,7 +124,6 @@ impl Session {
         let child = &mut self.children[index];
         let expected = child.expected.take();
         let Some(terms) = child.terms() else { return };
-        let told = child.told;
         let is_bound = self.filter.owed() != Some(Stage::Negotiate);
         let differs = expected.is_some_and(|expected| *expected != *terms);
         if is_bound && (differs || !self.is_provided_for(index)) {
@@ -134,11 +133,8 @@ impl Session {
         let in_hand = self.command.as_ref().map(|command| command.stage);
         let next = in_hand.filter(|_| self.children[index].step == Step::Todo);
         for stage in [Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt, Stage::Data] {
-            if told & 1 << stage as u16 == 0 || next == Some(stage) {
-                continue;
-            }
-            let extra = self.children[index].extras.iter().find(|(at, _)| *at == stage);
-            let extra = extra.map_or_else(Vec::new, |(_, extra)| extra.clone());
+            let extra = self.children[index].told.at(stage).filter(|_| next != Some(stage));
+            let Some(extra) = extra.map(<[_]>::to_vec) else { continue };
             self.send_macros(index, stage.letter(), &extra);
             let payload = match stage {
                 Stage::Connect => &self.connect,
@@ -150,6 +146,22 @@ impl Session {
                 && client.wants(stage)
             {
                 client.repeat(stage, payload);
+            }
+        }
+        self.say_again(index);
+    }
+
+    /// Sends a child what it was sent of the message in hand on the connection before, which was dead.
+    fn say_again(&mut self, index: usize) {
+        let child = &mut self.children[index];
+        let said = child.told.take_said();
+        let Some(client) = child.up_mut() else { return };
+        for Said { stage, payload, macros, extra } in &said {
+            if !macros.is_empty() || !extra.is_empty() {
+                client.macros(stage.letter(), macros, extra);
+            }
+            if client.wants(*stage) {
+                client.repeat(*stage, payload);
             }
         }
     }
@@ -178,11 +190,13 @@ impl Session {
     pub(super) fn note_told(&mut self, index: usize, stage: Stage, extra: &[(Bytes, Bytes)]) {
         let child = &mut self.children[index];
         if stage <= Stage::Helo || stage <= Stage::Data && matches!(child.link, Link::Remembered) {
-            child.told |= 1 << stage as u16;
-            child.extras.retain(|(at, _)| *at != stage);
-            if !extra.is_empty() {
-                child.extras.push((stage, extra.to_vec()));
-            }
+            child.told.note(stage, extra);
+        } else if let Some(command) =
+            self.command.as_ref().filter(|_| child.unproven && child.cursor().is_some())
+        {
+            let macros = self.macros.get(stage.letter()).cloned().unwrap_or_default();
+            let (payload, extra) = (command.payload.clone(), extra.to_vec());
+            child.told.say(Said { stage, payload, macros, extra });
         }
     }
 
@@ -190,13 +204,10 @@ impl Session {
     /// it is to be shown something.
     pub(super) fn leave_connection(&mut self, index: usize) {
         let child = &mut self.children[index];
-        let peer = child.peer;
-        let Link::Up(client) = core::mem::replace(&mut child.link, Link::Remembered) else { return };
-        child.expected = Some(Box::new(client.negotiated().clone()));
-        child.timer = None;
-        child.touched = true;
-        child.peer.generation = child.peer.generation.wrapping_add(1);
-        self.outputs.push_back(Output::Close { peer, flush_by: None });
+        if child.up().is_some() {
+            self.outputs.push_back(Output::Close { peer: child.peer, flush_by: None });
+            child.lose_connection();
+        }
     }
 
     /// A message without HELO, for a child that wants that: on a connection that had an earlier session it may still know
@@ -206,35 +217,17 @@ impl Session {
         self.transaction.is_some() && self.helo.is_none() && wants_helo
     }
 
-    /// A kept connection turned out to be dead before the child said anything on it: once more on a fresh one, as far as
-    /// what the child was told can be told again. Returns whether it can.
+    /// A kept connection turned out to be dead before the child said anything on it: once more on a fresh one, where all
+    /// that the child was told can be told again. Returns whether it can.
     pub(super) fn replace_dead(&mut self, index: usize) -> bool {
         let child = &mut self.children[index];
-        let Link::Up(client) = &child.link else { return false };
-        let waits = child.step == Step::Waiting;
-        let in_hand = self.command.as_ref().map(|command| command.stage).filter(|_| waits);
-        let again =
-            |stage| matches!(stage, None | Some(Stage::Mail)) && (stage.is_none() || stage == in_hand);
-        let can = match &child.part {
-            Part::In(cursor) => again(cursor.stage),
-            Part::Out | Part::Done(..) => !client.in_message(),
-        };
-        if !child.unproven || !can {
+        if !child.unproven || !child.told.is_whole() {
             return false;
         }
-        child.expected = Some(Box::new(client.negotiated().clone()));
-        child.unproven = false;
-        child.timer = None;
-        child.peer.generation = child.peer.generation.wrapping_add(1);
-        if let Some(stage) = in_hand {
-            child.forget_told_from(stage);
+        if let Some(command) = self.command.as_ref().filter(|_| child.step == Step::Waiting) {
+            child.take_back(command.stage);
         }
-        if waits {
-            child.step = Step::Todo;
-        }
-        if let Some(cursor) = child.cursor_mut() {
-            cursor.stage = None;
-        }
+        child.lose_connection();
         self.acquire(index, true);
         true
     }
@@ -324,7 +317,7 @@ impl Session {
             self.quit_child(index, Gone::Left);
             let peer = self.children[index].peer;
             let mut fresh = Child::new(&*self.policy, ChildIndex(index as u16));
-            fresh.peer = Peer { generation: peer.generation.wrapping_add(1), ..peer };
+            fresh.peer = peer.next();
             self.children[index] = fresh;
         }
         self.macros = crate::wire::Macros::default();

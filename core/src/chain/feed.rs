@@ -243,6 +243,7 @@ impl Session {
         let (Link::Up(client), Part::In(cursor)) = (&mut child.link, &mut child.part) else { return false };
         let Some(view) = cursor.view.filter(|_| client.wants(stage)) else { return false };
         child.touched = true;
+        child.told.cut_short();
         let content = &transaction.content;
         match stage {
             Stage::Header => {

@@ -30,6 +30,7 @@ mod policy;
 mod replies;
 mod report;
 mod spill;
+mod told;
 mod transaction;
 mod verdict;
 

@@ -143,6 +143,7 @@ impl Session {
         }
         // It has no part in the command in hand any more; a reply to that will be swallowed with all others.
         child.forget_asked();
+        child.told.forget_from(Stage::Mail);
         if matches!(child.step, Step::Todo | Step::Waiting) {
             child.step = Step::Passed;
         }

@@ -46,7 +46,10 @@ impl Session {
             let (Link::Negotiating(client) | Link::Up(client)) = &mut child.link else { return };
             let owed = client.owed();
             let reply = client.poll_reply();
-            child.unproven &= !client.has_answered();
+            if child.unproven && client.has_answered() {
+                child.unproven = false;
+                child.told.take_said();
+            }
             if client.owed() < owed {
                 // Also one that is swallowed: the next has its own time.
                 child.timer = None;

@@ -44,7 +44,7 @@ impl Session {
                 child.uncommitted = None;
                 child.quarantined = false;
                 child.forget_asked();
-                child.forget_told_from(Stage::Mail);
+                child.told.forget_from(Stage::Mail);
             }
         }
         self.macros.forget_from(forget);

@@ -347,6 +347,11 @@ impl World {
         self.children[child].seen.iter().map(|(letter, _)| *letter).collect()
     }
 
+    /// The same, with what came with them.
+    pub(crate) fn commands(&self, child: usize) -> &[(char, Bytes)] {
+        &self.children[child].seen
+    }
+
     /// The body that a child was shown.
     pub(crate) fn body_seen(&self, child: usize) -> Vec<u8> {
         let chunks = self.children[child].seen.iter().filter(|(letter, _)| *letter == 'B');
@@ -362,6 +367,11 @@ impl World {
     pub(crate) fn macros_for(&self, child: usize, letter: u8) -> Vec<(String, String)> {
         let sent = self.children[child].macros.iter().filter(|(of, ..)| *of == letter);
         sent.map(|(_, name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// All macros that a child was sent: the letter of their command, name, value.
+    pub(crate) fn all_macros(&self, child: usize) -> &[(u8, String, String)] {
+        &self.children[child].macros
     }
 
     /// What the MTA was told since this was last asked, as letters.

@@ -12,7 +12,6 @@ use millstream_core::machine::{IoError, IoKind, Peer};
 use millstream_core::policy::Fallback;
 use millstream_core::wire::Negotiation;
 
-use crate::mail::replies;
 use crate::mta::Mta;
 use crate::town::Town;
 use walk::{View, Walk};
@@ -120,11 +119,8 @@ impl Record {
     fn is_replaceable(&self, town: &Town, child: usize) -> bool {
         let Some((id, true)) = self.children[child].connection else { return false };
         let connection = &town.connections[id];
-        let sent = &connection.sent;
-        let mail = replies(connection.milter.terms, b'M') && sent.ends_with(b"mM");
-        let before = if mail { &sent[..sent.len() - 2] } else { sent };
-        let told = before.iter().all(|letter| b"cChHA".contains(letter));
-        told && !self.heard.contains(&id)
+        let content = connection.sent.iter().any(|letter| b"LNBE".contains(letter));
+        !content && !self.heard.contains(&id)
     }
 
     /// The session is over: every answer must have been right.

@@ -296,7 +296,7 @@ impl<'a> Runner<'a> {
         let (place, owes) = match self.tape.take(letter, payload, &macros) {
             Ok(seen) => seen,
             Err(what) => {
-                // What it was sent in silence it needs not have read; nobody sends it again, but for the last HELO.
+                // What it was sent in silence it needs not have read; what is no message, but for the last HELO, nobody sends again.
                 let in_vain = silent && (self.tape.is_dead() || self.due.is_some());
                 let verdict = self.silence(letter, if exact && !in_vain { Err(what) } else { Ok(()) })?;
                 return Ok(if in_vain && verdict == Verdict::Cut { Verdict::Go } else { verdict });

@@ -71,6 +71,11 @@ impl Watch {
         self.state == b'A'
     }
 
+    /// The last thing that it was sent is content.
+    pub(crate) fn is_fed(&self) -> bool {
+        b"LNBE".contains(&self.state)
+    }
+
     /// It is still busy with the end of a message.
     pub(crate) fn is_at_end(&self) -> bool {
         self.owes() && self.last == b'E'

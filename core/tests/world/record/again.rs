@@ -21,6 +21,16 @@ pub(crate) fn repeated(old: &mut Vec<Seen>, new: &mut Vec<Seen>) -> Result<(), S
             _ => break,
         }
     }
+    // What it was sent of a message it is sent again, of which it may have read only a part. An UNKNOWN before is none of that.
+    let is_one = |one: &Seen, other: &Seen| (one.letter, &one.payload) == (other.letter, &other.payload);
+    let is_first = |seen: &Seen| new.first().is_some_and(|first| is_one(seen, first));
+    let outside = |seen: &Seen| !seen.is_note() && !b"MRTU".contains(&seen.letter);
+    let mut from = old.iter().rposition(outside).map_or(0, |at| at + 1);
+    from += old[from..].iter().take_while(|seen| seen.letter == b'U' && !is_first(seen)).count();
+    let said = old[from..].iter().filter(|seen| !seen.is_note());
+    if said.clone().count() <= new.len() && said.zip(new.iter()).all(|(one, other)| is_one(one, other)) {
+        old.truncate(from);
+    }
     Ok(())
 }
 

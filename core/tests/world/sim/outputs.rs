@@ -160,7 +160,7 @@ impl<M: Machine> World<M> {
             Failure::Closed(_) => {
                 let Some(line) = self.lines.iter().rfind(|line| index_of(line.peer) == child) else { return };
                 let died = line.child.as_ref().is_some_and(|child| child.died);
-                let begun = self.has_come(b"MRTLNBEU");
+                let begun = self.has_come(b"LNBE");
                 if line.kept && line.quiet[1] == 0 && !begun {
                     self.fail(format!("c{child} is given up, and could have had a fresh connection"));
                 }
