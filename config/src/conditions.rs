@@ -1,5 +1,7 @@
 //! Applicable conditions: who is asked whether a child sees what comes.
 
+mod knobs;
+mod matcher;
 pub(crate) mod natives;
 
 use std::sync::Arc;
@@ -9,12 +11,12 @@ use millstream_core::policy::{
 };
 use millstream_core::wire::Stage;
 
+pub(crate) use self::knobs::{Knobs, METHODS};
+pub(crate) use self::matcher::Matcher;
 use self::natives::Native;
 use crate::configuration::Location;
 use crate::evaluate::{Evaluator, Situation, Stop};
-use crate::language::address::Address;
 use crate::language::procs::Callable;
-use crate::language::text::Text;
 use crate::milter::Milter;
 use crate::source::Span;
 use crate::value::Value;
@@ -61,6 +63,12 @@ impl Condition {
             native: None,
             stoppers: Vec::new(),
         }
+    }
+
+    /// The blocks that sessions run.
+    pub(crate) fn callables(&self) -> impl Iterator<Item = &Callable> {
+        let of_native = self.native.as_ref().and_then(|native| native.callable());
+        self.stoppers.iter().map(|stopper| &*stopper.callable).chain(of_native)
     }
 }
 
@@ -137,21 +145,33 @@ pub(crate) fn applied_to(milter: &Milter, conditions: &[Condition]) -> Box<[Appl
     applied.into()
 }
 
-/// Asks what is in `applied` for `stage`, one after another, up to the first that stops.
-pub(crate) fn decide(
-    applied: &[Applied],
-    children: &[ChildSettings],
-    child: u16,
-    stage: Stage,
-    facts: &Facts<'_>,
-    answers: &Answers,
-    notes: &mut Notes,
-) -> Decision {
+/// What is asked about a child.
+pub(crate) struct Asked<'o> {
+    pub(crate) children: &'o [ChildSettings],
+    pub(crate) child: u16,
+    pub(crate) stage: Stage,
+    pub(crate) facts: &'o Facts<'o>,
+    pub(crate) answers: &'o Answers,
+    pub(crate) knobs: &'o Arc<Knobs>,
+}
+
+/// Asks what is in `applied` for a stage, one after another, up to the first that stops.
+pub(crate) fn decide(applied: &[Applied], asked: &Asked<'_>, notes: &mut Notes) -> Decision {
+    let Asked { children, child, stage, facts, answers, knobs } = *asked;
     let mut macros = Vec::new();
     for applied in applied.iter().filter(|applied| applied.watches(stage)) {
         let why = &applied.why;
-        let situation =
-            Situation { child, stage, facts, answers, notes, macros: &mut macros, children, from: why };
+        let situation = Situation {
+            child,
+            stage,
+            facts,
+            answers,
+            notes,
+            macros: &mut macros,
+            children,
+            from: why,
+            knobs,
+        };
         match applied.stops(situation) {
             Ok(false) => {}
             Ok(true) => return Decision::Stop(why.clone()),
@@ -171,9 +191,8 @@ fn arguments(situation: &Situation<'_>) -> ([Value; 3], usize) {
     let one = |value| ([context.clone(), value, Value::Nil], 2);
     match situation.stage {
         Stage::Connect => {
-            let host = facts.client.map_or_else(Text::default, |client| Text::of(client.host.clone()));
-            let address = facts.client.map_or(Address::Unknown, |client| Address::of(&client.address));
-            ([context, Value::Text(host), Value::Address(Arc::new(address))], 3)
+            let address = Value::Address(Arc::new(situation.address()));
+            ([context, Value::Text(situation.host()), address], 3)
         }
         Stage::Helo => one(bytes(facts.helo)),
         Stage::Mail => one(bytes(facts.sender)),

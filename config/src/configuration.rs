@@ -9,7 +9,7 @@ use millstream_core::limits::Limits;
 use millstream_core::policy::{Fallback, Recipients};
 
 use crate::backend::EventLoopBackend;
-use crate::conditions::Condition;
+use crate::conditions::{Condition, Knobs};
 use crate::connection_spec::{ConnectionSpec, Host};
 use crate::language::procs::HeldFrames;
 use crate::log_level::LogLevel;
@@ -39,6 +39,8 @@ pub struct Configuration {
     pub locations: BTreeMap<&'static str, Location>,
     /// Where a setting was assigned last, also when `--show-config` calls its value the default.
     pub(crate) assigned: BTreeMap<&'static str, Location>,
+    /// What is set on the objects of built-in conditions.
+    pub(crate) knobs: Arc<Knobs>,
     /// The variables that stoppers can see.
     pub(crate) frames: HeldFrames,
 }

@@ -10,7 +10,7 @@ use millstream_core::policy::{
 };
 use millstream_core::wire::Stage;
 
-use crate::conditions::{Applied, applied_to, decide};
+use crate::conditions::{Applied, Asked, Knobs, applied_to, decide};
 use crate::configuration::Configuration;
 use crate::hosts::Hosts;
 use crate::language::procs::HeldFrames;
@@ -32,6 +32,8 @@ pub struct ManagerPolicy {
     pipelining: Box<[bool]>,
     /// For each child, in the order in which they are asked.
     conditions: Box<[Box<[Applied]>]>,
+    /// What is set on the objects of built-in conditions.
+    knobs: Arc<Knobs>,
     /// The variables that the conditions can see.
     _frames: HeldFrames,
     lazy_connect: bool,
@@ -95,7 +97,9 @@ impl Policy for ManagerPolicy {
         notes: &mut Notes,
     ) -> Decision {
         let applied = self.conditions.get(usize::from(child.0)).map_or(&[][..], |applied| applied);
-        decide(applied, &self.children, child.0, stage, facts, answers, notes)
+        let asked =
+            Asked { children: &self.children, child: child.0, stage, facts, answers, knobs: &self.knobs };
+        decide(applied, &asked, notes)
     }
 }
 
@@ -150,6 +154,7 @@ impl Configuration {
             independent: independent.into(),
             pipelining: pipelining.into(),
             conditions: conditions.into(),
+            knobs: Arc::clone(&self.knobs),
             _frames: self.frames.clone(),
             lazy_connect: self.manager.lazy_connect,
             limits: self.manager.limits,

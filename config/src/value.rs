@@ -70,6 +70,11 @@ pub(crate) enum Object {
     RegexpClass,
     /// `Proc`
     ProcClass,
+    S25r,
+    RemoteNetwork,
+    Stress,
+    Trust,
+    Dnsbl,
 }
 
 impl Object {
@@ -77,8 +82,22 @@ impl Object {
     pub(crate) const ALL: [Self; 6] =
         [Self::Package, Self::Security, Self::Log, Self::Manager, Self::Controller, Self::Database];
 
+    /// Those that turn the knobs of built-in conditions.
+    pub(crate) const KNOBS: [Self; 5] =
+        [Self::S25r, Self::RemoteNetwork, Self::Stress, Self::Trust, Self::Dnsbl];
+
+    /// Whether stoppers can use it, too.
+    pub(crate) fn is_for_sessions(self) -> bool {
+        Self::KNOBS.contains(&self)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::S25r => "s25r",
+            Self::RemoteNetwork => "remote_network",
+            Self::Stress => "stress",
+            Self::Trust => "trust",
+            Self::Dnsbl => "dnsbl",
             Self::Package => "package",
             Self::Security => "security",
             Self::Log => "log",
@@ -93,7 +112,12 @@ impl Object {
     }
 
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|object| object.name() == name)
+        Self::named_ones().find(|object| object.name() == name)
+    }
+
+    /// Those with a bare name.
+    pub(crate) fn named_ones() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(Self::KNOBS)
     }
 
     /// What a constant stands for.

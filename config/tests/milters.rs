@@ -286,13 +286,17 @@ fn all_milters_can_be_changed_in_a_loop() {
 #[test]
 fn conditions_are_never_dropped_in_silence() {
     for body in [
-        "milter.applicable_conditions = [\"Remote Network\", \"S25R\"]",
-        "milter.applicable_conditions += [\"S25R\"]",
-        "milter.add_applicable_condition(\"S25R\")",
+        "milter.applicable_conditions = [\"Remote Network\", \"S26R\"]",
+        "milter.applicable_conditions += [\"S26R\"]",
+        "milter.add_applicable_condition(\"S26R\")",
     ] {
         let found = problem(&format!("define_milter(\"m\") do |milter|\n{body}\nend"));
-        assert!(found.message.starts_with("applicable condition should be one of [] but was "), "{found}");
-        assert!(found.message.contains("\"S25R\""), "{found}");
+        assert!(
+            found.message.starts_with("applicable condition should be one of [\"Authenticated\", "),
+            "{found}"
+        );
+        assert!(found.message.contains("\"S26R\""), "{found}");
+        assert_eq!(found.hint.as_deref(), Some("did you mean \"S25R\"?"));
     }
 }
 

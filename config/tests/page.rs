@@ -38,6 +38,11 @@ fn the_guide_for_postfix_loads() {
 }
 
 #[test]
+fn the_page_of_built_in_conditions_loads() {
+    assert!(load_blocks(&page("conditions.md")) >= 8);
+}
+
+#[test]
 fn the_problems_on_the_page_are_printed_so() {
     let blocks = blocks(&page("configuration.md"));
     let mut count = 0;

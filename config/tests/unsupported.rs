@@ -101,20 +101,6 @@ fn other_values() {
 }
 
 #[test]
-fn conditions_of_the_reference() {
-    for line in [
-        "s25r.add_whitelist(/x/)",
-        "remote_network.add_local_address(\"10.0.0.0/8\")",
-        "stress.threshold_n_connections = 5",
-        "trust.clear",
-        "restrict_accounts_by_list(\"a\")",
-    ] {
-        assert_eq!(text(line).problems.len(), 1, "{line}");
-    }
-    assert!(problem("trust.clear").message.starts_with("trust is not supported yet: "));
-}
-
-#[test]
 fn unknown_names_get_the_nearest_one_as_hint() {
     refused("\nload_defaults", 2, 1, "unknown name: load_defaults");
     assert_eq!(problem("load_defaults").hint.as_deref(), Some("did you mean load_default?"));

@@ -1,8 +1,16 @@
 //! The conditions that are programs of our own, by their names.
 //!
-//! Each row of [`NATIVES`] is a condition that is there without being defined. A load makes one with its knobs as they are by
-//! default; what a file calls to turn them changes the one of that load. A file may also define a condition of the same
-//! name: its stoppers are then asked behind the native part.
+//! Each row of [`NATIVES`] is a condition that a milter can name without a definition. It becomes one of the configuration's when
+//! a milter names it, so that what nobody names costs nothing. What a file calls to turn its knobs changes the
+//! [`Knobs`](super::Knobs) of that load. A definition of the same name with stoppers takes its place.
+
+mod authentication;
+pub(super) mod remote_network;
+pub(crate) mod restrict_accounts;
+pub(super) mod s25r;
+mod sendmail_compatible;
+pub(super) mod stress;
+pub(super) mod trust;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,34 +18,89 @@ use std::sync::Arc;
 use millstream_core::wire::Stage;
 
 use super::Condition;
-use crate::evaluate::{Situation, Stop};
+use crate::evaluate::{Result, Situation};
+use crate::language::procs::Callable;
+use crate::milter::Milter;
 
-/// A condition of our own, with its knobs as a configuration has set them.
+/// A condition of our own.
 pub(crate) trait Native: fmt::Debug + Send + Sync {
     /// Whether it has anything to say at `stage`.
     fn watches(&self, stage: Stage) -> bool;
 
-    /// Whether the child is stopped at this stage. [`Stop::Need`] and [`Stop::Await`] ask for what is missing, and the same is
-    /// asked again once it is there.
-    fn stops(&self, situation: &mut Situation<'_>) -> Result<bool, Stop>;
+    /// Whether the child is stopped at this stage. [`Stop::Need`](crate::evaluate::Stop::Need) and
+    /// [`Stop::Await`](crate::evaluate::Stop::Await) ask for what is missing, and the same is asked again once it is there.
+    fn stops(&self, situation: &mut Situation<'_>) -> Result<bool>;
+
+    /// The block of the files that it runs.
+    fn callable(&self) -> Option<&Callable> {
+        None
+    }
 }
 
 /// A name, its description, and how it is made.
-pub(crate) struct Row {
-    pub(crate) name: &'static str,
-    pub(crate) description: &'static str,
-    pub(crate) make: fn() -> Arc<dyn Native>,
+struct Row {
+    name: &'static str,
+    description: &'static str,
+    make: fn() -> Arc<dyn Native>,
 }
 
-/// All of them.
-pub(crate) const NATIVES: &[Row] = &[];
+/// All of them, in the order of milter manager's files.
+const NATIVES: &[Row] = &[
+    Row {
+        name: "Authenticated",
+        description: "Apply a milter only when sender is authorized",
+        make: || Arc::new(authentication::Authenticated(true)),
+    },
+    Row {
+        name: "Unauthenticated",
+        description: "Apply a milter only when sender is not authorized",
+        make: || Arc::new(authentication::Authenticated(false)),
+    },
+    Row {
+        name: "Remote Network",
+        description: "Apply milter only if connected from remote network",
+        make: || Arc::new(remote_network::FromRemote),
+    },
+    Row { name: "S25R", description: "Selective SMTP Rejection", make: || Arc::new(s25r::EndUsers) },
+    Row {
+        name: "Sendmail Compatible",
+        description: "Make a milter depends on Sendmail workable with Postfix",
+        make: || Arc::new(sendmail_compatible::FillingIn),
+    },
+    Row {
+        name: stress::NAMES[0],
+        description: "Define stress=yes macro when stress situation",
+        make: || Arc::new(stress::Notify),
+    },
+    Row {
+        name: stress::NAMES[1],
+        description: "Apply milter only when normal condition",
+        make: || Arc::new(stress::Calm),
+    },
+    Row {
+        name: "Trust",
+        description: "Set {trusted_*}=yes macros for trusted session",
+        make: || Arc::new(trust::Telling),
+    },
+];
 
-/// The conditions that a load begins with.
-pub(crate) fn built_in() -> Vec<Condition> {
-    let condition = |row: &Row| Condition {
+/// Whether a milter needs to know how many sessions are stress.
+pub(crate) fn need_stress(milters: &[Milter]) -> bool {
+    let mut applied = milters.iter().flat_map(|milter| &milter.applicable_conditions);
+    applied.any(|applied| stress::NAMES.contains(&&*applied.name))
+}
+
+/// The names of all.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    NATIVES.iter().map(|row| row.name)
+}
+
+/// The built-in condition of this name.
+pub(crate) fn make(name: &str) -> Option<Condition> {
+    let row = NATIVES.iter().find(|row| row.name == name)?;
+    Some(Condition {
         description: Some(row.description.to_owned()),
         native: Some((row.make)()),
-        ..Condition::new(row.name)
-    };
-    NATIVES.iter().map(condition).collect()
+        ..Condition::new(name)
+    })
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::{Evaluator, Result, Stop, World};
+use crate::conditions::{Knobs, Matcher};
+use crate::language::address::Network;
 use crate::language::check::is_joining;
 use crate::language::methods;
 use crate::language::procs::{Callable, Frame, Variable};
@@ -31,6 +33,58 @@ impl Given<'_, '_> {
 
     pub(crate) fn spend(&mut self, steps: usize) -> Result<()> {
         self.vm.spend(steps, self.at)
+    }
+
+    /// The network that the argument number `at` names.
+    pub(crate) fn network(&self, at: usize) -> Result<Network> {
+        let text = self.text(at).cloned().unwrap_or_default();
+        Network::parse(text.as_str()).ok_or_else(|| {
+            let message =
+                format!("should be an address or a network but was {}", Value::Text(text).inspect());
+            let hint = "write \"192.0.2.1\", \"192.0.2.0/24\", \"2001:db8::1\" or \"2001:db8::/32\"";
+            self.vm.stop(self.value_at, Complaint::with_hint(message, hint))
+        })
+    }
+
+    /// What is set on the objects of built-in conditions.
+    pub(crate) fn knobs(&self) -> Arc<Knobs> {
+        match &self.vm.world {
+            World::Load(loading) => Arc::clone(&loading.configuration.knobs),
+            World::Session(situation) => Arc::clone(situation.knobs),
+        }
+    }
+
+    /// The same, to set something.
+    pub(crate) fn knobs_to_change(&mut self) -> Result<&mut Knobs> {
+        if matches!(self.vm.world, World::Session(_)) {
+            return Err(self.stop("settings are made once, when the configuration is loaded"));
+        }
+        match &mut self.vm.world {
+            World::Load(loading) => Ok(Arc::make_mut(&mut loading.configuration.knobs)),
+            World::Session(_) => Err(Stop::Reported),
+        }
+    }
+
+    /// The first argument, or else the block, as what names hosts or the like.
+    pub(crate) fn matcher(&mut self) -> Result<Matcher> {
+        let of_block = |block: &Callable| {
+            Matcher::Block(Arc::new(Callable {
+                block: Arc::clone(&block.block),
+                frame: Arc::clone(&block.frame),
+                is_lambda: false,
+            }))
+        };
+        match (self.arguments.first(), self.block) {
+            (None, Some(block)) => {
+                self.vm.hold(&block.frame);
+                Ok(of_block(block))
+            }
+            (Some(argument), None) => match Matcher::of(argument) {
+                Some(matcher) => Ok(matcher),
+                None => Err(self.stop(format!("{} matches nothing", argument.inspect()))),
+            },
+            _ => Err(self.stop("it needs a string, a regular expression, a lambda, or a block instead")),
+        }
     }
 
     /// Runs the block.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::objects::nearest;
 use super::{Evaluator, Result};
-use crate::conditions::{Condition, Stopper};
+use crate::conditions::{Condition, Stopper, natives};
 use crate::language::methods::{STOPPERS, stage_of_stopper};
 use crate::language::procs::Callable;
 use crate::problem::Complaint;
@@ -34,12 +34,12 @@ pub(crate) fn unknown_attribute(method: &str) -> Complaint {
 }
 
 impl Evaluator<'_> {
-    /// A condition, merged with an earlier one of the same name, which it replaces at the end of the list.
+    /// A condition, merged with an earlier or built-in one of the same name, which it replaces at the end of the list.
     pub(super) fn define_condition(&mut self, name: &str, block: &Callable, at: Span) -> Result<Value> {
         let location = self.location(at);
         let Some(loading) = self.loading() else { return Ok(Value::Nil) };
         let old = loading.configuration.conditions.iter().find(|condition| condition.name == name).cloned();
-        let mut condition = old.unwrap_or_else(|| Condition::new(name));
+        let mut condition = old.or_else(|| natives::make(name)).unwrap_or_else(|| Condition::new(name));
         condition.location = location;
         let number = loading.next_number;
         loading.next_number += 1;
@@ -83,6 +83,8 @@ impl Evaluator<'_> {
                 frame: Arc::clone(&block.frame),
                 is_lambda: false,
             });
+            // It takes the place of what is built in.
+            condition.native = None;
             condition.stoppers.push(Stopper { stage, callable, place });
             self.hold(&block.frame);
             return Ok(Value::Nil);

@@ -5,13 +5,17 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use millstream_core::policy::RemarkLevel;
+
+use super::vocabulary::LOAD_STEPS;
 use super::world::Loading;
 use super::{Evaluator, MAX_PROBLEMS, Result, Stop, World};
-use crate::conditions::natives::built_in;
+use crate::conditions::{Condition, natives};
 use crate::configuration::Configuration;
 use crate::language::check::check;
 use crate::language::procs::{Frame, HeldFrames, freeze};
 use crate::load::Message;
+use crate::paths;
 use crate::problem::{Complaint, Problem};
 use crate::source::{Source, Span};
 use crate::syntax::{MAX_FILE, parse};
@@ -22,7 +26,7 @@ impl<'o> Evaluator<'o> {
     pub(crate) fn for_load(directories: &'o [PathBuf]) -> Self {
         Self::new(World::Load(Box::new(Loading {
             directories,
-            configuration: Configuration { conditions: built_in(), ..Configuration::default() },
+            configuration: Configuration::default(),
             problems: Vec::new(),
             messages: Vec::new(),
             files: Vec::new(),
@@ -71,22 +75,68 @@ impl<'o> Evaluator<'o> {
     }
 
     /// Keeps the variables that a stopper can see.
-    pub(super) fn hold(&mut self, frame: &Arc<Frame>) {
+    pub(crate) fn hold(&mut self, frame: &Arc<Frame>) {
         self.heap.hold(frame);
     }
 
     /// The configuration, its problems, and what it has told.
     pub(crate) fn finish(mut self) -> (Configuration, Vec<Problem>, Vec<Message>) {
         self.keep_extra_options();
+        if self.loading().is_some_and(|loading| natives::need_stress(&loading.configuration.milters)) {
+            self.detect_stress();
+        }
         let heap = std::mem::take(&mut self.heap);
         let World::Load(loading) = self.world else { return Default::default() };
         let Loading { mut configuration, problems, messages, .. } = *loading;
         // From now on event loops share it.
-        for stopper in configuration.conditions.iter().flat_map(|condition| &condition.stoppers) {
-            freeze(&stopper.callable);
-        }
+        let of_conditions = configuration.conditions.iter().flat_map(Condition::callables);
+        of_conditions.chain(configuration.knobs.callables()).for_each(freeze);
         configuration.frames = HeldFrames::of(heap);
         (configuration, problems, messages)
+    }
+
+    /// Looks up how many sessions are stress, unless that is set or known.
+    pub(crate) fn detect_stress(&mut self) {
+        let Some(loading) = self.loading() else { return };
+        let stress = &mut Arc::make_mut(&mut loading.configuration.knobs).stress;
+        if stress.detect() {
+            let text = format!("[breaker][detect][threshold][postfix] <{}>", stress.threshold());
+            loading.messages.push(Message { level: RemarkLevel::Info, text, location: None });
+        }
+    }
+
+    /// The files that `path` means, each with its bytes. That there are none is a problem.
+    pub(crate) fn files_of(&mut self, path: &str, at: Span) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut found = Vec::new();
+        for file in self.paths_of(path, at, true)? {
+            let bytes = read(&file).map_err(|complaint| self.stop(at, complaint))?;
+            self.spend(LOAD_STEPS + bytes.len() / 64, at)?;
+            found.push((file.to_string_lossy().into_owned(), bytes));
+        }
+        Ok(found)
+    }
+
+    /// The files that `path` means. That there are none is a problem where one is `required`.
+    pub(super) fn paths_of(&mut self, path: &str, at: Span, required: bool) -> Result<Vec<PathBuf>> {
+        let missing = |path: &str| {
+            let hint = if path.contains('*') {
+                "nothing matches the pattern in any configuration directory; use load_if_exist, or remove the line"
+            } else {
+                "use load_if_exist for a file that may be missing"
+            };
+            Complaint::with_hint(format!("{path} doesn't exist."), hint)
+        };
+        if path.is_empty() || path.contains('\0') {
+            return Err(self.stop(at, missing(path)));
+        }
+        let directories = self.loading().map_or(&[][..], |loading| loading.directories);
+        let files = paths::resolve(directories, path).map_err(|complaint| self.stop(at, complaint))?;
+        let nothing = files.is_empty() || matches!(&files[..], [only] if !paths::may_exist(only));
+        match (nothing, required) {
+            (true, true) => Err(self.stop(at, missing(path))),
+            (true, false) => Ok(Vec::new()),
+            (false, _) => Ok(files),
+        }
     }
 
     pub(super) fn file(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {

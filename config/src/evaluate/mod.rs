@@ -9,12 +9,14 @@
 //!   vocabulary  what can be called by its bare name: load, define_milter ...
 //!   objects     the attributes of manager, log, milter ...
 //!   conditions  the attributes of a condition
+//!   accounts    restrict_accounts_by_list, restrict_accounts_generic
 //! ```
 //!
 //! At load a statement that fails is a problem, and evaluation goes on with the next statement of the file or block. What
 //! depends on a variable that could not be set fails without a second problem. For a session the first failure ends the
 //! stopper.
 
+mod accounts;
 mod calls;
 mod conditions;
 mod files;

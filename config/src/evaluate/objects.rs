@@ -1,6 +1,7 @@
 //! Attributes of `manager`, `log` and the others, and of the milter in a `define_milter` block.
 
 use super::{Evaluator, Result, is_same_container};
+use crate::conditions::natives;
 use crate::configuration::Configuration;
 use crate::language::kinds::Kind;
 use crate::milter::AppliedCondition;
@@ -149,10 +150,14 @@ impl Evaluator<'_> {
         Ok(value.clone())
     }
 
-    /// The names of the conditions that are defined so far.
+    /// The names of the conditions that are defined so far or built in.
     fn known_conditions(&mut self) -> Vec<String> {
         let conditions = self.loading().map(|loading| &loading.configuration.conditions);
-        conditions.into_iter().flatten().map(|condition| condition.name.clone()).collect()
+        let mut known: Vec<String> =
+            conditions.into_iter().flatten().map(|condition| condition.name.clone()).collect();
+        let built_in = natives::names().filter(|name| !known.iter().any(|known| known == name));
+        known.extend(built_in.map(str::to_owned).collect::<Vec<_>>());
+        known
     }
 }
 

@@ -9,7 +9,6 @@ use crate::language::kinds::{Kind, Kinds};
 use crate::language::methods::WithBlock;
 use crate::language::procs::Callable;
 use crate::milter::Milter;
-use crate::paths;
 use crate::problem::Complaint;
 use crate::rule::Call;
 use crate::source::Span;
@@ -18,39 +17,80 @@ use crate::value::{Object, Value};
 /// A bare name that is a call.
 pub(crate) struct Word {
     pub(crate) name: &'static str,
-    /// Whether it takes a string.
-    pub(crate) takes_text: bool,
+    pub(crate) takes: Takes,
     pub(crate) block: WithBlock,
     /// What its block is given.
-    pub(crate) block_gets: Kinds,
+    pub(crate) block_gets: &'static [Kinds],
     pub(crate) gives: Kinds,
     pub(crate) says: &'static str,
 }
 
-const fn word(name: &'static str, takes_text: bool, gives: Kinds, says: &'static str) -> Word {
-    Word { name, takes_text, block: WithBlock::Never, block_gets: Kinds::NONE, gives, says }
+/// What stands in parentheses behind a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Nothing,
+    Text,
+    /// Nothing, or the options of `restrict_accounts_generic`.
+    Options,
+    /// Accounts, and options behind them.
+    Accounts,
 }
 
-const fn definition(name: &'static str, gets: Kind, says: &'static str) -> Word {
-    let block_gets = Kinds::of(gets);
-    let gives = Kinds::of(Kind::Nil);
-    Word { name, takes_text: true, block: WithBlock::Always, block_gets, gives, says }
+impl Takes {
+    /// For the page.
+    pub(crate) fn shown(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Text => "(STRING)",
+            Self::Options => "(condition_name: STRING, milters: ARRAY)",
+            Self::Accounts => "(STRING or REGEXP, ..., condition_name: STRING, milters: ARRAY)",
+        }
+    }
 }
+
+const fn word(name: &'static str, takes: Takes, gives: Kinds, says: &'static str) -> Word {
+    Word { name, takes, block: WithBlock::Never, block_gets: &[], gives, says }
+}
+
+const fn definition(name: &'static str, block_gets: &'static [Kinds], says: &'static str) -> Word {
+    let gives = Kinds::of(Kind::Nil);
+    Word { name, takes: Takes::Text, block: WithBlock::Always, block_gets, gives, says }
+}
+
+const NIL: Kinds = Kinds::of(Kind::Nil);
 
 /// All of them; the objects of settings are names, too.
 pub(crate) const WORDS: &[Word] = &[
     word(
         "load",
-        true,
+        Takes::Text,
         Kinds::BOOL,
         "evaluates the files that a path means; it is a problem when there are none",
     ),
-    word("load_if_exist", true, Kinds::BOOL, "the same; `false` when there are none"),
-    word("load_default", false, Kinds::BOOL, "evaluates `defaults/PLATFORM.conf` when it is there"),
-    definition("define_milter", Kind::Milter, "defines a milter, or changes one"),
-    word("remove_milter", true, Kinds::of(Kind::Nil), "takes a milter away"),
-    word("defined_milters", false, Kinds::ARRAY, "the names of the milters so far, in order"),
-    definition("define_applicable_condition", Kind::Condition, "defines a condition, or adds to one"),
+    word("load_if_exist", Takes::Text, Kinds::BOOL, "the same; `false` when there are none"),
+    word("load_default", Takes::Nothing, Kinds::BOOL, "evaluates `defaults/PLATFORM.conf` when it is there"),
+    definition("define_milter", &[Kinds::of(Kind::Milter)], "defines a milter, or changes one"),
+    word("remove_milter", Takes::Text, NIL, "takes a milter away"),
+    word("defined_milters", Takes::Nothing, Kinds::ARRAY, "the names of the milters so far, in order"),
+    definition(
+        "define_applicable_condition",
+        &[Kinds::of(Kind::Condition)],
+        "defines a condition, or adds to one",
+    ),
+    word(
+        "restrict_accounts_by_list",
+        Takes::Accounts,
+        NIL,
+        "milters see only messages all of whose recipients are among these",
+    ),
+    Word {
+        takes: Takes::Options,
+        ..definition(
+            "restrict_accounts_generic",
+            &[Kinds::of(Kind::Context), Kinds::TEXT],
+            "the same with a block that is asked about each recipient",
+        )
+    },
 ];
 
 impl Word {
@@ -61,26 +101,33 @@ impl Word {
     /// What is wrong with so many arguments and a block or none.
     pub(crate) fn complaint(&self, count: usize, block: bool) -> Option<Complaint> {
         let name = self.name;
-        match (self.takes_text, count) {
-            (false, 1..) => return Some(Complaint::new(format!("{name} takes no arguments"))),
-            (true, 0 | 2..) => {
-                return Some(Complaint::new(format!("{name} takes 1 argument but got {count}")));
-            }
-            _ => {}
-        }
-        match (self.block, block) {
-            (WithBlock::Never, true) if self.takes_text => {
-                Some(Complaint::new(format!("{name} takes no block")))
-            }
-            (WithBlock::Never, true) => Some(Complaint::new(format!("{name} takes no arguments"))),
-            _ => None,
-        }
+        let message = match (self.takes, count) {
+            (Takes::Nothing, 1..) => format!("{name} takes no arguments"),
+            (Takes::Text, 0 | 2..) => format!("{name} takes 1 argument but got {count}"),
+            (Takes::Options, 2..) => format!("{name} takes its options only but got {count} arguments"),
+            (Takes::Accounts, 0) => format!("{name} needs accounts"),
+            _ if block && self.block == WithBlock::Never => match self.takes {
+                Takes::Nothing => format!("{name} takes no arguments"),
+                _ => format!("{name} takes no block"),
+            },
+            _ => return None,
+        };
+        Some(Complaint::new(message))
     }
 }
 
 /// That a definition lacks its block.
 pub(crate) fn no_block(name: &str, shown: &str) -> Complaint {
-    let parameter = if name == "define_milter" { "milter" } else { "condition" };
+    let parameter = match name {
+        "define_milter" => "milter",
+        "restrict_accounts_generic" => {
+            return Complaint::with_hint(
+                format!("{name} has no block"),
+                format!("write {name} do |context, recipient| ... end"),
+            );
+        }
+        _ => "condition",
+    };
     Complaint::with_hint(
         format!("{name}({shown}) has no block"),
         format!("write {name}(\"name\") do |{parameter}| ... end"),
@@ -88,17 +135,18 @@ pub(crate) fn no_block(name: &str, shown: &str) -> Complaint {
 }
 
 /// What loading a file costs besides its size: two thousand files end a load.
-const LOAD_STEPS: usize = 1_000;
+pub(super) const LOAD_STEPS: usize = 1_000;
 
 impl Evaluator<'_> {
     /// A call without a receiver.
     pub(super) fn bare(&mut self, call: &Call, span: Span) -> Result<Value> {
         let name = &*call.name.text;
         let quoted = || self.source.as_ref().map(|source| source.quote(span)).unwrap_or_default();
-        if matches!(self.world, World::Session(_)) {
+        let object = Object::named(name);
+        if matches!(self.world, World::Session(_)) && !object.is_some_and(Object::is_for_sessions) {
             return Err(self.stop(span, not_for_sessions(name)));
         }
-        if let Some(object) = Object::named(name) {
+        if let Some(object) = object {
             if call.arguments.is_empty() && call.block.is_none() {
                 return Ok(Value::Object(object));
             }
@@ -109,6 +157,9 @@ impl Evaluator<'_> {
         };
         if let Some(complaint) = word.complaint(call.arguments.len(), call.block.is_some()) {
             return Err(self.stop(call.name_span, complaint));
+        }
+        if matches!(word.takes, Takes::Accounts | Takes::Options) {
+            return self.restrict_accounts(call, span);
         }
         let at = call.arguments.first().map_or(call.name_span, |argument| argument.span);
         let text = match call.arguments.first() {
@@ -162,22 +213,9 @@ impl Evaluator<'_> {
     /// matches nothing is the error of a missing file, also the `applicable-conditions/*.conf` of the reference's own
     /// main file.
     fn load(&mut self, path: &str, at: Span, required: bool) -> Result<bool> {
-        let missing = |path: &str| {
-            let hint = if path.contains('*') {
-                "nothing matches the pattern in any configuration directory; use load_if_exist, or remove the line"
-            } else {
-                "use load_if_exist for a file that may be missing"
-            };
-            Complaint::with_hint(format!("{path} doesn't exist."), hint)
-        };
-        if path.is_empty() || path.contains('\0') {
-            return Err(self.stop(at, missing(path)));
-        }
-        let directories = self.loading().map_or(&[][..], |loading| loading.directories);
-        let files = paths::resolve(directories, path).map_err(|complaint| self.stop(at, complaint))?;
-        let nothing = files.is_empty() || matches!(&files[..], [only] if !paths::may_exist(only));
-        if nothing {
-            return if required { Err(self.stop(at, missing(path))) } else { Ok(false) };
+        let files = self.paths_of(path, at, required)?;
+        if files.is_empty() {
+            return Ok(false);
         }
         for file in files {
             match self.load_file(&file, at) {
@@ -222,6 +260,9 @@ impl Evaluator<'_> {
         let result = self.run(block, &[Value::Milter(number)], at);
         let Some(loading) = self.loading() else { return Ok(Value::Nil) };
         if let Some((_, milter)) = loading.milters.pop() {
+            for applied in &milter.applicable_conditions {
+                loading.bring_in(&applied.name);
+            }
             loading.configuration.milters.retain(|old| old.name != milter.name);
             loading.configuration.milters.push(milter);
         }
@@ -243,16 +284,7 @@ pub(crate) fn not_for_sessions(name: &str) -> Complaint {
 pub(crate) fn unknown_name(name: &str, text: &str) -> Complaint {
     let natives = "conditions of this kind are not supported yet; without them the milters would see other mail than you mean";
     match name {
-        "define_policy"
-        | "s25r"
-        | "remote_network"
-        | "stress"
-        | "trust"
-        | "dnsbl"
-        | "restrict_accounts_by_list"
-        | "restrict_accounts_generic" => {
-            Complaint::with_hint(format!("{name} is not supported yet: {text}"), natives)
-        }
+        "define_policy" => Complaint::with_hint(format!("{name} is not supported yet: {text}"), natives),
         "configuration" => Complaint::with_hint(
             format!("configuration is not supported: {text}"),
             "use package, security, log, manager, controller or database",
@@ -267,7 +299,7 @@ pub(crate) fn unknown_name(name: &str, text: &str) -> Complaint {
         ),
         name => {
             let words = || WORDS.iter().map(|word| word.name);
-            let objects = || Object::ALL.into_iter().map(Object::name);
+            let objects = || Object::named_ones().map(Object::name);
             let hint = nearest(name, words().chain(objects())).map_or_else(
                 || {
                     let known: Vec<_> = words().chain(objects()).collect();

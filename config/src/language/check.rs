@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::kinds::{Kind, Kinds};
 use super::methods::{self, Method, STOPPERS, WithBlock};
 use crate::evaluate::objects::{is_property, is_setting, nearest, reads, unknown, unknown_property};
-use crate::evaluate::vocabulary::{Word, no_block, not_for_sessions, unknown_name};
+use crate::evaluate::vocabulary::{Takes, Word, no_block, not_for_sessions, unknown_name};
 use crate::evaluate::{is_attribute, unknown_attribute};
 use crate::problem::{Complaint, Problem};
 use crate::rule::{Block, Call, Case, Expr, Kind as Node, Name, Operator};
@@ -253,15 +253,15 @@ impl Checker {
         {
             let name = &*call.name.text;
             let stopper = STOPPERS.iter().find(|(known, ..)| *known == name);
-            let definition = Word::find(name).map(|word| [word.block_gets]);
-            let parameters = match (stopper, &definition) {
-                (Some((.., parameters)), _) => parameters,
-                (None, Some(parameters)) => &parameters[..],
-                (None, None) => &[],
+            let asked = stopper.is_some() || methods::SESSION_BLOCKS.contains(&name);
+            let definition = Word::find(name).map(|word| word.block_gets);
+            let parameters = match stopper {
+                Some((.., parameters)) => parameters,
+                None => definition.unwrap_or_default(),
             };
-            self.stoppers += usize::from(stopper.is_some());
+            self.stoppers += usize::from(asked);
             self.block(block, parameters);
-            self.stoppers -= usize::from(stopper.is_some());
+            self.stoppers -= usize::from(asked);
         }
         gives
     }
@@ -282,7 +282,7 @@ impl Checker {
     /// A call without a receiver.
     fn bare(&mut self, call: &Call, arguments: &[(Kinds, Span)], span: Span) -> Kinds {
         let name = &*call.name.text;
-        let known = Object::named(name).is_some() || Word::find(name).is_some();
+        let known = Object::named(name).map_or(Word::find(name).is_some(), |it| !it.is_for_sessions());
         if known && self.stoppers > 0 {
             self.wrong(span, not_for_sessions(name));
             return Kinds::ANY;
@@ -301,6 +301,7 @@ impl Checker {
         if let Some(complaint) = word.complaint(arguments.len(), call.block.is_some()) {
             self.wrong(call.name_span, complaint);
         } else if let Some((kinds, at)) = arguments.first()
+            && word.takes == Takes::Text
             && !kinds.is_empty()
             && !kinds.has(Kind::Text)
         {
@@ -342,6 +343,10 @@ impl Checker {
             return Kinds::ANY;
         }
         if !own.is_empty() {
+            return gives;
+        }
+        if self.stoppers > 0 && rows.iter().all(|row| row.at_load) {
+            self.wrong(at, not_for_sessions(&name.text));
             return gives;
         }
         if !rows.iter().any(|row| row.takes_count(arguments.len())) {

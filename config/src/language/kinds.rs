@@ -35,6 +35,11 @@ pub(crate) enum Kind {
     TimeClass,
     RegexpClass,
     ProcClass,
+    S25r,
+    RemoteNetwork,
+    Stress,
+    Trust,
+    Dnsbl,
 }
 
 /// In the order of [`Kind`], with the names for messages.
@@ -68,10 +73,15 @@ const NAMES: [(Kind, &str); KINDS] = [
     (Kind::TimeClass, "Time"),
     (Kind::RegexpClass, "Regexp"),
     (Kind::ProcClass, "Proc"),
+    (Kind::S25r, "s25r"),
+    (Kind::RemoteNetwork, "remote_network"),
+    (Kind::Stress, "stress"),
+    (Kind::Trust, "trust"),
+    (Kind::Dnsbl, "dnsbl"),
 ];
 
 /// How many there are.
-pub(crate) const KINDS: usize = 29;
+pub(crate) const KINDS: usize = 34;
 
 impl Kind {
     pub(crate) fn all() -> impl Iterator<Item = Self> {
@@ -94,6 +104,11 @@ impl Kind {
             Object::TimeClass => Self::TimeClass,
             Object::RegexpClass => Self::RegexpClass,
             Object::ProcClass => Self::ProcClass,
+            Object::S25r => Self::S25r,
+            Object::RemoteNetwork => Self::RemoteNetwork,
+            Object::Stress => Self::Stress,
+            Object::Trust => Self::Trust,
+            Object::Dnsbl => Self::Dnsbl,
         }
     }
 
@@ -105,7 +120,7 @@ impl Kind {
 
 /// A set of kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Kinds(u32);
+pub(crate) struct Kinds(u64);
 
 impl Kinds {
     pub(crate) const NONE: Self = Self(0);
@@ -117,15 +132,15 @@ impl Kinds {
     pub(crate) const ARRAY: Self = Self::of(Kind::Array);
 
     pub(crate) const fn of(kind: Kind) -> Self {
-        Self(1 << kind as u32)
+        Self(1 << kind as u64)
     }
 
     pub(crate) const fn with(self, kind: Kind) -> Self {
-        Self(self.0 | 1 << kind as u32)
+        Self(self.0 | 1 << kind as u64)
     }
 
     pub(crate) const fn without(self, kind: Kind) -> Self {
-        Self(self.0 & !(1 << kind as u32))
+        Self(self.0 & !(1 << kind as u64))
     }
 
     pub(crate) const fn or_nil(self) -> Self {
@@ -137,7 +152,7 @@ impl Kinds {
     }
 
     pub(crate) const fn has(self, kind: Kind) -> bool {
-        self.0 & 1 << kind as u32 != 0
+        self.0 & 1 << kind as u64 != 0
     }
 
     pub(crate) const fn meets(self, other: Self) -> bool {

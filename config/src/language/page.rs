@@ -22,13 +22,16 @@ pub fn language_page() -> String {
     }
     out.push_str("\n## Names\n\n| name | gives | |\n|---|---|---|\n");
     for word in WORDS {
-        let argument = if word.takes_text { "(STRING)" } else { "" };
         let block = if word.block == WithBlock::Always { " { ... }" } else { "" };
-        row(&mut out, &[&code(&format!("{}{argument}{block}", word.name)), &word.gives.names(), word.says]);
+        row(
+            &mut out,
+            &[&code(&format!("{}{}{block}", word.name, word.takes.shown())), &word.gives.names(), word.says],
+        );
     }
     out.push_str(
         "\n`package`, `security`, `log`, `manager`, `controller` and `database` are objects with \
-         [settings](configuration.md#settings).\n\n## Stoppers\n\nIn the block of `define_applicable_condition`:\n\n\
+         [settings](configuration.md#settings); `s25r`, `remote_network`, `stress`, `trust` and `dnsbl` have the knobs of \
+         [built-in conditions](conditions.md), and stoppers can ask them, too.\n\n## Stoppers\n\nIn the block of `define_applicable_condition`:\n\n\
          | stopper | its block is given |\n|---|---|\n",
     );
     for (name, _, parameters) in STOPPERS {

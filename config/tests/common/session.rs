@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millstream_config::Configuration;
+use millstream_core::machine::Question;
 use millstream_core::policy::{
     Answers, ChildIndex, ChildState, Decision, Environment, Facts, Memory, Notes, Policy, Remark,
 };
@@ -23,6 +24,8 @@ pub struct Visit {
     pub children: Vec<ChildState>,
     pub environment: Environment,
     pub memory: Memory,
+    /// What is known of questions.
+    pub answers: Answers,
     /// What was told the log.
     pub remarks: Vec<Remark>,
 }
@@ -35,6 +38,7 @@ pub enum Told {
     /// This condition stops it, with the line of the stopper.
     Stopped(String, String),
     Awaits(u16),
+    Asks(Question),
 }
 
 pub const RUNS: Told = Told::Runs(Vec::new());
@@ -56,6 +60,7 @@ impl Visit {
             children,
             environment: Environment { unix_seconds: 1_700_000_000, sessions: 3 },
             memory: Memory::default(),
+            answers: Answers::default(),
             remarks: Vec::new(),
         }
     }
@@ -97,7 +102,7 @@ impl Visit {
             environment: self.environment,
         };
         let mut notes = Notes::default();
-        let decision = self.policy.decide(ChildIndex(child), stage, &facts, &Answers::default(), &mut notes);
+        let decision = self.policy.decide(ChildIndex(child), stage, &facts, &self.answers, &mut notes);
         if matches!(decision, Decision::Run(_) | Decision::Stop(_)) {
             for (key, value) in notes.memory {
                 self.memory.note(stage, key, value);
@@ -111,7 +116,7 @@ impl Visit {
             }
             Decision::Stop(why) => Told::Stopped(why.condition.to_string(), why.place.to_string()),
             Decision::Await(other) => Told::Awaits(other.0),
-            Decision::Need(question) => panic!("{question:?}"),
+            Decision::Need(question) => Told::Asks(question),
         }
     }
 

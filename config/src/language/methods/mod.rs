@@ -22,6 +22,7 @@ use millstream_core::wire::Stage;
 pub(crate) use self::elements::range_covers;
 pub(crate) use self::session::network_includes;
 use super::kinds::{KINDS, Kind, Kinds};
+use crate::conditions;
 use crate::evaluate::{Given, Result};
 use crate::problem::Complaint;
 use crate::value::Value;
@@ -37,6 +38,8 @@ pub(crate) struct Method {
     /// The last argument may come again.
     pub(crate) many: bool,
     pub(crate) block: WithBlock,
+    /// Stoppers cannot call it.
+    pub(crate) at_load: bool,
     pub(crate) gives: Kinds,
     pub(crate) run: Native,
     pub(crate) says: &'static str,
@@ -54,7 +57,7 @@ pub(crate) enum WithBlock {
 }
 
 /// A row without block whose arguments must all be there.
-const fn on(
+pub(crate) const fn on(
     kinds: Kinds,
     name: &'static str,
     takes: &'static [Kinds],
@@ -69,6 +72,7 @@ const fn on(
         required: takes.len(),
         many: false,
         block: WithBlock::Never,
+        at_load: false,
         gives,
         run,
         says,
@@ -76,8 +80,13 @@ const fn on(
 }
 
 impl Method {
+    /// It changes what sessions share.
+    pub(crate) const fn at_load(self) -> Self {
+        Self { at_load: true, ..self }
+    }
+
     /// Only the first `required` arguments must be there.
-    const fn required(self, required: usize) -> Self {
+    pub(crate) const fn required(self, required: usize) -> Self {
         Self { required, ..self }
     }
 
@@ -90,7 +99,7 @@ impl Method {
         Self { block: WithBlock::Always, ..self }
     }
 
-    const fn maybe_block(self) -> Self {
+    pub(crate) const fn maybe_block(self) -> Self {
         Self { block: WithBlock::Maybe, ..self }
     }
 
@@ -164,6 +173,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Method> {
         session::METHODS,
     ]
     .into_iter()
+    .chain(conditions::METHODS.iter().copied())
     .flatten()
 }
 
@@ -220,6 +230,10 @@ pub(crate) const STOPPERS: &[(&str, Stage, &[Kinds])] = {
         ("define_end_of_message_stopper", Stage::EndOfMessage, &[CONTEXT]),
     ]
 };
+
+/// What else has a block that is run for sessions.
+pub(crate) const SESSION_BLOCKS: &[&str] =
+    &["add_whitelist", "add_blacklist", "add_envelope_from_domain", "restrict_accounts_generic"];
 
 /// The stage of a stopper by the name of its definition.
 pub(crate) fn stage_of_stopper(method: &str) -> Option<Stage> {

@@ -10,7 +10,6 @@ use super::{Method, on};
 use crate::evaluate::{Given, Result, Situation, Stop, World};
 use crate::language::address::{Address, Network};
 use crate::language::kinds::{Kind, Kinds};
-use crate::language::text::Text;
 use crate::load::Message;
 use crate::shelf;
 use crate::value::{Pairs, Value};
@@ -256,30 +255,10 @@ fn name(given: &mut Given<'_, '_>) -> Result<Value> {
     Ok(situation(given)?.children.get(child).map_or(Value::Nil, |child| Value::text(&child.name)))
 }
 
-/// A macro as this child would see it.
-fn value_of(given: &mut Given<'_, '_>, name: &[u8]) -> Result<Option<Text>> {
-    let child = child(given);
-    let situation = situation(given)?;
-    let name = bare(name);
-    if child == situation.child
-        && let Some((_, value)) = situation.macros.iter().find(|(known, _)| known == name)
-    {
-        return Ok(Some(Text::of(value.clone())));
-    }
-    if let Some(value) = situation.facts.memory.find(&macro_key(child, name)) {
-        return Ok(Some(Text::of(value.clone())));
-    }
-    Ok(situation.facts.macros.value(name).map(Text::from))
-}
-
-/// Where a macro that was set for a child is kept for later stages.
-fn macro_key(child: u16, name: &[u8]) -> Bytes {
-    [b"m", &child.to_be_bytes()[..], name].concat().into()
-}
-
 fn macro_value(given: &mut Given<'_, '_>) -> Result<Value> {
     let name = given.text(0).cloned().unwrap_or_default();
-    Ok(value_of(given, &name)?.map_or(Value::Nil, Value::Text))
+    let child = child(given);
+    Ok(situation(given)?.macro_value(child, &name).map_or(Value::Nil, Value::Text))
 }
 
 fn set_macro(given: &mut Given<'_, '_>) -> Result<Value> {
@@ -294,10 +273,7 @@ fn set_macro(given: &mut Given<'_, '_>) -> Result<Value> {
     }
     let name = Bytes::copy_from_slice(bare(&name));
     check_room(given, name.len() + value.len())?;
-    let situation = situation(given)?;
-    situation.macros.retain(|(known, _)| *known != name);
-    situation.macros.push((name.clone(), value.bytes().clone()));
-    situation.notes.memory.push((macro_key(situation.child, &name), Some(value.bytes().clone())));
+    situation(given)?.set_macro(name, value.bytes().clone());
     Ok(Value::Text(value))
 }
 
@@ -334,21 +310,14 @@ fn children(given: &mut Given<'_, '_>) -> Result<Value> {
     Ok(Value::hash(pairs.collect()))
 }
 
-/// As a word of its own, in any case.
 fn postfix(given: &mut Given<'_, '_>) -> Result<Value> {
-    let Some(version) = value_of(given, b"v")? else { return Ok(Value::Bool(false)) };
-    let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    let found = version.windows(7).enumerate().any(|(at, part)| {
-        part.eq_ignore_ascii_case(b"postfix")
-            && !is_word(at.checked_sub(1).and_then(|before| version.get(before)))
-            && !is_word(version.get(at + 7))
-    });
-    Ok(Value::Bool(found))
+    let child = child(given);
+    Ok(Value::Bool(situation(given)?.is_postfix(child)))
 }
 
 fn authenticated(given: &mut Given<'_, '_>) -> Result<Value> {
-    let found = value_of(given, b"auth_type")?.is_some() || value_of(given, b"auth_authen")?.is_some();
-    Ok(Value::Bool(found))
+    let child = child(given);
+    Ok(Value::Bool(situation(given)?.is_authenticated(child)))
 }
 
 fn address<'g>(given: &'g Given<'_, '_>) -> Option<&'g Address> {

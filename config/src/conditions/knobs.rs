@@ -1,0 +1,29 @@
+//! What files set on `s25r`, `remote_network` and the other objects of built-in conditions.
+
+use super::matcher::Matcher;
+use super::natives::remote_network::{self, RemoteNetwork};
+use super::natives::s25r::{self, S25r};
+use super::natives::stress::{self, Stress};
+use super::natives::trust::{self, Trust};
+use crate::language::methods::Method;
+use crate::language::procs::Callable;
+
+/// All knobs of a load, as they are without being turned at first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Knobs {
+    pub(crate) remote_network: RemoteNetwork,
+    pub(crate) s25r: S25r,
+    pub(crate) stress: Stress,
+    pub(crate) trust: Trust,
+}
+
+impl Knobs {
+    /// The blocks that sessions run.
+    pub(crate) fn callables(&self) -> impl Iterator<Item = &Callable> {
+        self.s25r.matchers().chain(self.trust.matchers()).filter_map(Matcher::callable)
+    }
+}
+
+/// What can be called on the objects of built-in conditions.
+pub(crate) const METHODS: &[&[Method]] =
+    &[remote_network::METHODS, s25r::METHODS, stress::METHODS, trust::METHODS];
