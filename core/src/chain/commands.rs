@@ -5,7 +5,8 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use super::child::{Child, Gone, Link, Part, Step};
+use super::child::{Child, Part, Step};
+use super::connection::{Gone, Link, Origin};
 use super::mta::MtaKind;
 use super::policy::Consulted;
 use super::transaction::Transaction;
@@ -174,7 +175,7 @@ impl Session {
         let now = self.now();
         for child in &mut self.children {
             child.take_elapsed(now);
-            child.part = match (&child.link, child.fallback()) {
+            child.part = match (&child.connection.link, child.fallback()) {
                 // One that is still coming will be shown the message when it is there.
                 (Link::Gone(_), Some(fallback)) => Part::Done(Outcome::Failed(fallback), Stage::Mail, 0),
                 (Link::None | Link::Gone(_), _) => Part::Out,
@@ -279,7 +280,7 @@ impl Session {
             // A reply to something that was taken back is still to come.
             Some(_) => return,
         }
-        if self.children[index].kept && self.is_without_helo(index) {
+        if self.children[index].connection.origin != Origin::Fresh && self.is_without_helo(index) {
             self.leave_connection(index);
         }
         if stage == Stage::Data && self.is_unconcerned(index) {
@@ -307,7 +308,8 @@ impl Session {
             cursor.stage = Some(stage);
             cursor.recipients += usize::from(stage == Stage::Rcpt);
         }
-        let waits = wants && child.up_mut().is_some_and(|client| client.command(stage, &command.payload));
+        let waits =
+            wants && child.connection.up_mut().is_some_and(|client| client.command(stage, &command.payload));
         child.step = if waits { Step::Waiting } else { Step::Passed };
     }
 
@@ -324,7 +326,7 @@ impl Session {
         if set.is_none() && extra.is_empty() {
             return;
         }
-        let Some(client) = self.children[index].up_mut() else { return };
+        let Some(client) = self.children[index].connection.up_mut() else { return };
         let wanted = Stage::of_letter(letter).is_none_or(|stage| client.wants(stage) || !stage.is_content());
         if wanted {
             client.macros(letter, set.map_or(&[], |set| set), extra);
@@ -441,7 +443,7 @@ pub(super) fn fallback_step(child: &Child, stage: Stage) -> Step {
 
 /// Whether a child has no say in the session any more. The fallback of one that failed may still count at MAIL.
 fn is_out(child: &Child) -> bool {
-    matches!(child.link, Link::None | Link::Gone(_)) && !child.failure_counts()
+    matches!(child.connection.link, Link::None | Link::Gone(_)) && !child.failure_counts()
 }
 
 /// What CONNECT said, copied so that it does not pin the buffer that it was read into.

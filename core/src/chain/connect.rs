@@ -15,7 +15,8 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 
-use super::child::{Child, Gone, Link, Step};
+use super::child::{Child, Part, Step};
+use super::connection::{Gone, Link, Origin};
 use super::told::Said;
 use super::{Life, Session};
 use crate::client::{Client, FromMilter};
@@ -46,22 +47,23 @@ impl Session {
                 self.acquire(index, false);
                 continue;
             }
-            self.children[index].link = Link::Recalling;
+            self.children[index].connection.link = Link::Recalling;
             let route = self.policy.children()[index].route.clone();
-            let peer = self.children[index].peer;
+            let peer = self.children[index].connection.peer;
             self.outputs.push_back(Output::Recall { peer, route, offer: self.offer.clone() });
         }
     }
 
     /// What a child answered when it was last asked, if that is known.
     pub(super) fn child_remembered(&mut self, index: usize, negotiated: Option<Box<Negotiation>>) {
-        if !matches!(self.children[index].link, Link::Recalling) {
+        let connection = &mut self.children[index].connection;
+        if !matches!(connection.link, Link::Recalling) {
             return;
         }
         match negotiated {
             Some(negotiated) => {
-                self.children[index].expected = Some(negotiated);
-                self.children[index].link = Link::Remembered;
+                connection.expected = Some(negotiated);
+                connection.link = Link::Remembered;
             }
             None => self.acquire(index, false),
         }
@@ -70,13 +72,9 @@ impl Session {
     /// Asks for a connection to a child, a `fresh` one when the last was dead or might be taken for another client's.
     pub(super) fn acquire(&mut self, index: usize, fresh: bool) {
         let fresh = fresh || self.is_without_helo(index);
-        let child = &mut self.children[index];
-        child.link = Link::Connecting;
-        child.touched = true;
-        child.unproven = false;
-        child.kept = false;
+        self.children[index].connection.ask();
         self.outputs.push_back(Output::Acquire {
-            peer: self.children[index].peer,
+            peer: self.children[index].connection.peer,
             route: self.policy.children()[index].route.clone(),
             offer: self.offer.clone(),
             fresh,
@@ -85,20 +83,17 @@ impl Session {
 
     /// A child's connection is there.
     pub(super) fn child_ready(&mut self, index: usize, negotiated: Option<Box<Negotiation>>) {
-        if !matches!(self.children[index].link, Link::Connecting) {
+        let connection = &mut self.children[index].connection;
+        if !matches!(connection.link, Link::Connecting) {
             return;
         }
         let limit = self.policy.limits().frame;
-        self.children[index].touched = true;
+        connection.touched = true;
         match negotiated {
-            None => {
-                self.children[index].link = Link::Negotiating(Box::new(Client::new(limit, &self.offer)));
-            }
+            None => connection.link = Link::Negotiating(Box::new(Client::new(limit, &self.offer))),
             Some(negotiated) => {
-                let child = &mut self.children[index];
-                child.unproven = true;
-                child.kept = true;
-                child.link = Link::Up(Box::new(Client::resumed(limit, *negotiated)));
+                connection.origin = Origin::Unproven;
+                connection.link = Link::Up(Box::new(Client::resumed(limit, *negotiated)));
                 self.child_up(index);
             }
         }
@@ -106,24 +101,24 @@ impl Session {
 
     /// A child has negotiated on a fresh connection.
     pub(super) fn child_negotiated(&mut self, index: usize) {
-        let child = &mut self.children[index];
-        let peer = child.peer;
-        match core::mem::replace(&mut child.link, Link::None) {
+        let connection = &mut self.children[index].connection;
+        let peer = connection.peer;
+        match core::mem::replace(&mut connection.link, Link::None) {
             Link::Negotiating(client) => {
                 let negotiated = Box::new(client.negotiated().clone());
                 self.outputs.push_back(Output::Learned { peer, negotiated });
-                child.link = Link::Up(client);
+                connection.link = Link::Up(client);
                 self.child_up(index);
             }
-            other => child.link = other,
+            other => connection.link = other,
         }
     }
 
     /// A child can be talked to. It is told what it would have been told before, had it been there.
     fn child_up(&mut self, index: usize) {
-        let child = &mut self.children[index];
-        let expected = child.expected.take();
-        let Some(terms) = child.terms() else { return };
+        let connection = &mut self.children[index].connection;
+        let expected = connection.expected.take();
+        let Some(terms) = connection.terms() else { return };
         let is_bound = self.filter.owed() != Some(Stage::Negotiate);
         let differs = expected.is_some_and(|expected| *expected != *terms);
         if is_bound && (differs || !self.is_provided_for(index)) {
@@ -133,7 +128,7 @@ impl Session {
         let in_hand = self.command.as_ref().map(|command| command.stage);
         let next = in_hand.filter(|_| self.children[index].step == Step::Todo);
         for stage in [Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt, Stage::Data] {
-            let extra = self.children[index].told.at(stage).filter(|_| next != Some(stage));
+            let extra = self.children[index].connection.told.at(stage).filter(|_| next != Some(stage));
             let Some(extra) = extra.map(<[_]>::to_vec) else { continue };
             self.send_macros(index, stage.letter(), &extra);
             let payload = match stage {
@@ -142,7 +137,7 @@ impl Session {
                 // Who was not connected then did not want them.
                 _ => continue,
             };
-            if let (Some(payload), Some(client)) = (payload, self.children[index].up_mut())
+            if let (Some(payload), Some(client)) = (payload, self.children[index].connection.up_mut())
                 && client.wants(stage)
             {
                 client.repeat(stage, payload);
@@ -153,9 +148,9 @@ impl Session {
 
     /// Sends a child what it was sent of the message in hand on the connection before, which was dead.
     fn say_again(&mut self, index: usize) {
-        let child = &mut self.children[index];
-        let said = child.told.take_said();
-        let Some(client) = child.up_mut() else { return };
+        let connection = &mut self.children[index].connection;
+        let said = connection.told.take_said();
+        let Some(client) = connection.up_mut() else { return };
         for Said { stage, payload, macros, extra } in &said {
             if !macros.is_empty() || !extra.is_empty() {
                 client.macros(stage.letter(), macros, extra);
@@ -188,25 +183,24 @@ impl Session {
     /// Keeps in mind what a child was told, or would have been told of macros, for the connection on which it has to be
     /// told: another one, where this one turns out to be of no use.
     pub(super) fn note_told(&mut self, index: usize, stage: Stage, extra: &[(Bytes, Bytes)]) {
-        let child = &mut self.children[index];
-        if stage <= Stage::Helo || stage <= Stage::Data && matches!(child.link, Link::Remembered) {
-            child.told.note(stage, extra);
-        } else if let Some(command) =
-            self.command.as_ref().filter(|_| child.unproven && child.cursor().is_some())
-        {
+        let Child { connection, part, .. } = &mut self.children[index];
+        let may_be_dead = connection.is_unproven() && matches!(part, Part::In(_));
+        if stage <= Stage::Helo || stage <= Stage::Data && matches!(connection.link, Link::Remembered) {
+            connection.told.note(stage, extra);
+        } else if let Some(command) = self.command.as_ref().filter(|_| may_be_dead) {
             let macros = self.macros.get(stage.letter()).cloned().unwrap_or_default();
             let (payload, extra) = (command.payload.clone(), extra.to_vec());
-            child.told.say(Said { stage, payload, macros, extra });
+            connection.told.say(Said { stage, payload, macros, extra });
         }
     }
 
     /// This connection is of no use any more although nobody has failed: it is closed, and the child is connected again when
     /// it is to be shown something.
     pub(super) fn leave_connection(&mut self, index: usize) {
-        let child = &mut self.children[index];
-        if child.up().is_some() {
-            self.outputs.push_back(Output::Close { peer: child.peer, flush_by: None });
-            child.lose_connection();
+        let connection = &mut self.children[index].connection;
+        if connection.up().is_some() {
+            self.outputs.push_back(Output::Close { peer: connection.peer, flush_by: None });
+            connection.lose();
         }
     }
 
@@ -221,13 +215,13 @@ impl Session {
     /// that the child was told can be told again. Returns whether it can.
     pub(super) fn replace_dead(&mut self, index: usize) -> bool {
         let child = &mut self.children[index];
-        if !child.unproven || !child.told.is_whole() {
+        if !child.connection.is_unproven() || !child.connection.told.is_whole() {
             return false;
         }
         if let Some(command) = self.command.as_ref().filter(|_| child.step == Step::Waiting) {
             child.take_back(command.stage);
         }
-        child.lose_connection();
+        child.connection.lose();
         self.acquire(index, true);
         true
     }
@@ -239,9 +233,8 @@ impl Session {
         let reuse = settings.route.reuse.is_some();
         let child = &mut self.children[index];
         child.forget_asked();
-        child.forget_connection();
-        let peer = child.peer;
-        let gives_back = match core::mem::replace(&mut child.link, Link::Gone(why)) {
+        let peer = child.connection.peer;
+        let gives_back = match child.connection.end(why) {
             Link::Up(mut client) => {
                 client.abort();
                 let gives_back = reuse && client.can_begin_again();
@@ -261,7 +254,7 @@ impl Session {
             }
             Link::Recalling | Link::Remembered => return None,
             other @ (Link::None | Link::Gone(_)) => {
-                child.link = other;
+                child.connection.link = other;
                 return None;
             }
         };
@@ -315,9 +308,9 @@ impl Session {
         self.end_transaction(crate::event::MessageEnd::Aborted, Stage::Mail);
         for index in 0..self.children.len() {
             self.quit_child(index, Gone::Left);
-            let peer = self.children[index].peer;
+            let peer = self.children[index].connection.peer;
             let mut fresh = Child::new(&*self.policy, ChildIndex(index as u16));
-            fresh.peer = peer.next();
+            fresh.connection.peer = peer.next();
             self.children[index] = fresh;
         }
         self.macros = crate::wire::Macros::default();

@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
-use super::child::{Child, Gone, Link, Part, Step, Timer};
+use super::child::{Child, Part, Step};
 use super::commands::fallback_step;
+use super::connection::{Gone, Link, Timer};
 use super::verdict::Joint;
 use super::{Life, Session};
 use crate::event::{Event, Failure, FallbackReason, LimitName, Outcome, TimerName};
@@ -33,19 +34,18 @@ impl Session {
         self.unsettled = true;
         let unwell = self.is_unwell(index, &failure);
         let child = &mut self.children[index];
+        let peer = child.connection.peer;
         let refused = matches!(failure, Failure::Connect(_) | Failure::Closed(_));
         if unwell {
             let in_time = !matches!(failure, Failure::Timeout { .. });
             let kind = if in_time { IoKind::Other } else { IoKind::TimedOut };
-            self.outputs.push_back(Output::Unwell { peer: child.peer, error: IoError { kind, code: 0 } });
+            self.outputs.push_back(Output::Unwell { peer, error: IoError { kind, code: 0 } });
         }
-        let has_connection = matches!(child.link, Link::Connecting | Link::Negotiating(_) | Link::Up(_));
-        child.link = Link::Gone(Gone::Failed(fallback));
-        child.timer = None;
+        let link = child.connection.end(Gone::Failed(fallback));
+        let has_connection = matches!(link, Link::Connecting | Link::Negotiating(_) | Link::Up(_));
         child.forget_asked();
-        child.forget_connection();
         if !refused && has_connection {
-            self.outputs.push_back(Output::Close { peer: child.peer, flush_by: None });
+            self.outputs.push_back(Output::Close { peer, flush_by: None });
         }
         if matches!(child.part, Part::In(_)) {
             child.part = Part::Done(Outcome::Failed(fallback), stage, 0);
@@ -70,18 +70,20 @@ impl Session {
     /// there was little time left. What ended by itself the pool knows, and kept connections end when a child is restarted.
     fn is_unwell(&self, index: usize, failure: &Failure) -> bool {
         let child = &self.children[index];
-        let has_said_nothing = match &child.link {
+        let has_said_nothing = match &child.connection.link {
             Link::Connecting | Link::Negotiating(_) => true,
-            Link::Up(_) => child.unproven,
+            Link::Up(_) => child.connection.is_unproven(),
             _ => false,
         };
         has_said_nothing
             && match failure {
                 Failure::Timeout { timer: TimerName::Budget, .. } => {
-                    child.timer.is_some_and(|timer| self.now().since(timer.since) >= HUNG)
+                    child.connection.timer.is_some_and(|timer| self.now().since(timer.since) >= HUNG)
                 }
                 Failure::Timeout { .. } => true,
-                Failure::Protocol(_) => matches!(child.link, Link::Negotiating(_)) && !failure.is_ours(),
+                Failure::Protocol(_) => {
+                    matches!(child.connection.link, Link::Negotiating(_)) && !failure.is_ours()
+                }
                 _ => false,
             }
     }
@@ -109,7 +111,7 @@ impl Session {
     pub(super) fn retime(&mut self) {
         let now = self.now();
         for (index, child) in self.children.iter_mut().enumerate() {
-            if core::mem::take(&mut child.touched) {
+            if core::mem::take(&mut child.connection.touched) {
                 child.retime(&self.policy.children()[index], now);
             }
         }
@@ -157,7 +159,7 @@ impl Session {
         note(self.unread_until);
         note(self.progress_at);
         for child in &self.children {
-            note(child.timer.map(|timer| timer.deadline));
+            note(child.connection.timer.map(|timer| timer.deadline));
         }
         for leaving in self.leaving.iter().filter(|leaving| leaving.gives_back) {
             note(Some(leaving.by));
@@ -205,7 +207,7 @@ impl Session {
             return fired;
         }
         for index in 0..self.children.len() {
-            if let Some(Timer { name, limit, deadline, .. }) = self.children[index].timer
+            if let Some(Timer { name, limit, deadline, .. }) = self.children[index].connection.timer
                 && self.clock.is_due(deadline)
             {
                 self.fail_child(index, Failure::Timeout { timer: name, limit });
@@ -260,7 +262,7 @@ const fn is_open(child: &Child) -> bool {
 fn has_a_say(child: &Child, stage: Stage) -> bool {
     let in_message = matches!(stage, Stage::Mail | Stage::Rcpt | Stage::Data);
     let takes_part = !in_message || matches!(child.part, Part::In(_));
-    let consults = child.asking.is_some() || child.awaited.is_some();
+    let consults = child.asked.query.is_some() || child.asked.awaited.is_some();
     let asked = consults || child.terms().is_some_and(|terms| terms.wants(stage));
     takes_part && (child.is_coming() || asked)
 }

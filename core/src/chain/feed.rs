@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::child::{Link, Part, WINDOW};
+use super::child::Part;
+use super::connection::{Link, WINDOW};
 use super::policy::Consulted;
 use super::verdict::Joint;
 use super::{InHand, Session};
@@ -103,7 +104,7 @@ impl Session {
             if transaction.stage.is_content() && transaction.decided.is_none() {
                 all |= self.unsettled;
                 for index in 0..self.children.len() {
-                    if all || self.children[index].touched {
+                    if all || self.children[index].connection.touched {
                         self.feed(index);
                     }
                 }
@@ -134,7 +135,7 @@ impl Session {
             let Some(cursor) = child.cursor().filter(|_| !child.is_coming()) else { return };
             let pipelining = child.pipelining;
             let waits = |client: &Client| client.awaits().is_some() && !pipelining;
-            if child.asking.is_some() || child.up().is_some_and(waits) || child.is_crowded() {
+            if child.asked.query.is_some() || child.up().is_some_and(waits) || child.connection.is_crowded() {
                 return;
             }
             if cursor.view.is_none() {
@@ -240,10 +241,12 @@ impl Session {
         let Some(transaction) = &self.transaction else { return false };
         let child = &mut self.children[index];
         let one_by_one = child.is_watched(stage);
-        let (Link::Up(client), Part::In(cursor)) = (&mut child.link, &mut child.part) else { return false };
+        let (Link::Up(client), Part::In(cursor)) = (&mut child.connection.link, &mut child.part) else {
+            return false;
+        };
         let Some(view) = cursor.view.filter(|_| client.wants(stage)) else { return false };
-        child.touched = true;
-        child.told.cut_short();
+        child.connection.told.cut_short();
+        child.connection.touched = true;
         let content = &transaction.content;
         match stage {
             Stage::Header => {

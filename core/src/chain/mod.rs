@@ -21,6 +21,7 @@
 mod child;
 mod commands;
 mod connect;
+mod connection;
 mod failure;
 mod feed;
 mod gate;
@@ -50,8 +51,9 @@ use crate::reserve::{Reserve, Share};
 use crate::time::{Clock, Instant};
 use crate::wire::{ConnectInfo, Macros, Negotiation, Stage};
 
-use child::{Child, Link};
+use child::Child;
 use connect::Leaving;
+use connection::{Gone, Link};
 use mta::MtaKind;
 use transaction::Transaction;
 
@@ -218,7 +220,7 @@ impl Session {
     /// The child at the other end of `peer`, unless that connection is an old one.
     fn child_of(&self, peer: Peer) -> Option<usize> {
         let index = usize::from(peer.child_index()?.0);
-        (self.children.get(index)?.peer == peer).then_some(index)
+        (self.children.get(index)?.connection.peer == peer).then_some(index)
     }
 
     fn apply(&mut self, input: Input) {
@@ -250,7 +252,7 @@ impl Session {
                 if let Some(leaving) = self.leaving(peer) {
                     leaving.client.wrote(n);
                 } else if let Some(index) = self.child_of(peer) {
-                    self.children[index].wrote(n);
+                    self.children[index].connection.wrote(n);
                 }
             }
             Input::Closed { peer: Peer::MTA, why } => self.mta_closed(why),
@@ -272,7 +274,7 @@ impl Session {
             }
             Input::Refused { peer, why } => {
                 if let Some(index) = self.child_of(peer)
-                    && matches!(self.children[index].link, Link::Connecting)
+                    && matches!(self.children[index].connection.link, Link::Connecting)
                 {
                     self.fail_child(index, Failure::Connect(why));
                 }
@@ -291,7 +293,7 @@ impl Session {
     fn leads_on(&self, input: &Input) -> bool {
         match input {
             Input::Wrote { peer, .. } => {
-                self.child_of(*peer).is_some_and(|index| self.children[index].is_crowded())
+                self.child_of(*peer).is_some_and(|index| self.children[index].connection.is_crowded())
             }
             _ => true,
         }
@@ -368,7 +370,7 @@ impl Session {
         self.progress_at = None;
         let mut flush_by = self.now() + crate::policy::Timeouts::default().writing;
         for index in 0..self.children.len() {
-            if let Some(deadline) = self.quit_child(index, child::Gone::Left) {
+            if let Some(deadline) = self.quit_child(index, Gone::Left) {
                 flush_by = flush_by.max(deadline);
             }
         }
@@ -426,7 +428,7 @@ impl Machine for Session {
         if peer == Peer::MTA {
             return self.filter.transmit(slices);
         }
-        let present = self.child_of(peer).and_then(|index| self.children[index].client());
+        let present = self.child_of(peer).and_then(|index| self.children[index].connection.client());
         let leaving = || {
             let leaving = self.leaving.iter().find(|leaving| leaving.peer == peer);
             leaving.map(|leaving| &*leaving.client)
@@ -442,7 +444,7 @@ impl Machine for Session {
             return false;
         }
         match self.child_of(peer) {
-            Some(index) => matches!(self.children[index].link, Link::Negotiating(_) | Link::Up(_)),
+            Some(index) => matches!(self.children[index].connection.link, Link::Negotiating(_) | Link::Up(_)),
             None if peer == Peer::MTA => !self.filter.has_input() && self.has_room(),
             None => false,
         }
@@ -456,6 +458,6 @@ impl Machine for Session {
             return leaving.client.lend();
         }
         let index = self.child_of(peer)?;
-        self.children[index].client_mut()?.lend()
+        self.children[index].connection.client_mut()?.lend()
     }
 }

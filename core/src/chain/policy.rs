@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Session;
-use super::child::{Child, Gone, Link, Part, Step};
+use super::child::{Child, Part, Step};
+use super::connection::{Gone, Link};
 use crate::event::{Event, Outcome, Verdict};
 use crate::machine::{Answer, Output, QueryId};
 use crate::policy::{ChildIndex, ChildState, Decision, Environment, Facts, Notes, Remark, Why};
@@ -31,7 +32,7 @@ impl Session {
             return Consulted::Runs(Vec::new(), Vec::new());
         }
         let waits_for = |other: ChildIndex| self.is_pending(usize::from(other.0), index, stage);
-        if child.asking.is_some() || child.awaited.is_some_and(waits_for) {
+        if child.asked.query.is_some() || child.asked.awaited.is_some_and(waits_for) {
             return Consulted::Waits;
         }
         let mut notes = Notes::default();
@@ -49,15 +50,15 @@ impl Session {
                 Consulted::Stopped
             }
             Decision::Await(other) => {
-                self.children[index].awaited = Some(other);
+                self.children[index].asked.awaited = Some(other);
                 Consulted::Waits
             }
             Decision::Need(question) => {
                 let query = QueryId(self.next_query);
                 self.next_query = self.next_query.wrapping_add(1);
                 let child = &mut self.children[index];
-                child.asking = Some(query);
-                child.answers.0.push((question.clone(), Answer::Failed));
+                child.asked.query = Some(query);
+                child.asked.answers.0.push((question.clone(), Answer::Failed));
                 self.outputs.push_back(Output::LookUp { query, question });
                 Consulted::Waits
             }
@@ -103,7 +104,8 @@ impl Session {
             memory: &self.memory,
             environment: self.environment_now(),
         };
-        self.policy.decide(ChildIndex(index as u16), stage, &facts, &self.children[index].answers, notes)
+        let answers = &self.children[index].asked.answers;
+        self.policy.decide(ChildIndex(index as u16), stage, &facts, answers, notes)
     }
 
     /// The environment as told at the start, with the clock of now.
@@ -115,9 +117,10 @@ impl Session {
 
     /// The resolver has answered.
     pub(super) fn look_up_answered(&mut self, query: QueryId, answer: Answer) {
-        let Some(child) = self.children.iter_mut().find(|child| child.asking == Some(query)) else { return };
-        child.asking = None;
-        if let Some((_, slot)) = child.answers.0.last_mut() {
+        let mut asked = self.children.iter_mut().map(|child| &mut child.asked);
+        let Some(asked) = asked.find(|asked| asked.query == Some(query)) else { return };
+        asked.query = None;
+        if let Some((_, slot)) = asked.answers.0.last_mut() {
             *slot = answer;
         }
     }
@@ -138,12 +141,12 @@ impl Session {
     /// Ends a child's part in the message before the message is over.
     pub(super) fn leave_message(&mut self, index: usize, outcome: Outcome, stage: Stage) {
         let child = &mut self.children[index];
-        if let Some(client) = child.up_mut() {
+        if let Some(client) = child.connection.up_mut() {
             client.abort();
         }
         // It has no part in the command in hand any more; a reply to that will be swallowed with all others.
         child.forget_asked();
-        child.told.forget_from(Stage::Mail);
+        child.connection.told.forget_from(Stage::Mail);
         if matches!(child.step, Step::Todo | Step::Waiting) {
             child.step = Step::Passed;
         }
@@ -160,7 +163,7 @@ fn state(child: &Child) -> ChildState {
         Verdict::TemporaryFailure(_) => ChildState::TemporarilyFailed,
         Verdict::Discard => ChildState::Discarded,
     };
-    match (&child.part, &child.link) {
+    match (&child.part, &child.connection.link) {
         (Part::Done(Outcome::Decided(verdict), ..), _) => of_verdict(verdict),
         (Part::Done(Outcome::Failed(fallback), ..), _) if fallback.passes() => ChildState::Gone,
         (Part::Done(Outcome::Failed(fallback), ..), _) => of_verdict(&(*fallback).into()),

@@ -6,7 +6,8 @@ use alloc::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::Session;
-use super::child::{Gone, Link, Part, Step, Uncommitted};
+use super::child::{Part, Step, Uncommitted};
+use super::connection::{Gone, Link};
 use super::mta::MtaKind;
 use crate::client::FromMilter;
 use crate::event::{Event, Failure, Outcome, Verdict};
@@ -19,7 +20,7 @@ const SHARE_BODY_FROM: usize = 16 << 10;
 
 impl Session {
     pub(super) fn child_received(&mut self, index: usize, data: BytesMut) {
-        if let Some(client) = self.children[index].client_mut() {
+        if let Some(client) = self.children[index].connection.client_mut() {
             client.receive(data);
             self.read_child(index);
         }
@@ -29,7 +30,7 @@ impl Session {
     pub(super) fn child_closed(&mut self, index: usize, why: Closure) {
         // What it sent before it closed counts.
         self.read_child(index);
-        match &self.children[index].link {
+        match &self.children[index].connection.link {
             Link::Connecting | Link::Negotiating(_) | Link::Up(_) => {
                 if !self.replace_dead(index) {
                     self.fail_child(index, Failure::Closed(why));
@@ -42,27 +43,22 @@ impl Session {
     /// Takes in everything that a child has sent.
     pub(super) fn read_child(&mut self, index: usize) {
         loop {
-            let child = &mut self.children[index];
-            let (Link::Negotiating(client) | Link::Up(client)) = &mut child.link else { return };
+            let connection = &mut self.children[index].connection;
+            let Some(client) = connection.client_mut() else { return };
             let owed = client.owed();
             let reply = client.poll_reply();
-            if child.unproven && client.has_answered() {
-                child.unproven = false;
-                child.told.take_said();
+            let has_lost_count = client.has_lost_count();
+            // Also behind a reply that is swallowed the next has its own time.
+            if client.owed() < owed || !matches!(reply, Ok(None)) {
+                connection.timer = None;
             }
-            if client.owed() < owed {
-                // Also one that is swallowed: the next has its own time.
-                child.timer = None;
-                child.touched = true;
-            }
+            connection.prove();
             let reply = match reply {
-                Ok(None) if client.has_lost_count() => return self.leave_connection(index),
+                Ok(None) if has_lost_count => return self.leave_connection(index),
                 Ok(None) => return,
                 Ok(Some(reply)) => reply,
                 Err(fault) => return self.fail_child(index, Failure::Protocol(Box::new(fault))),
             };
-            child.timer = None;
-            child.touched = true;
             match reply {
                 FromMilter::Negotiated => self.child_negotiated(index),
                 FromMilter::Progress => {}

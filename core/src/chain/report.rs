@@ -36,7 +36,7 @@ impl Session {
             })));
             for child in &mut self.children {
                 if matches!(child.part, Part::In(_))
-                    && let Some(client) = child.up_mut()
+                    && let Some(client) = child.connection.up_mut()
                 {
                     client.abort();
                 }
@@ -44,7 +44,7 @@ impl Session {
                 child.uncommitted = None;
                 child.quarantined = false;
                 child.forget_asked();
-                child.told.forget_from(Stage::Mail);
+                child.connection.told.forget_from(Stage::Mail);
             }
         }
         self.macros.forget_from(forget);
