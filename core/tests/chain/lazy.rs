@@ -173,12 +173,20 @@ fn a_child_that_is_not_there_when_it_is_needed_is_answered_with_its_fallback() {
 /// The MTA was answered on the strength of what the child had said before.
 #[test]
 fn a_child_that_negotiates_otherwise_is_failed_and_asked_first_the_next_time() {
-    let mut world = remembering(lazy(1), &[(agrees, Protocol::NO_BODY)]).begin("Postfix 3.7");
-    let failed = |event: &Event| matches!(event, Event::ChildFailed { failure: Failure::Renegotiated, .. });
-    assert!(world.events.iter().any(failed), "{:?}", world.events);
-    assert_eq!(world.pool.learned, [0], "what it says now is remembered");
-    world.mail();
-    assert_eq!(world.told_letters(), "Ottt", "its fallback");
+    let bodiless: Behaviour = |stage, _| match stage {
+        Stage::Negotiate => negotiates(Actions::ALL, Protocol::NO_BODY),
+        _ => says(Final::Continue),
+    };
+    // It wants more than the MTA was asked for, or less.
+    for known in [(agrees as Behaviour, Protocol::NO_BODY), (bodiless, Protocol::NONE)] {
+        let mut world = remembering(lazy(1), &[known]).begin("Postfix 3.7");
+        let failed =
+            |event: &Event| matches!(event, Event::ChildFailed { failure: Failure::Renegotiated, .. });
+        assert!(world.events.iter().any(failed), "{:?}", world.events);
+        assert_eq!(world.pool.learned, [0], "what it says now is remembered");
+        world.mail();
+        assert_eq!(world.told_letters(), "Ottt", "its fallback");
+    }
 }
 
 /// The time for the answer may have been used up by another.
