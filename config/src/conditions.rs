@@ -175,7 +175,7 @@ pub(crate) fn decide(applied: &[Applied], asked: &Asked<'_>, notes: &mut Notes) 
         match applied.stops(situation) {
             Ok(false) => {}
             Ok(true) => return Decision::Stop(why.clone()),
-            Err(Stop::Need(question)) => return Decision::Need(question),
+            Err(Stop::Need(questions)) => return Decision::Need(questions),
             Err(Stop::Await(other)) => return Decision::Await(other),
             Err(stop) => notes.remarks.push(failed(why.clone(), &stop)),
         }

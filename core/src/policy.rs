@@ -346,12 +346,12 @@ pub struct Facts<'a> {
     pub environment: Environment,
 }
 
-/// Answers to what a policy has asked with [`Decision::Need`] for the same child and stage.
+/// Answers to what a policy has asked with [`Decision::Need`] for the same child and stage, in the order in which they came.
 #[derive(Debug, Clone, Default)]
 pub struct Answers(pub Vec<(Question, Answer)>);
 
 impl Answers {
-    /// The answer to `question`, when it was asked already.
+    /// The answer to `question`, when it is there already.
     #[must_use]
     pub fn find(&self, question: &Question) -> Option<&Answer> {
         self.0.iter().find(|(asked, _)| asked == question).map(|(_, answer)| answer)
@@ -381,8 +381,9 @@ pub enum Decision {
     Run(Effects),
     /// Stop the child here.
     Stop(Why),
-    /// An answer is needed first; the same question is decided again with the same facts once it is there.
-    Need(Question),
+    /// Answers are needed first. What was not asked before for this child and stage is asked now, all at once; the same is decided
+    /// again with each answer. Whoever asks only for what is answered already waits until the time for the answer is over.
+    Need(Vec<Question>),
     /// The state of another child is needed first, which is [`ChildState::Pending`]: decided again once it is not. Whoever
     /// waits for a child that is not pending waits until the time for the answer is over.
     Await(ChildIndex),

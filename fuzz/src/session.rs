@@ -185,7 +185,11 @@ impl Policy for Odd {
         let pending = facts.children.get(other) == Some(&ChildState::Pending);
         match says {
             1 => Decision::Stop(Why { condition: Arc::from("c"), place: Arc::from("fuzz:1") }),
-            2 | 3 if asked < 3 => Decision::Need(Question::Addresses(format!("{asked}.test").into())),
+            2 | 3 if asked < 3 => Decision::Need(
+                (asked..=asked + pick % 3)
+                    .map(|at| Question::Addresses(format!("{at}.test").into()))
+                    .collect(),
+            ),
             // For one that is not pending it waits until there is no time left.
             4..=7 if pending || says == 4 => Decision::Await(ChildIndex(other as u16)),
             8 | 9 => Decision::Run(Effects { macros: vec![((&b"j"[..]).into(), (&b"own"[..]).into())] }),

@@ -1,6 +1,7 @@
 //! What files set on `s25r`, `remote_network` and the other objects of built-in conditions.
 
 use super::matcher::Matcher;
+use super::natives::dnsbl::{self, Dnsbl};
 use super::natives::remote_network::{self, RemoteNetwork};
 use super::natives::s25r::{self, S25r};
 use super::natives::stress::{self, Stress};
@@ -11,6 +12,7 @@ use crate::language::procs::Callable;
 /// All knobs of a load, as they are without being turned at first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Knobs {
+    pub(crate) dnsbl: Dnsbl,
     pub(crate) remote_network: RemoteNetwork,
     pub(crate) s25r: S25r,
     pub(crate) stress: Stress,
@@ -26,4 +28,4 @@ impl Knobs {
 
 /// What can be called on the objects of built-in conditions.
 pub(crate) const METHODS: &[&[Method]] =
-    &[remote_network::METHODS, s25r::METHODS, stress::METHODS, trust::METHODS];
+    &[dnsbl::METHODS, remote_network::METHODS, s25r::METHODS, stress::METHODS, trust::METHODS];

@@ -5,6 +5,7 @@
 //! [`Knobs`](super::Knobs) of that load. A definition of the same name with stoppers takes its place.
 
 mod authentication;
+pub(super) mod dnsbl;
 pub(super) mod remote_network;
 pub(crate) mod restrict_accounts;
 pub(super) mod s25r;
@@ -55,6 +56,16 @@ const NATIVES: &[Row] = &[
         name: "Unauthenticated",
         description: "Apply a milter only when sender is not authorized",
         make: || Arc::new(authentication::Authenticated(false)),
+    },
+    Row {
+        name: "DNSBL Listed",
+        description: "Apply a milter only when connected host is listed in DNS-based Blackhole List",
+        make: || Arc::new(dnsbl::Listed(true)),
+    },
+    Row {
+        name: "Not DNSBL Listed",
+        description: "Apply a milter only when connected host is not listed in DNS-based Blackhole List",
+        make: || Arc::new(dnsbl::Listed(false)),
     },
     Row {
         name: "Remote Network",

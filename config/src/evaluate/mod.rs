@@ -81,9 +81,8 @@ pub(crate) enum Stop {
     Exhausted,
     /// `next`, `break`, `return`
     Jump(Jump, Value),
-    /// An answer is needed first.
-    #[allow(dead_code, reason = "for native conditions")]
-    Need(Question),
+    /// Answers are needed first.
+    Need(Vec<Question>),
     /// Another child's verdict is needed first.
     Await(ChildIndex),
 }

@@ -4,7 +4,7 @@
 //! that of `--show-config`.
 
 mod header;
-mod name_servers;
+pub(crate) mod name_servers;
 mod slot;
 mod status;
 

@@ -12,7 +12,7 @@ const DNS: u16 = 53;
 const MOST: usize = 10;
 
 /// The name servers that `value` names: one, some, or with nil those of the system.
-pub(super) fn read(target: &str, value: &Value) -> Result<Vec<SocketAddr>, Complaint> {
+pub(crate) fn read(target: &str, value: &Value) -> Result<Vec<SocketAddr>, Complaint> {
     match value {
         Value::Nil => Ok(Vec::new()),
         Value::Array(values) if values.read().len() <= MOST => {

@@ -38,7 +38,7 @@ pub enum Told {
     /// This condition stops it, with the line of the stopper.
     Stopped(String, String),
     Awaits(u16),
-    Asks(Question),
+    Asks(Vec<Question>),
 }
 
 pub const RUNS: Told = Told::Runs(Vec::new());
@@ -116,7 +116,7 @@ impl Visit {
             }
             Decision::Stop(why) => Told::Stopped(why.condition.to_string(), why.place.to_string()),
             Decision::Await(other) => Told::Awaits(other.0),
-            Decision::Need(question) => Told::Asks(question),
+            Decision::Need(questions) => Told::Asks(questions),
         }
     }
 

@@ -5,6 +5,7 @@
 mod common;
 
 mod authentication;
+mod dnsbl;
 mod remote_network;
 mod restrict_accounts;
 mod s25r;

@@ -31,9 +31,9 @@ fn found(text: &str) -> Answer {
 #[test]
 fn the_end_that_the_client_is_connected_to_is_asked_for_and_sent() {
     let mut visit = behind_postfix();
-    assert_eq!(visit.ask(Stage::Connect), Told::Asks(local_end()));
+    assert_eq!(visit.ask(Stage::Connect), Told::Asks(vec![local_end()]));
     visit.answers.0.push((local_end(), found("198.51.100.1 25")));
-    assert_eq!(visit.ask(Stage::Connect), Told::Asks(name_of("198.51.100.1")));
+    assert_eq!(visit.ask(Stage::Connect), Told::Asks(vec![name_of("198.51.100.1")]));
     visit.answers.0.push((name_of("198.51.100.1"), found("mx.example.com.")));
     assert_eq!(
         visit.ask(Stage::Connect),

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::connection::{Connection, Gone, Link};
 use crate::client::Client;
 use crate::event::{Outcome, Verdict};
-use crate::machine::{Peer, QueryId};
+use crate::machine::{Peer, QueryId, Question};
 use crate::message::ViewId;
 use crate::policy::{Answers, ChildIndex, ChildSettings, Fallback, Policy};
 use crate::time::Instant;
@@ -38,11 +38,20 @@ pub(super) struct Child {
 /// What the policy waits for before it decides on a child.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// The look-up, and the answers so far.
-    pub(super) query: Option<QueryId>,
+    /// The look-ups, and the answers so far.
+    pub(super) queries: Vec<(QueryId, Question)>,
     pub(super) answers: Answers,
+    /// One has come since the policy was asked.
+    pub(super) answered: bool,
     /// The child before it whose state is read.
     pub(super) awaited: Option<ChildIndex>,
+}
+
+impl Asked {
+    /// Whether none of the look-ups was answered since the policy was asked.
+    pub(super) const fn waits_for_answer(&self) -> bool {
+        !self.queries.is_empty() && !self.answered
+    }
 }
 
 /// How long a child was waited for in the message in hand.

@@ -262,7 +262,7 @@ const fn is_open(child: &Child) -> bool {
 fn has_a_say(child: &Child, stage: Stage) -> bool {
     let in_message = matches!(stage, Stage::Mail | Stage::Rcpt | Stage::Data);
     let takes_part = !in_message || matches!(child.part, Part::In(_));
-    let consults = child.asked.query.is_some() || child.asked.awaited.is_some();
+    let consults = !child.asked.queries.is_empty() || child.asked.awaited.is_some();
     let asked = consults || child.terms().is_some_and(|terms| terms.wants(stage));
     takes_part && (child.is_coming() || asked)
 }

@@ -135,7 +135,10 @@ impl Session {
             let Some(cursor) = child.cursor().filter(|_| !child.is_coming()) else { return };
             let pipelining = child.pipelining;
             let waits = |client: &Client| client.awaits().is_some() && !pipelining;
-            if child.asked.query.is_some() || child.up().is_some_and(waits) || child.connection.is_crowded() {
+            if child.asked.waits_for_answer()
+                || child.up().is_some_and(waits)
+                || child.connection.is_crowded()
+            {
                 return;
             }
             if cursor.view.is_none() {

@@ -8,7 +8,7 @@ use super::Session;
 use super::child::{Child, Part, Step};
 use super::connection::{Gone, Link};
 use crate::event::{Event, Outcome, Verdict};
-use crate::machine::{Answer, Output, QueryId};
+use crate::machine::{Answer, Output, QueryId, Question};
 use crate::policy::{ChildIndex, ChildState, Decision, Environment, Facts, Notes, Remark, Why};
 use crate::wire::{Stage, first_string};
 
@@ -32,7 +32,7 @@ impl Session {
             return Consulted::Runs(Vec::new(), Vec::new());
         }
         let waits_for = |other: ChildIndex| self.is_pending(usize::from(other.0), index, stage);
-        if child.asked.query.is_some() || child.asked.awaited.is_some_and(waits_for) {
+        if child.asked.waits_for_answer() || child.asked.awaited.is_some_and(waits_for) {
             return Consulted::Waits;
         }
         let mut notes = Notes::default();
@@ -53,13 +53,8 @@ impl Session {
                 self.children[index].asked.awaited = Some(other);
                 Consulted::Waits
             }
-            Decision::Need(question) => {
-                let query = QueryId(self.next_query);
-                self.next_query = self.next_query.wrapping_add(1);
-                let child = &mut self.children[index];
-                child.asked.query = Some(query);
-                child.asked.answers.0.push((question.clone(), Answer::Failed));
-                self.outputs.push_back(Output::LookUp { query, question });
+            Decision::Need(questions) => {
+                self.ask(index, questions);
                 Consulted::Waits
             }
         }
@@ -115,13 +110,31 @@ impl Session {
         Environment { unix_seconds, ..self.environment }
     }
 
+    /// Asks what was not asked before.
+    fn ask(&mut self, index: usize, questions: Vec<Question>) {
+        let asked = &mut self.children[index].asked;
+        asked.answered = false;
+        for question in questions {
+            let is_under_way = asked.queries.iter().any(|(_, known)| *known == question);
+            if is_under_way || asked.answers.find(&question).is_some() {
+                continue;
+            }
+            let query = QueryId(self.next_query);
+            self.next_query = self.next_query.wrapping_add(1);
+            asked.queries.push((query, question.clone()));
+            self.outputs.push_back(Output::LookUp { query, question });
+        }
+    }
+
     /// The resolver has answered.
     pub(super) fn look_up_answered(&mut self, query: QueryId, answer: Answer) {
-        let mut asked = self.children.iter_mut().map(|child| &mut child.asked);
-        let Some(asked) = asked.find(|asked| asked.query == Some(query)) else { return };
-        asked.query = None;
-        if let Some((_, slot)) = asked.answers.0.last_mut() {
-            *slot = answer;
+        for asked in self.children.iter_mut().map(|child| &mut child.asked) {
+            if let Some(at) = asked.queries.iter().position(|(known, _)| *known == query) {
+                let (_, question) = asked.queries.swap_remove(at);
+                asked.answers.0.push((question, answer));
+                asked.answered = true;
+                return;
+            }
         }
     }
 

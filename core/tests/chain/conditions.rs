@@ -6,7 +6,7 @@ use bytes::Bytes;
 use millstream_core::event::Event;
 use millstream_core::machine::{Answer, Question};
 use millstream_core::policy::{
-    ChildIndex, ChildState, Decision, Effects, Facts, Fallback, Notes, Remark, RemarkLevel, Why,
+    Answers, ChildIndex, ChildState, Decision, Effects, Facts, Fallback, Notes, Remark, RemarkLevel, Why,
 };
 use millstream_core::wire::{
     Actions, ClientAddress, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX,
@@ -98,7 +98,7 @@ fn a_decision_that_needs_an_answer_holds_back_only_that_child() {
     policy.decide = |child, _, _, answers| {
         let question = Question::Addresses("7.2.0.192.list.test".into());
         match (child.0, answers.find(&question)) {
-            (0, None) => Decision::Need(question),
+            (0, None) => Decision::Need(vec![question]),
             (0, Some(Answer::Found(_))) => stop(),
             _ => run(),
         }
@@ -115,6 +115,50 @@ fn a_decision_that_needs_an_answer_holds_back_only_that_child() {
     let (query, _) = world.questions[0].clone();
     world.answer(query, Answer::Nothing);
     assert_eq!(world.seen(0), "CH");
+}
+
+/// Listed where the first of two lists says so, and not where both say no.
+fn listed_in_two(child: ChildIndex, answers: &Answers) -> Decision {
+    let lists = ["a.test", "b.test"].map(|list| Question::Addresses(list.into()));
+    let found = |answer: Option<&Answer>| matches!(answer, Some(Answer::Found(_)));
+    if child.0 > 0 || lists.iter().any(|list| found(answers.find(list))) {
+        return run();
+    }
+    if lists.iter().all(|list| answers.find(list).is_some()) {
+        stop()
+    } else {
+        Decision::Need(lists.to_vec())
+    }
+}
+
+#[test]
+fn several_questions_are_asked_at_once_and_each_answer_is_decided_on() {
+    let begin = || {
+        let mut policy = policy(2);
+        policy.watched = vec![Stage::Connect];
+        policy.decide = |child, _, _, answers| listed_in_two(child, answers);
+        World::new(policy, &[agrees, agrees]).begin("Postfix 3.7")
+    };
+    let asked = |world: &World| -> Vec<_> { world.questions.iter().map(|(query, _)| *query).collect() };
+    let found = || Answer::Found(vec!["127.0.0.2".into()]);
+
+    for (answers, seen) in [
+        (vec![(1, found())], "CH"),
+        (vec![(1, Answer::Nothing), (0, found())], "CH"),
+        (vec![(0, Answer::Failed), (1, Answer::Nothing)], "Q"),
+        (vec![(1, Answer::Nothing)], ""),
+        // The second comes when nobody waits for it any more.
+        (vec![(0, found()), (1, found())], "CH"),
+    ] {
+        let mut world = begin();
+        let queries = asked(&world);
+        assert_eq!(queries.len(), 2);
+        for (at, answer) in &answers {
+            world.answer(queries[*at], answer.clone());
+        }
+        assert_eq!(world.seen(0), seen, "{answers:?}");
+        assert_eq!(asked(&world).len(), 2, "nothing is asked twice");
+    }
 }
 
 #[test]
@@ -249,7 +293,7 @@ fn a_look_up_for_a_child_that_is_out_of_the_message_keeps_nobody_waiting() {
     policy.children[1].fallback = Fallback::Discard;
     policy.watched = vec![Stage::Mail];
     policy.decide = |child, _, _, _| match child.0 {
-        2 => Decision::Need(Question::Addresses("never.test".into())),
+        2 => Decision::Need(vec![Question::Addresses("never.test".into())]),
         _ => run(),
     };
     let mut world = World::new(policy, &[agrees, agrees, agrees]).begin("Postfix 3.7");
@@ -270,7 +314,7 @@ fn a_child_that_fails_before_it_was_connected_has_no_connection_to_close() {
     let mut policy = policy(1);
     policy.lazy = true;
     policy.watched = vec![Stage::Connect];
-    policy.decide = |_, _, _, _| Decision::Need(Question::Addresses("never.test".into()));
+    policy.decide = |_, _, _, _| Decision::Need(vec![Question::Addresses("never.test".into())]);
     let mut world = World::new(policy, &[agrees]);
     let (version, macro_lists) = (VERSION_MAX, Vec::new());
     let known = Negotiation { version, actions: Actions::NONE, protocol: Protocol::NONE, macro_lists };
@@ -296,7 +340,7 @@ fn a_child_behind_one_that_used_up_the_time_for_a_recipient_keeps_its_part() {
         policy.children[1].fallback = Fallback::Reject;
         policy.watched = vec![Stage::Rcpt];
         policy.decide = |child, _, _, _| match child.0 {
-            0 => Decision::Need(Question::Addresses("never.test".into())),
+            0 => Decision::Need(vec![Question::Addresses("never.test".into())]),
             _ => run(),
         };
         let mut world = World::new(policy, &[agrees, wants_no_recipients]).begin("Postfix 3.7");
@@ -369,7 +413,7 @@ fn what_is_noted_counts_with_a_stop_and_not_with_a_question() {
             |child, stage, _, answers| {
                 let question = Question::Addresses("x".into());
                 match (child.0, stage, answers.find(&question)) {
-                    (1, Stage::Rcpt, None) => Decision::Need(question),
+                    (1, Stage::Rcpt, None) => Decision::Need(vec![question]),
                     _ => run(),
                 }
             },

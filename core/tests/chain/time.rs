@@ -68,7 +68,7 @@ fn silence_and_look_ups(mta: &'static str) -> World {
     policy.decide = |_, _, _, answers| {
         let question = Question::Addresses("client.test".into());
         match answers.find(&question) {
-            None => Decision::Need(question),
+            None => Decision::Need(vec![question]),
             Some(_) => Decision::Run(Effects::default()),
         }
     };
@@ -116,7 +116,7 @@ fn a_command_that_comes_later_has_its_own_time() {
         let question = Question::Addresses("client.test".into());
         match answers.find(&question) {
             None if (child.0, stage) == (0, Stage::Mail) || (child.0, stage) == (1, Stage::Rcpt) => {
-                Decision::Need(question)
+                Decision::Need(vec![question])
             }
             _ => Decision::Run(Effects::default()),
         }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use millstream_config::{Addresses, Family, Resolver as HostResolver, SystemResolver};
 use millstream_core::machine;
@@ -11,6 +11,10 @@ use millstream_resolver::{Answer, Family as Kind, Options, Question, Resolver};
 use super::Reply;
 use super::failures::Failures;
 use crate::log::Logger;
+
+/// How long a question may take: below the 7 s after which an MTA other than Postfix is answered, whoever is still waited for.
+/// milter manager waits for as long.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 /// The look-ups of the process. Nothing runs before the first.
 #[derive(Debug)]
@@ -24,8 +28,10 @@ pub(crate) struct Names {
 impl Names {
     /// With these name servers, or with those of the system.
     pub(crate) fn new(name_servers: &[SocketAddr]) -> Self {
-        let options = Options { name_servers: name_servers.to_vec(), ..Options::default() };
-        Self { resolver: Resolver::new(options), named: !name_servers.is_empty(), failures: Arc::default() }
+        let name_servers = name_servers.to_vec();
+        let named = !name_servers.is_empty();
+        let options = Options { name_servers, time_limit: TIME_LIMIT, ..Options::default() };
+        Self { resolver: Resolver::new(options), named, failures: Arc::default() }
     }
 
     /// Answers a session's question, in another thread or at once.

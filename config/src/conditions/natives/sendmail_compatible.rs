@@ -51,7 +51,7 @@ fn local_end(situation: &Situation<'_>) -> Result<Option<(String, String)>> {
     };
     let question = Question::LocalEnd((*address, *port).into());
     Ok(match situation.answers.find(&question) {
-        None => return Err(Stop::Need(question)),
+        None => return Err(Stop::Need(vec![question])),
         Some(Answer::Found(ends)) => ends.first().and_then(|end| {
             let (address, port) = end.split_once(' ')?;
             Some((address.to_owned(), port.to_owned()))
@@ -65,7 +65,7 @@ fn name_of(situation: &mut Situation<'_>, address: &str) -> Result<Option<String
     let Ok(address) = address.parse() else { return Ok(None) };
     let question = Question::Names(address);
     match situation.answers.find(&question) {
-        None => Err(Stop::Need(question)),
+        None => Err(Stop::Need(vec![question])),
         Some(Answer::Found(names)) => {
             Ok(names.first().map(|name| name.strip_suffix('.').unwrap_or(name).to_owned()))
         }

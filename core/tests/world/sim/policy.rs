@@ -123,7 +123,7 @@ impl Policy for Scripted {
             Some((at, Effect::LookUp { .. })) => {
                 let question = Question::Addresses(format!("{}.{at}", child.0).into());
                 match answers.find(&question) {
-                    None => Decision::Need(question),
+                    None => Decision::Need(vec![question]),
                     Some(Answer::Found(_)) => stop(),
                     Some(_) => Decision::Run(Effects::default()),
                 }
