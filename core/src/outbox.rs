@@ -1,6 +1,7 @@
 //! What waits to be written to one peer.
 
 use alloc::collections::VecDeque;
+use core::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -52,14 +53,15 @@ impl Outbox {
         self.write(|out| out.extend_from_slice(bytes));
     }
 
-    /// Appends bytes that lie elsewhere.
-    pub(crate) fn share(&mut self, bytes: &Bytes) {
-        if bytes.is_empty() {
-        } else if bytes.len() < SHARE_FROM {
-            self.copy(bytes);
-        } else {
-            self.len += bytes.len();
-            self.queue.push_back(Segment::Shared(bytes.clone()));
+    /// Appends a part of bytes that lie elsewhere.
+    pub(crate) fn share(&mut self, bytes: &Bytes, part: Range<usize>) {
+        match part.len() {
+            0 => {}
+            1..SHARE_FROM => self.copy(&bytes[part]),
+            len => {
+                self.len += len;
+                self.queue.push_back(Segment::Shared(bytes.slice(part)));
+            }
         }
     }
 
@@ -172,9 +174,9 @@ mod tests {
             for round in 0..20u8 {
                 let large = Bytes::from(alloc::vec![round; 2 * SHARE_FROM]);
                 outbox.write(|out| out.extend_from_slice(&[round, 1, 2]));
-                outbox.share(&large);
-                outbox.share(&Bytes::from_static(b"tiny"));
-                outbox.share(&large.slice(..2000));
+                outbox.share(&large, 0..large.len());
+                outbox.share(&Bytes::from_static(b"tiny"), 0..4);
+                outbox.share(&large, 0..2000);
                 expected.extend_from_slice(&[round, 1, 2]);
                 expected.extend_from_slice(&large);
                 expected.extend_from_slice(b"tiny");

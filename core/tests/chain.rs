@@ -20,6 +20,8 @@ mod lazy;
 mod order;
 #[path = "chain/pipelining.rs"]
 mod pipelining;
+#[path = "chain/runs.rs"]
+mod runs;
 #[path = "chain/runtime.rs"]
 mod runtime;
 #[path = "chain/shared_bounds.rs"]

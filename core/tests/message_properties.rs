@@ -12,7 +12,7 @@ mod sendmail;
 
 use bytes::Bytes;
 use millstream_core::message::{Content, HeaderRules, ViewId};
-use millstream_core::wire::{Actions, Edit, Frame};
+use millstream_core::wire::{Actions, Chunks, Edit, Frame};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -113,7 +113,8 @@ fn shown(content: &Content, view: ViewId, leading_space: bool) -> Vec<(Vec<u8>, 
 }
 
 fn body(content: &Content, view: ViewId) -> Vec<u8> {
-    (0..).map_while(|index| content.chunk(view, index)).flat_map(|frame| frame.payload().concat()).collect()
+    let runs = (0..).map_while(|index| content.chunks(view, index));
+    runs.flat_map(Chunks::payloads).flatten().collect()
 }
 
 /// The group in which an edit stands in what is rendered. The changes of headers come in three.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use millstream_core::message::{Content, ViewId};
-use millstream_core::wire::{Actions, Edit, Frame};
+use millstream_core::wire::{Actions, Chunks, Edit, Frame};
 
 #[path = "../../core/tests/message_properties/postfix.rs"]
 mod postfix;
@@ -64,7 +64,8 @@ fn shown(content: &Content, view: ViewId, leading_space: bool) -> Vec<(Vec<u8>, 
 }
 
 fn body(content: &Content, view: ViewId) -> Vec<u8> {
-    (0..).map_while(|index| content.chunk(view, index)).flat_map(|frame| frame.payload().concat()).collect()
+    let runs = (0..).map_while(|index| content.chunks(view, index));
+    runs.flat_map(Chunks::payloads).flatten().collect()
 }
 
 /// Plays a script.

@@ -12,7 +12,7 @@ use crate::message::ViewId;
 use crate::policy::{Answers, ChildIndex, ChildSettings, Fallback, Policy};
 use crate::time::Instant;
 use crate::wire::facts::{STAGES, Stage};
-use crate::wire::{Actions, Edit, Frame, Negotiation, Protocol};
+use crate::wire::{Actions, Chunks, Edit, Negotiation, Protocol};
 
 /// A child of a session.
 #[derive(Debug)]
@@ -101,11 +101,13 @@ pub(super) struct Cursor {
     pub(super) view: Option<ViewId>,
     pub(super) next_header: usize,
     pub(super) past_headers: bool,
+    /// The run of body chunks that comes next, by its number, and where in it the first begins that was not shown.
+    pub(super) next_run: usize,
     pub(super) next_chunk: usize,
-    /// The place in the file of the chunk that was asked for.
+    /// The place in the file of the run that was asked for.
     pub(super) fetching: Option<u64>,
-    /// A chunk that was away, by its number.
-    pub(super) fetched: Option<(usize, Frame)>,
+    /// A run that was away, by its number.
+    pub(super) fetched: Option<(usize, Chunks)>,
     pub(super) skips_headers: bool,
     pub(super) skips_body: bool,
     /// How many recipients it was shown.
@@ -116,6 +118,24 @@ pub(super) struct Cursor {
     pub(super) edits: Vec<Edit>,
     pub(super) edit_bytes: usize,
     pub(super) edit_count: usize,
+}
+
+impl Cursor {
+    /// The run that comes next, as it was fetched.
+    pub(super) fn fetched(&self) -> Option<&Chunks> {
+        let (run, chunks) = self.fetched.as_ref()?;
+        (*run == self.next_run).then_some(chunks)
+    }
+
+    /// What comes next of the body begins at byte `start` of its run, of `length` bytes.
+    pub(super) fn move_to(&mut self, start: usize, length: usize) {
+        self.next_chunk = start;
+        if start >= length {
+            self.next_run += 1;
+            self.next_chunk = 0;
+            self.fetched = None;
+        }
+    }
 }
 
 impl Child {

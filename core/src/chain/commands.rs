@@ -31,20 +31,22 @@ impl Session {
             if *frames == 0 {
                 break;
             }
-            let came = self.filter.poll_command();
-            *frames -= usize::from(!matches!(came, Ok(None)));
-            match came {
-                Ok(None) => {
-                    self.came_at = None;
-                    return grown;
-                }
-                Ok(Some(FromMta::Body(frame))) => self.body_came(frame),
-                other => {
-                    if grown {
-                        self.concerns_all = true;
-                        self.advance_content();
+            if !self.take_body(frames) {
+                let came = self.filter.poll_command();
+                *frames -= usize::from(!matches!(came, Ok(None)));
+                match came {
+                    Ok(None) => {
+                        self.came_at = None;
+                        return grown;
                     }
-                    return self.other_came(other);
+                    Ok(Some(FromMta::Body(frame))) => self.body_came(frame),
+                    other => {
+                        if grown {
+                            self.concerns_all = true;
+                            self.advance_content();
+                        }
+                        return self.other_came(other);
+                    }
                 }
             }
             grown = true;
@@ -89,6 +91,14 @@ impl Session {
         self.filter.pass(bytes, headers);
         *frames -= count;
         count > 0
+    }
+
+    /// Takes the body chunks that are here, as many as may be taken at once. Returns whether there were any.
+    fn take_body(&mut self, frames: &mut usize) -> bool {
+        let Some((chunks, count)) = self.filter.take_body(*frames, self.body_room()) else { return false };
+        *frames -= count;
+        self.chunks_came(chunks);
+        true
     }
 
     /// Something else than content, before which the children have been shown all of that.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::child::Part;
+use super::child::{Child, Part};
 use super::connection::{Link, WINDOW};
 use super::policy::Consulted;
 use super::verdict::Joint;
@@ -10,7 +10,7 @@ use super::{InHand, Session};
 use crate::client::Client;
 use crate::event::{LimitName, Outcome};
 use crate::message::{Content, ViewId};
-use crate::wire::{Final, Frame, Protocol, Stage};
+use crate::wire::{Chunks, Final, Frame, Protocol, Stage};
 
 /// How many bytes of body are taken from the MTA before the children are shown them.
 const TAKE: usize = 16 << 10;
@@ -45,14 +45,25 @@ impl Session {
     }
 
     fn add_body(&mut self, frame: Frame) {
-        let Some(transaction) = &mut self.transaction else { return };
+        if let Some(content) = self.body_grows(frame.payload_len()) {
+            content.receive_body(frame);
+        }
+    }
+
+    /// Body chunks came that need no answer.
+    pub(super) fn chunks_came(&mut self, chunks: Chunks) {
+        if let Some(content) = self.body_grows(chunks.payload_len()) {
+            content.receive_chunks(chunks);
+        }
+    }
+
+    /// So many bytes of body came. Returns what they belong to, unless nobody wants them any more.
+    fn body_grows(&mut self, bytes: usize) -> Option<&mut Content> {
+        let transaction = self.transaction.as_mut()?;
         transaction.stage = Stage::Body;
         transaction.headers_done = true;
-        transaction.body_received += frame.payload_len() as u64;
-        if transaction.decided.is_some() {
-            return;
-        }
-        transaction.content.receive_body(frame);
+        transaction.body_received += bytes as u64;
+        transaction.decided.is_none().then_some(&mut transaction.content)
     }
 
     pub(super) fn end_of_message_came(&mut self, data: Bytes) {
@@ -74,22 +85,30 @@ impl Session {
     /// Whether more content may be taken from the MTA: not while what is fed live has not caught up. Where a child
     /// waits for another's changes the message has to be stored anyway, and an MTA is never left unread for long.
     pub(super) fn has_room(&self) -> bool {
-        let Some(transaction) = &self.transaction else { return true };
-        let held = transaction.content.body_bytes();
-        if held == 0 {
-            return true;
+        let held = self.transaction.as_ref().map_or(0, |transaction| transaction.content.body_bytes());
+        held == 0 || held <= self.most_held()
+    }
+
+    /// The most body that may be held when more is taken, in bytes of payload.
+    fn most_held(&self) -> usize {
+        let Some(transaction) = &self.transaction else { return usize::MAX };
+        if transaction.decided.is_some() || transaction.read_on {
+            return usize::MAX;
         }
         let limits = self.policy.limits();
-        let crowded = transaction.crowded && held > limits.read_ahead / 2;
-        let behind = crowded || held > limits.body_bytes / 2 * 3;
-        if behind && transaction.decided.is_none() {
-            // The file has to catch up first.
-            return transaction.read_on;
+        // Past that the file has to catch up first.
+        let mut most = limits.body_bytes / 2 * 3;
+        if transaction.crowded {
+            most = most.min(limits.read_ahead / 2);
         }
-        held < limits.read_ahead
-            || transaction.decided.is_some()
-            || transaction.read_on
-            || self.children.iter().any(|child| child.cursor().is_some_and(|cursor| cursor.view.is_none()))
+        let waits = |child: &Child| child.cursor().is_some_and(|cursor| cursor.view.is_none());
+        if self.children.iter().any(waits) { most } else { most.min(limits.read_ahead.saturating_sub(1)) }
+    }
+
+    /// How much body may be taken at once, in bytes of payload behind which no further chunk begins.
+    pub(super) fn body_room(&self) -> usize {
+        let held = self.transaction.as_ref().map_or(0, |transaction| transaction.content.body_bytes());
+        TAKE.min(self.policy.limits().read_ahead).min(self.most_held().saturating_sub(held))
     }
 
     /// Whether so much body has come that the children have to be shown it before more is taken.
@@ -187,7 +206,7 @@ impl Session {
         if !core::mem::replace(&mut cursor.past_headers, true) && transaction.saw_end_of_headers {
             return Some(Stage::EndOfHeaders);
         }
-        if transaction.content.has_chunk(view, cursor.next_chunk) {
+        if transaction.content.has_chunks(view, cursor.next_run) {
             return Some(Stage::Body);
         }
         (transaction.body_done && self.may_end(index)).then_some(Stage::EndOfMessage)
@@ -220,15 +239,28 @@ impl Session {
                 return true;
             }
         }
-        match (stage, self.children[index].cursor_mut()) {
-            (Stage::Header, Some(cursor)) => cursor.next_header += 1,
-            (Stage::Body, Some(cursor)) => {
-                cursor.next_chunk += 1;
-                cursor.fetched = None;
+        match stage {
+            Stage::Body => self.pass_chunks(index),
+            Stage::Header => {
+                if let Some(cursor) = self.children[index].cursor_mut() {
+                    cursor.next_header += 1;
+                }
             }
             _ => {}
         }
         true
+    }
+
+    /// A child is not shown the body that comes next: all that is here, or one chunk where its conditions are asked about
+    /// each.
+    fn pass_chunks(&mut self, index: usize) {
+        let watched = self.children[index].is_watched(Stage::Body);
+        let run = self.next_run(index).filter(|_| watched).zip(self.children[index].cursor());
+        let (end, length) =
+            run.map_or((0, 0), |(chunks, cursor)| (chunks.end_of(cursor.next_chunk, 1).0, chunks.wire_len()));
+        if let Some(cursor) = self.children[index].cursor_mut() {
+            cursor.move_to(end, length);
+        }
     }
 
     /// What comes at `stage` was not shown yet. The end of headers is passed over when it is looked at.
@@ -258,11 +290,13 @@ impl Session {
                 cursor.next_header += send_headers(client, content, view, cursor.next_header, room);
             }
             Stage::Body => loop {
-                let fetched = cursor.fetched.take().filter(|(chunk, _)| *chunk == cursor.next_chunk);
-                let fetched = fetched.as_ref().map(|(_, frame)| frame);
-                let Some(frame) = fetched.or_else(|| content.chunk(view, cursor.next_chunk)) else { break };
-                client.body(frame);
-                cursor.next_chunk += 1;
+                let run = cursor.fetched().or_else(|| content.chunks(view, cursor.next_run));
+                let Some(chunks) = run else { break };
+                let at_once = !one_by_one && (child.pipelining || !client.replies_to(stage));
+                let most = if at_once { usize::MAX } else { 1 };
+                let end = client.chunks(chunks, cursor.next_chunk, most);
+                let length = chunks.wire_len();
+                cursor.move_to(end, length);
                 let takes_more = client.unwritten() <= WINDOW && client.may_send(stage, child.pipelining);
                 if one_by_one || !takes_more {
                     break;
@@ -283,7 +317,7 @@ impl Session {
         wanted && child.cursor().is_some_and(|cursor| !cursor.skips_body)
     }
 
-    /// Lets go of the body chunks that nobody needs any more.
+    /// Lets go of the runs of body chunks that nobody needs any more.
     fn release_body(&mut self) {
         let Some(transaction) = &self.transaction else { return };
         if transaction.content.is_bodyless() {
@@ -297,7 +331,7 @@ impl Session {
                 _ if !reads => {}
                 None => first_needed = 0,
                 Some(view) if transaction.content.shows_received_body(view) => {
-                    first_needed = first_needed.min(cursor.next_chunk);
+                    first_needed = first_needed.min(cursor.next_run);
                 }
                 Some(_) => {}
             }

@@ -86,7 +86,7 @@ impl Session {
             self.transaction.as_ref().zip(cursor).and_then(|(transaction, cursor)| {
                 transaction.content.header(cursor.view?, cursor.next_header)
             });
-        let body = self.next_chunk(index).map(|chunk| chunk.clone().contiguous());
+        let body = if stage == Stage::Body { self.next_chunk(index) } else { None };
         let facts = Facts {
             macros: &self.macros,
             client: self.client.as_deref(),
@@ -94,7 +94,7 @@ impl Session {
             sender: self.transaction.as_ref().map(|transaction| &transaction.sender[..]),
             recipient: payload.filter(|_| stage == Stage::Rcpt).map(first_string),
             header: header.filter(|_| stage == Stage::Header),
-            body: body.as_deref().filter(|_| stage == Stage::Body),
+            body: body.as_deref(),
             children: &children,
             memory: &self.memory,
             environment: self.environment_now(),

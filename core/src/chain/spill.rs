@@ -1,14 +1,14 @@
 //! What of a body does not fit into memory: put away into a file, and fetched for the children that come to it later.
 //!
-//! Chunks leave oldest first, since who reads them is a child whose gate is closed; what is fed live is at the newest.
+//! Runs of chunks leave oldest first, since who reads them is a child whose gate is closed; what is fed live is at the newest.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::Session;
 use crate::event::LimitName;
 use crate::machine::{Input, Output, SpillId};
 use crate::reserve::Room;
-use crate::wire::{Decoder, Frame};
+use crate::wire::Chunks;
 
 /// The file of one message.
 #[derive(Debug, Default)]
@@ -60,16 +60,15 @@ impl Session {
         self.outputs.push_back(Output::SpillAppend { file, data });
     }
 
-    /// Asks for the chunk that comes next for a child, if it is away and was not asked for. Returns whether it is away.
+    /// Asks for the run that comes next for a child, if it is away and was not asked for. Returns whether it is away.
     pub(super) fn fetch(&mut self, index: usize) -> bool {
         let Some(transaction) = &self.transaction else { return false };
         let Some(cursor) = self.children[index].cursor_mut() else { return false };
-        let Some(place) = cursor.view.and_then(|view| transaction.content.away(view, cursor.next_chunk))
-        else {
+        let Some(place) = cursor.view.and_then(|view| transaction.content.away(view, cursor.next_run)) else {
             return false;
         };
         let Some(file) = transaction.spill.file else { return false };
-        if cursor.fetched.as_ref().is_some_and(|(chunk, _)| *chunk == cursor.next_chunk) {
+        if cursor.fetched().is_some() {
             return false;
         }
         if cursor.fetching != Some(place.offset) {
@@ -88,7 +87,7 @@ impl Session {
                     transaction.content.put_away_until(length);
                 }
             }
-            Input::SpillRead { file, offset, data } if Some(file) == current => self.fetched(offset, &data),
+            Input::SpillRead { file, offset, data } if Some(file) == current => self.fetched(offset, data),
             Input::SpillFailed { file, error } if Some(file) == current => {
                 self.event(crate::event::Event::SpillFailed { error });
                 self.over_limit(LimitName::SpillFile);
@@ -97,18 +96,16 @@ impl Session {
         }
     }
 
-    /// Gives a chunk to every child that waits for it.
-    fn fetched(&mut self, offset: u64, data: &Bytes) {
-        let mut decoder = Decoder::new(self.policy.limits().frame);
-        decoder.receive(BytesMut::from(&data[..]));
-        let frame = decoder.next_frame();
+    /// Gives a run to every child that waits for it.
+    fn fetched(&mut self, offset: u64, data: Bytes) {
+        let chunks = Chunks::read(data);
         for index in 0..self.children.len() {
             let Some(cursor) = self.children[index].cursor_mut() else { continue };
             if cursor.fetching == Some(offset) {
                 cursor.fetching = None;
-                match &frame {
-                    Ok(Some(frame)) => cursor.fetched = Some((cursor.next_chunk, frame.clone())),
-                    _ => return self.over_limit(LimitName::SpillFile),
+                match &chunks {
+                    Some(chunks) => cursor.fetched = Some((cursor.next_run, chunks.clone())),
+                    None => return self.over_limit(LimitName::SpillFile),
                 }
             }
         }
@@ -121,11 +118,17 @@ impl Session {
         }
     }
 
-    /// The chunk that comes next for a child, from memory or as it was fetched.
-    pub(super) fn next_chunk(&self, index: usize) -> Option<&Frame> {
+    /// The run that comes next for a child, from memory or as it was fetched.
+    pub(super) fn next_run(&self, index: usize) -> Option<&Chunks> {
         let transaction = self.transaction.as_ref()?;
         let cursor = self.children[index].cursor()?;
-        let fetched = cursor.fetched.as_ref().filter(|(chunk, _)| *chunk == cursor.next_chunk);
-        fetched.map(|(_, frame)| frame).or_else(|| transaction.content.chunk(cursor.view?, cursor.next_chunk))
+        cursor.fetched().or_else(|| transaction.content.chunks(cursor.view?, cursor.next_run))
+    }
+
+    /// The payload of the chunk that comes next for a child.
+    pub(super) fn next_chunk(&self, index: usize) -> Option<Bytes> {
+        let start = self.children[index].cursor()?.next_chunk;
+        let [first, rest] = self.next_run(index)?.payload_at(start);
+        Some(if rest.is_empty() { first } else { [first, rest].concat().into() })
     }
 }

@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use crate::conversation::Conversation;
 use crate::outbox::Outbox;
 use crate::wire::facts::{Protocol, Stage, letter};
-use crate::wire::{Culprit, Decoder, Edit, Fault, Final, Frame, Negotiation, Reply};
+use crate::wire::{Chunks, Culprit, Decoder, Edit, Fault, Final, Frame, Negotiation, Reply};
 
 /// What a milter sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,21 +227,46 @@ impl Client {
     /// Sends `count` headers as the very frames that they came in. Returns whether replies are owed.
     pub fn headers(&mut self, frames: &[u8], count: usize) -> bool {
         self.outbox.copy(frames);
-        let owed = self.sent(Stage::Header);
-        if owed {
-            self.owed.extend(core::iter::repeat_n(Owed { stage: Stage::Header, stale: false }, count - 1));
-        }
-        owed
+        self.all_sent(Stage::Header, count)
     }
 
     /// Sends a body chunk as the very bytes that it came in. Returns whether a reply is owed.
     pub fn body(&mut self, frame: &Frame) -> bool {
         for piece in frame.wire() {
-            self.outbox.share(piece);
+            self.outbox.share(piece, 0..piece.len());
         }
         self.sent(Stage::Body)
     }
 
+    /// Sends body chunks as the very bytes that they came in: those from byte `start` on, at most `most` and no more than go
+    /// ahead of the replies to them. Returns where they end.
+    pub fn chunks(&mut self, chunks: &Chunks, start: usize, most: usize) -> usize {
+        let ahead = match self.replies_to(Stage::Body) {
+            true => BODY_AHEAD.saturating_sub(self.owed.len()).max(1),
+            false => usize::MAX,
+        };
+        let [first, rest] = chunks.wire();
+        let (end, count) = match most.min(ahead) {
+            // Nobody counts them.
+            usize::MAX => (chunks.wire_len(), 1),
+            most => chunks.end_of(start, most),
+        };
+        self.outbox.share(first, start..end.min(first.len()));
+        self.outbox.share(rest, 0..rest.len());
+        self.all_sent(Stage::Body, count);
+        end
+    }
+
+    /// The same for `count` commands of a kind.
+    fn all_sent(&mut self, stage: Stage, count: usize) -> bool {
+        let owed = self.sent(stage);
+        if owed {
+            self.owed.extend(core::iter::repeat_n(Owed { stage, stale: false }, count - 1));
+        }
+        owed
+    }
+
+    /// A command was sent. Returns whether a reply is owed.
     fn sent(&mut self, stage: Stage) -> bool {
         let next = self.conversation.after(stage.letter(), self.negotiated.protocol);
         debug_assert!(next.is_some(), "{stage} after {:?}", self.conversation);

@@ -17,15 +17,17 @@ use bytes::{Bytes, BytesMut};
 use crate::conversation::Conversation;
 use crate::message::HeaderFrame;
 use crate::outbox::Outbox;
-use crate::wire::facts::{HEAD, Protocol, Stage, letter};
-use crate::wire::{Command, Culprit, Decoder, Edit, Fault, Final, Frame, Negotiation, Reply, split_header};
+use crate::wire::facts::{CHUNK_SIZE, HEAD, Protocol, Stage, letter};
+use crate::wire::{
+    Chunks, Command, Culprit, Decoder, Edit, Fault, Final, Frame, Negotiation, Reply, split_header,
+};
 
 /// One command of the MTA.
 #[derive(Debug)]
 pub enum FromMta {
     /// Anything but body: the command, and its payload as it came.
     Command(Command, Bytes),
-    /// A body chunk, as the frame that it came in.
+    /// A body chunk that was not [taken](Filter::take_body), as the frame that it came in.
     Body(Frame),
 }
 
@@ -168,6 +170,32 @@ impl Filter {
         }
     }
 
+    /// The body chunks that come next and need no reply, as many as lie whole one behind the other, with their number: at
+    /// most `most`, each of which begins at most `room` bytes of payload behind the first. `None` when what comes next is
+    /// anything else, or a chunk about which there is anything special.
+    pub fn take_body(&mut self, most: usize, room: usize) -> Option<(Chunks, usize)> {
+        let takes_any = self.owed.is_none() && self.fault.is_none();
+        if !takes_any || !self.conversation.in_message() || !self.protocol.has(Protocol::NR_BODY) {
+            return None;
+        }
+        let (mut bytes, mut payload, mut count) = (0, 0, 0);
+        for frame in self.decoder.ahead().take(most) {
+            let chunk = frame.len() - HEAD;
+            let is_plain = frame[HEAD - 1] == b'B' && (1..=CHUNK_SIZE).contains(&chunk);
+            if !is_plain || payload > room {
+                break;
+            }
+            bytes += frame.len();
+            payload += chunk;
+            count += 1;
+        }
+        if count == 0 {
+            return None;
+        }
+        self.conversation = Conversation::Body;
+        Some((Chunks::run(self.decoder.take(bytes), payload), count))
+    }
+
     /// The next command. `None` while a reply is owed, and when no whole command is here.
     ///
     /// # Errors
@@ -287,7 +315,7 @@ impl Filter {
         }
         if let Edit::ReplaceBody(data) = &edit {
             self.outbox.write(|out| out.extend_from_slice(&crate::wire::head(b'b', data.len())));
-            self.outbox.share(data);
+            self.outbox.share(data, 0..data.len());
         } else {
             self.outbox.write(|out| Reply::Edit(edit).encode(out));
         }

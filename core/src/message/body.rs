@@ -1,10 +1,10 @@
-//! A body as chunks that are shared and not copied, and that can be put away.
+//! A body as chunks that are shared and not copied, and that can be put away: in runs, as they came in.
 //!
 //! ```text
 //!   Here --put_away--> Leaving --put_away_until--> Away
 //! ```
 //!
-//! A chunk that is leaving is still here, until the file has it.
+//! A run that is leaving is still here, until the file has it.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -12,24 +12,24 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
 use super::arena::Arena;
-use crate::wire::{CHUNK_SIZE, Edit, Frame};
+use crate::wire::{CHUNK_SIZE, Chunks, Edit, Frame};
 
-/// Shorter chunks that stay are copied next to each other, so that they do not keep the buffer that they were read into.
+/// Shorter runs that stay are copied next to each other, so that they do not keep the buffer that they were read into.
 const SHARE_FROM: usize = 16 << 10;
-/// Places for chunks that are kept while none is held: enough for what is taken at once of chunks from 64 bytes on.
-const KEEP: usize = 256;
+/// Places for runs that are kept while none is held.
+const KEEP: usize = 32;
 
-/// One chunk, a frame ready to be sent.
+/// Chunks that lie one behind the other, ready to be sent.
 #[derive(Debug)]
-enum Chunk {
-    Here(Frame),
+enum Run {
+    Here(Chunks),
     /// On its way to the place in the file.
-    Leaving(Frame, Place),
+    Leaving(Chunks, Place),
     /// Only in the file.
     Away(Place),
 }
 
-/// Where a chunk stands in a file, as the bytes of its frame.
+/// Where a run stands in a file, as the bytes of its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// Bytes before it.
@@ -44,11 +44,11 @@ impl Place {
     }
 }
 
-impl Chunk {
+impl Run {
     /// Payload bytes in memory.
-    fn held(&self) -> usize {
+    const fn held(&self) -> usize {
         match self {
-            Self::Here(frame) | Self::Leaving(frame, _) => frame.payload_len(),
+            Self::Here(chunks) | Self::Leaving(chunks, _) => chunks.payload_len(),
             Self::Away(_) => 0,
         }
     }
@@ -57,9 +57,9 @@ impl Chunk {
 /// The chunks of a body.
 #[derive(Debug, Default)]
 pub struct Body {
-    /// The number of the first chunk that is still held.
+    /// The number of the first run that is still held.
     first: usize,
-    chunks: VecDeque<Chunk>,
+    runs: VecDeque<Run>,
     /// How many of these were settled.
     settled: usize,
     held: usize,
@@ -77,10 +77,7 @@ impl Body {
         let len = frame.payload_len();
         match len {
             0 => {}
-            1..=CHUNK_SIZE => {
-                self.held += len;
-                self.chunks.push_back(Chunk::Here(frame));
-            }
+            1..=CHUNK_SIZE => self.push_run(frame.into()),
             _ => {
                 for piece in frame.payload() {
                     self.push_pieces(piece);
@@ -89,11 +86,16 @@ impl Body {
         }
     }
 
+    /// Appends chunks that a milter takes as they are.
+    pub fn push_run(&mut self, chunks: Chunks) {
+        self.held += chunks.payload_len();
+        self.runs.push_back(Run::Here(chunks));
+    }
+
     fn push_pieces(&mut self, mut bytes: Bytes) {
         while !bytes.is_empty() {
             let piece = bytes.split_to(bytes.len().min(CHUNK_SIZE));
-            self.held += piece.len();
-            self.chunks.push_back(Chunk::Here(Frame::new(b'B', piece)));
+            self.push_run(Frame::new(b'B', piece).into());
         }
     }
 
@@ -121,59 +123,58 @@ impl Body {
         self.tail = BytesMut::new();
     }
 
-    /// Whether the chunk number `index`, from 0, has come and was not released.
+    /// Whether the run number `index`, from 0, has come and was not released.
     #[must_use]
     pub fn has(&self, index: usize) -> bool {
-        index.checked_sub(self.first).is_some_and(|place| place < self.chunks.len())
+        index.checked_sub(self.first).is_some_and(|place| place < self.runs.len())
     }
 
-    /// The chunk number `index`, from 0, unless it is not here yet, released or away.
+    /// The run number `index`, from 0, unless it is not here yet, released or away.
     #[must_use]
-    pub fn chunk(&self, index: usize) -> Option<&Frame> {
-        match self.chunks.get(index.checked_sub(self.first)?)? {
-            Chunk::Here(frame) | Chunk::Leaving(frame, _) => Some(frame),
-            Chunk::Away(_) => None,
+    pub fn chunks(&self, index: usize) -> Option<&Chunks> {
+        match self.runs.get(index.checked_sub(self.first)?)? {
+            Run::Here(chunks) | Run::Leaving(chunks, _) => Some(chunks),
+            Run::Away(_) => None,
         }
     }
 
-    /// Where the chunk number `index` is, when it is away.
+    /// Where the run number `index` is, when it is away.
     #[must_use]
     pub fn away(&self, index: usize) -> Option<Place> {
-        match self.chunks.get(index.checked_sub(self.first)?)? {
-            Chunk::Away(place) => Some(*place),
-            Chunk::Here(_) | Chunk::Leaving(..) => None,
+        match self.runs.get(index.checked_sub(self.first)?)? {
+            Run::Away(place) => Some(*place),
+            Run::Here(_) | Run::Leaving(..) => None,
         }
     }
 
-    /// Sends the oldest chunks away until at most `keep` payload bytes stay. Returns what is to be appended to the file.
+    /// Sends the oldest runs away until at most `keep` payload bytes stay. Returns what is to be appended to the file.
     pub fn put_away(&mut self, keep: usize) -> Vec<Bytes> {
-        let leaving = |chunk: &Chunk| matches!(chunk, Chunk::Leaving(..));
+        let leaving = |run: &Run| matches!(run, Run::Leaving(..));
         let mut staying =
-            self.held - self.chunks.iter().filter(|chunk| leaving(chunk)).map(Chunk::held).sum::<usize>();
+            self.held - self.runs.iter().filter(|run| leaving(run)).map(Run::held).sum::<usize>();
         let mut pieces = Vec::new();
-        for chunk in &mut self.chunks {
+        for run in &mut self.runs {
             if staying <= keep {
                 break;
             }
-            let Chunk::Here(frame) = chunk else { continue };
-            staying -= frame.payload_len();
-            let wire = frame.wire();
-            let place = Place { offset: self.put_away, length: wire.iter().map(|piece| piece.len()).sum() };
+            let Run::Here(chunks) = run else { continue };
+            staying -= chunks.payload_len();
+            let place = Place { offset: self.put_away, length: chunks.wire_len() };
             self.put_away = place.end();
-            pieces.extend(wire.into_iter().filter(|piece| !piece.is_empty()).cloned());
-            *chunk = Chunk::Leaving(frame.clone(), place);
+            pieces.extend(chunks.wire().into_iter().filter(|piece| !piece.is_empty()).cloned());
+            *run = Run::Leaving(chunks.clone(), place);
         }
         pieces
     }
 
     /// The file has everything up to `length` bytes.
     pub fn put_away_until(&mut self, length: u64) {
-        for chunk in &mut self.chunks {
-            if let Chunk::Leaving(frame, place) = chunk
+        for run in &mut self.runs {
+            if let Run::Leaving(chunks, place) = run
                 && place.end() <= length
             {
-                self.held -= frame.payload_len();
-                *chunk = Chunk::Away(*place);
+                self.held -= chunks.payload_len();
+                *run = Run::Away(*place);
             }
         }
     }
@@ -184,30 +185,30 @@ impl Body {
         self.put_away
     }
 
-    /// Forgets the chunks before `index`.
+    /// Forgets the runs before number `index`.
     pub fn release(&mut self, index: usize) {
         while self.first < index
-            && let Some(chunk) = self.chunks.pop_front()
+            && let Some(run) = self.runs.pop_front()
         {
-            self.held -= chunk.held();
+            self.held -= run.held();
             self.first += 1;
             self.settled = self.settled.saturating_sub(1);
         }
-        if self.chunks.is_empty() && self.chunks.capacity() > KEEP {
-            self.chunks = VecDeque::new();
+        if self.runs.is_empty() && self.runs.capacity() > KEEP {
+            self.runs = VecDeque::new();
         }
     }
 
     /// What is held now was not done with at once and will stay for a while.
     pub fn settle(&mut self) {
-        for chunk in self.chunks.range_mut(self.settled..) {
-            if let Chunk::Here(frame) = chunk
-                && frame.payload_len() < SHARE_FROM
+        for run in self.runs.range_mut(self.settled..) {
+            if let Run::Here(chunks) = run
+                && chunks.payload_len() < SHARE_FROM
             {
-                *frame = frame.copied(|pieces| self.arena.copy(pieces));
+                *chunks = chunks.copied(|pieces| self.arena.copy(pieces));
             }
         }
-        self.settled = self.chunks.len();
+        self.settled = self.runs.len();
     }
 
     /// Payload bytes held in memory.
@@ -218,12 +219,11 @@ impl Body {
 
     /// This body as one run of replacements; an empty body is one empty replacement.
     pub fn render(&self) -> impl Iterator<Item = Edit> {
-        let empty = self.chunks.is_empty().then(|| Edit::ReplaceBody(Bytes::new()));
-        let here = self.chunks.iter().filter_map(|chunk| match chunk {
-            Chunk::Here(frame) | Chunk::Leaving(frame, _) => Some(frame),
-            Chunk::Away(_) => None,
+        let empty = self.runs.is_empty().then(|| Edit::ReplaceBody(Bytes::new()));
+        let here = self.runs.iter().filter_map(|run| match run {
+            Run::Here(chunks) | Run::Leaving(chunks, _) => Some(chunks),
+            Run::Away(_) => None,
         });
-        let pieces = here.flat_map(Frame::payload).filter(|piece| !piece.is_empty());
-        empty.into_iter().chain(pieces.map(Edit::ReplaceBody))
+        empty.into_iter().chain(here.flat_map(Chunks::payloads).map(Edit::ReplaceBody))
     }
 }

@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::wire::{Actions, Edit, Frame};
+use crate::wire::{Actions, Chunks, Edit, Frame};
 
 /// Which headers and which body a child sees.
 #[derive(Debug, Clone)]
@@ -125,6 +125,11 @@ impl Content {
         self.bodies[0].push(frame);
     }
 
+    /// Appends a run of body chunks that the MTA sent, each of which a milter takes as it is.
+    pub fn receive_chunks(&mut self, chunks: Chunks) {
+        self.bodies[0].push_run(chunks);
+    }
+
     /// How many headers the MTA sent.
     #[must_use]
     pub fn received_headers(&self) -> usize {
@@ -185,25 +190,25 @@ impl Content {
         as_they_came.then(|| self.headers.received_frames(first, room))?
     }
 
-    /// The body chunk number `index` of a view, from 0. Chunks that were released are gone.
+    /// The run number `index` of body chunks of a view, from 0. Runs that were released are gone.
     #[must_use]
-    pub fn chunk(&self, view: ViewId, index: usize) -> Option<&Frame> {
-        self.bodies[self.body_of(view)].chunk(index)
+    pub fn chunks(&self, view: ViewId, index: usize) -> Option<&Chunks> {
+        self.bodies[self.body_of(view)].chunks(index)
     }
 
-    /// Whether the body chunk number `index` of a view is here or was put away.
+    /// Whether the run number `index` of body chunks of a view is here or was put away.
     #[must_use]
-    pub fn has_chunk(&self, view: ViewId, index: usize) -> bool {
+    pub fn has_chunks(&self, view: ViewId, index: usize) -> bool {
         self.bodies[self.body_of(view)].has(index)
     }
 
-    /// Where the body chunk number `index` of a view is, when it was put away.
+    /// Where the run number `index` of body chunks of a view is, when it was put away.
     #[must_use]
     pub fn away(&self, view: ViewId, index: usize) -> Option<Place> {
         self.bodies[self.body_of(view)].away(index)
     }
 
-    /// Sends the oldest chunks of the body that the MTA sent away until at most `keep` bytes of it stay in memory.
+    /// Sends the oldest runs of the body that the MTA sent away until at most `keep` bytes of it stay in memory.
     /// Returns what is to be appended to the file.
     pub fn put_away(&mut self, keep: usize) -> Vec<Bytes> {
         self.bodies[0].put_away(keep)
@@ -230,7 +235,7 @@ impl Content {
         self.body_of(view) == 0
     }
 
-    /// Releases the chunks before `index` of the body that the MTA sent: no child needs them any more. What stays lets go of
+    /// Releases the runs before number `index` of the body that the MTA sent: no child needs them any more. What stays lets go of
     /// the buffers that it was read into.
     pub fn release_received_body(&mut self, index: usize) {
         self.bodies[0].release(index);

@@ -111,13 +111,19 @@ impl Decoder {
     #[must_use]
     pub fn ahead(&self) -> Ahead<'_> {
         let between = matches!(self.state, State::Between { len: 0, .. });
-        Ahead { bytes: if between { &self.input } else { &[] }, limit: self.limit }
+        Ahead::new(if between { &self.input } else { &[] }, self.limit)
     }
 
     /// Passes over so many bytes of frames that [`ahead`](Self::ahead) has shown.
     pub fn pass(&mut self, bytes: usize) {
         self.fresh &= bytes == 0;
         self.input.advance(bytes);
+    }
+
+    /// Takes so many bytes of frames that [`ahead`](Self::ahead) has shown, where they lie.
+    pub fn take(&mut self, bytes: usize) -> Bytes {
+        self.fresh &= bytes == 0;
+        self.input.split_to(bytes)
     }
 
     /// The next whole frame.
@@ -180,6 +186,13 @@ impl Decoder {
 pub struct Ahead<'a> {
     bytes: &'a [u8],
     limit: usize,
+}
+
+impl<'a> Ahead<'a> {
+    /// The frames at the beginning of `bytes`, of at most `limit` bytes after the length field.
+    pub(super) const fn new(bytes: &'a [u8], limit: usize) -> Self {
+        Self { bytes, limit }
+    }
 }
 
 impl<'a> Iterator for Ahead<'a> {

@@ -7,6 +7,7 @@
 //! [`Decoder`] cuts bytes into [`Frame`]s; [`Command::decode`] and [`Reply::decode`] read them in the two directions.
 //! [`facts`] is the table of everything that the protocol says about letters, stages and bits.
 
+mod chunks;
 mod command;
 mod decoder;
 mod error;
@@ -18,6 +19,7 @@ mod negotiation;
 mod payload;
 mod reply;
 
+pub use chunks::Chunks;
 pub use command::{ClientAddress, Command, ConnectInfo, first_string, head, split_header};
 pub use decoder::{Ahead, Decoder};
 pub use error::{Culprit, Fault, Letter, WireError};

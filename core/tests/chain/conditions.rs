@@ -14,7 +14,7 @@ use millstream_core::wire::{
 
 use crate::driver::{Decide, World, agrees, negotiates, policy, says};
 
-fn stop() -> Decision {
+pub(crate) fn stop() -> Decision {
     Decision::Stop(Why { condition: Arc::from("test"), place: Arc::from("test.conf:1") })
 }
 

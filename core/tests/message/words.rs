@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use millstream_core::message::{Content, ViewId};
-use millstream_core::wire::{Actions, Edit, Frame};
+use millstream_core::wire::{Actions, Chunks, Edit, Frame};
 
 pub(crate) fn text(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
@@ -72,5 +72,6 @@ pub(crate) fn latest(content: &Content) -> Vec<String> {
 
 /// The chunks of a view.
 pub(crate) fn chunks(content: &Content, view: ViewId) -> Vec<Vec<u8>> {
-    (0..).map_while(|index| content.chunk(view, index)).map(|frame| frame.payload().concat()).collect()
+    let runs = (0..).map_while(|index| content.chunks(view, index));
+    runs.flat_map(Chunks::payloads).map(|payload| payload.to_vec()).collect()
 }
