@@ -77,6 +77,13 @@ impl Outbox {
     /// Fills `slices` with what is to be written next, and returns how many it filled.
     pub(crate) fn transmit<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
         let mut small = &self.small[self.written..];
+        // By far the most usual.
+        if self.len == small.len()
+            && let Some(slot) = slices.first_mut()
+        {
+            *slot = small;
+            return usize::from(self.len > 0);
+        }
         let mut filled = 0;
         for (slot, segment) in slices.iter_mut().zip(&self.queue) {
             *slot = match segment {
@@ -134,7 +141,7 @@ impl Outbox {
 
     /// Nothing waits: takes the buffer back to its beginning, or gives it up when it has grown.
     fn rest(&mut self) {
-        self.queue.clear();
+        while self.queue.pop_front().is_some() {}
         self.small.clear();
         (self.written, self.len) = (0, 0);
         if self.small.capacity() > KEEP {

@@ -13,6 +13,9 @@ impl Instant {
     /// The origin of the clock.
     pub const ZERO: Self = Self(0);
 
+    /// Later than every deadline.
+    pub const NEVER: Self = Self(u64::MAX);
+
     /// The instant `nanos` nanoseconds after the origin.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
@@ -23,15 +26,6 @@ impl Instant {
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
-    }
-
-    /// The first of two times that may not be set.
-    #[must_use]
-    pub fn earlier(one: Option<Self>, other: Option<Self>) -> Option<Self> {
-        match (one, other) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        }
     }
 
     /// The time from `earlier` to `self`, zero when `earlier` is later.

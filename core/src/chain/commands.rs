@@ -16,6 +16,7 @@ use crate::event::{Event, Failure, LimitName, MessageEnd, Outcome, Verdict};
 use crate::filter::{FromMta, Peeked};
 use crate::message::Content;
 use crate::policy::Fallback;
+use crate::wire::facts::letter;
 use crate::wire::{
     ClientAddress, Command, ConnectInfo, Fault, Final, Negotiation, Protocol, Stage, first_string,
 };
@@ -27,11 +28,16 @@ impl Session {
     pub(super) fn next_command(&mut self, frames: &mut usize) -> bool {
         let mut grown = false;
         while *frames > 0 && self.command.is_none() && self.has_room() {
-            grown |= self.take_headers(frames);
-            if *frames == 0 {
-                break;
+            if !self.filter.has_input() {
+                self.came_at = None;
+                return grown;
             }
-            if !self.take_body(frames) {
+            let taken = match self.filter.letter_ahead() {
+                Some(b'L' | letter::MACRO) => self.take_headers(frames),
+                Some(b'B') => self.take_body(frames),
+                _ => false,
+            };
+            if !taken {
                 let came = self.filter.poll_command();
                 *frames -= usize::from(!matches!(came, Ok(None)));
                 match came {

@@ -196,10 +196,12 @@ impl Connection {
             },
             Link::None | Link::Recalling | Link::Remembered | Link::Gone(_) => None,
         };
-        self.timer = match (wanted, self.timer) {
-            (None, _) => None,
-            (Some((name, _)), Some(timer)) if timer.name == name => Some(timer),
-            (Some((name, limit)), _) => Some(Timer { name, limit, since: now, deadline: now + limit }),
-        };
+        match wanted {
+            None => self.timer = None,
+            Some((name, _)) if self.timer.as_ref().is_some_and(|timer| timer.name == name) => {}
+            Some((name, limit)) => {
+                self.timer = Some(Timer { name, limit, since: now, deadline: now + limit });
+            }
+        }
     }
 }

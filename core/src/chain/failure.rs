@@ -139,10 +139,9 @@ impl Session {
         } else {
             Some((TimerName::MtaIdle, limits.mta_idle))
         };
-        self.mta_timer = match (wanted, self.mta_timer) {
-            (Some((name, _)), Some((running, deadline))) if name == running => Some((name, deadline)),
-            (wanted, _) => wanted.map(|(name, limit)| (name, now + limit)),
-        };
+        if wanted.map(|(name, _)| name) != self.mta_timer.map(|(name, _)| name) {
+            self.mta_timer = wanted.map(|(name, limit)| (name, now + limit));
+        }
     }
 
     /// When something has to happen although no input comes.
@@ -151,8 +150,8 @@ impl Session {
             Life::Closing(deadline) => Some(deadline),
             _ => None,
         };
-        let mut first = closing;
-        let mut note = |at: Option<Instant>| first = Instant::earlier(first, at);
+        let mut first = closing.unwrap_or(Instant::NEVER);
+        let mut note = |at: Option<Instant>| first = first.min(at.unwrap_or(Instant::NEVER));
         note(self.mta_timer.map(|(_, deadline)| deadline));
         note(self.budget.map(|(deadline, _)| deadline));
         note(self.message_deadline());
@@ -164,7 +163,7 @@ impl Session {
         for leaving in self.leaving.iter().filter(|leaving| leaving.gives_back) {
             note(Some(leaving.by));
         }
-        first
+        (first < Instant::NEVER).then_some(first)
     }
 
     /// Until when the message in hand has to be complete, unless its outcome is certain.

@@ -119,6 +119,9 @@ impl Session {
     /// Feeds every child as far as its gate is open, and answers the end of message once that is possible.
     pub(super) fn advance_content(&mut self) {
         let mut all = core::mem::take(&mut self.concerns_all);
+        if !all && !self.unsettled && !self.children.iter().any(|child| child.connection.touched) {
+            return;
+        }
         while let Some(transaction) = &self.transaction {
             if transaction.stage.is_content() && transaction.decided.is_none() {
                 all |= self.unsettled;

@@ -329,7 +329,9 @@ impl Session {
 
     /// Draws the consequences for connections of which leave was taken, for time limits, and for the session's end.
     fn wind_up(&mut self) {
-        self.settle_leaving();
+        if !self.leaving.is_empty() {
+            self.settle_leaving();
+        }
         self.retime();
         self.end_if_closed();
     }

@@ -25,12 +25,18 @@ pub(super) enum Consulted {
 }
 
 impl Session {
-    /// Asks the policy about what comes next for the child number `index` at `stage`.
+    /// Asks the policy about what comes next for the child number `index` at `stage`, where it has anything to say.
+    #[inline]
     pub(super) fn consult(&mut self, index: usize, stage: Stage) -> Consulted {
-        let child = &self.children[index];
-        if !child.is_watched(stage) {
-            return Consulted::Runs(Vec::new(), Vec::new());
+        if self.children[index].is_watched(stage) {
+            self.ask_policy(index, stage)
+        } else {
+            Consulted::Runs(Vec::new(), Vec::new())
         }
+    }
+
+    fn ask_policy(&mut self, index: usize, stage: Stage) -> Consulted {
+        let child = &self.children[index];
         let waits_for = |other: ChildIndex| self.is_pending(usize::from(other.0), index, stage);
         if child.asked.waits_for_answer() || child.asked.awaited.is_some_and(waits_for) {
             return Consulted::Waits;
@@ -67,7 +73,14 @@ impl Session {
     }
 
     /// Tells the log what the conditions of a child had to say.
+    #[inline]
     pub(super) fn tell(&mut self, index: usize, stage: Stage, remarks: Vec<Remark>) {
+        if !remarks.is_empty() {
+            self.tell_all(index, stage, remarks);
+        }
+    }
+
+    fn tell_all(&mut self, index: usize, stage: Stage, remarks: Vec<Remark>) {
         for remark in remarks {
             let (child, name) = (ChildIndex(index as u16), self.name(index));
             self.event(Event::ConditionRemarked { child, name, stage, remark });

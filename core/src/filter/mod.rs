@@ -170,6 +170,12 @@ impl Filter {
         }
     }
 
+    /// The letter of the command that comes next, if it lies whole in what came in.
+    #[must_use]
+    pub fn letter_ahead(&self) -> Option<u8> {
+        self.decoder.ahead().next().map(|frame| frame[HEAD - 1])
+    }
+
     /// The body chunks that come next and need no reply, as many as lie whole one behind the other, with their number: at
     /// most `most`, each of which begins at most `room` bytes of payload behind the first. `None` when what comes next is
     /// anything else, or a chunk about which there is anything special.

@@ -97,7 +97,7 @@ pub fn first_string(strings: &[u8]) -> &[u8] {
 pub fn split_header(payload: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
     let letter = Stage::Header.letter();
     let missing = |missing| WireError::Truncated { letter, missing };
-    let name_end = memchr::memchr(0, payload).ok_or(missing("a NUL behind the name"))?;
+    let name_end = first_nul(payload).ok_or(missing("a NUL behind the name"))?;
     let (name, value) = (&payload[..name_end], &payload[name_end + 1..]);
     let value_end = memchr::memchr(0, value).ok_or(missing("a NUL behind the value"))?;
     match value.len() - value_end - 1 {
@@ -105,6 +105,24 @@ pub fn split_header(payload: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
         0 => Ok((name, &value[..value_end])),
         extra => Err(WireError::Trailing { letter, extra }),
     }
+}
+
+/// Where the first NUL is: in the name of a header mostly near, before a search that looks at more bytes at once has begun.
+fn first_nul(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const NEAR: usize = 32;
+
+    let (words, _) = bytes.as_chunks::<8>();
+    for (number, word) in words.iter().take(NEAR / 8).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The lowest bit that is set is the highest of the first byte that is 0.
+        let found = word.wrapping_sub(ONES) & !word & ONES << 7;
+        if found != 0 {
+            return Some(number * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let passed = (bytes.len() / 8 * 8).min(NEAR);
+    memchr::memchr(0, &bytes[passed..]).map(|at| passed + at)
 }
 
 impl Command {

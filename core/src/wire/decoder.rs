@@ -117,7 +117,12 @@ impl Decoder {
     /// Passes over so many bytes of frames that [`ahead`](Self::ahead) has shown.
     pub fn pass(&mut self, bytes: usize) {
         self.fresh &= bytes == 0;
-        self.input.advance(bytes);
+        if bytes < self.input.len() {
+            self.input.advance(bytes);
+        } else {
+            // What is empty would keep the read buffer all the same.
+            self.input = Bytes::new();
+        }
     }
 
     /// Takes so many bytes of frames that [`ahead`](Self::ahead) has shown, where they lie.
