@@ -1,7 +1,6 @@
 //! What waits to be written to one peer.
 
 use alloc::collections::VecDeque;
-use core::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -53,14 +52,14 @@ impl Outbox {
         self.write(|out| out.extend_from_slice(bytes));
     }
 
-    /// Appends a part of bytes that lie elsewhere.
-    pub(crate) fn share(&mut self, bytes: &Bytes, part: Range<usize>) {
+    /// Appends bytes that lie elsewhere, as a part of `whole`.
+    pub(crate) fn share(&mut self, part: &[u8], whole: &Bytes) {
         match part.len() {
             0 => {}
-            1..SHARE_FROM => self.copy(&bytes[part]),
+            1..SHARE_FROM => self.copy(part),
             len => {
                 self.len += len;
-                self.queue.push_back(Segment::Shared(bytes.slice(part)));
+                self.queue.push_back(Segment::Shared(whole.slice_ref(part)));
             }
         }
     }
@@ -181,9 +180,9 @@ mod tests {
             for round in 0..20u8 {
                 let large = Bytes::from(alloc::vec![round; 2 * SHARE_FROM]);
                 outbox.write(|out| out.extend_from_slice(&[round, 1, 2]));
-                outbox.share(&large, 0..large.len());
-                outbox.share(&Bytes::from_static(b"tiny"), 0..4);
-                outbox.share(&large, 0..2000);
+                outbox.share(&large, &large);
+                outbox.share(b"tiny", &Bytes::new());
+                outbox.share(&large[..2000], &large);
                 expected.extend_from_slice(&[round, 1, 2]);
                 expected.extend_from_slice(&large);
                 expected.extend_from_slice(b"tiny");

@@ -9,7 +9,7 @@ use super::child::{Child, Part, Step};
 use super::connection::{Gone, Link, Origin};
 use super::mta::MtaKind;
 use super::policy::Consulted;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, header_limit};
 use super::{Decided, InHand, Session};
 use crate::client::Client;
 use crate::event::{Event, Failure, LimitName, MessageEnd, Outcome, Verdict};
@@ -70,27 +70,31 @@ impl Session {
         let Some(transaction) = transaction else { return false };
         let limits = self.policy.limits();
         let macro_bytes = self.macros.bytes();
-        let (mut bytes, mut count, mut headers) = (0, 0, false);
+        let (mut count, mut headers) = (0, false);
+        let mut receiving = transaction.content.receive_headers(self.filter.came());
         for peeked in self.filter.peek().take(*frames) {
-            bytes += match peeked {
-                Peeked::Header(header)
-                    if transaction.header_limit(header.name, header.value, limits).is_none() =>
-                {
-                    transaction.content.receive_header_frame(&header);
+            match peeked {
+                Peeked::Header(header) => {
+                    let len = header.name.len() + header.value.len();
+                    if header_limit(receiving.count(), receiving.bytes(), len, limits).is_some() {
+                        break;
+                    }
+                    receiving.header(&header);
                     headers = true;
-                    header.frame.len()
                 }
                 Peeked::Macros { frame, letter, pairs }
                     if Stage::of_letter(letter).is_some_and(Stage::is_content)
                         && self.macros.get(letter).is_some_and(|known| known == pairs)
                         && macro_bytes + pairs.len() <= limits.macro_bytes =>
                 {
-                    frame.len()
+                    receiving.pass(frame.len());
                 }
-                _ => break,
-            };
+                Peeked::Macros { .. } => break,
+            }
             count += 1;
         }
+        let bytes = receiving.seen();
+        drop(receiving);
         if headers {
             transaction.stage = Stage::Header;
         }

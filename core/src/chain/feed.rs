@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::child::{Child, Part};
 use super::connection::{Link, WINDOW};
 use super::policy::Consulted;
+use super::transaction::header_limit;
 use super::verdict::Joint;
 use super::{InHand, Session};
 use crate::client::Client;
@@ -24,7 +25,8 @@ impl Session {
         if transaction.decided.is_some() {
             return;
         }
-        match transaction.header_limit(name, value, self.policy.limits()) {
+        let (count, bytes) = (transaction.content.received_headers(), transaction.content.header_bytes());
+        match header_limit(count, bytes, name.len() + value.len(), self.policy.limits()) {
             None => transaction.content.receive_header(name, value),
             Some(limit) => self.over_limit(limit),
         }
@@ -200,7 +202,7 @@ impl Session {
         let transaction = self.transaction.as_ref()?;
         let cursor = self.children[index].cursor_mut()?;
         let view = cursor.view?;
-        if transaction.content.header(view, cursor.next_header).is_some() {
+        if transaction.content.has_header(view, cursor.next_header) {
             return Some(Stage::Header);
         }
         if !transaction.headers_done {
@@ -375,9 +377,9 @@ impl Session {
 /// stand as they came. Returns how many.
 fn send_headers(client: &mut Client, content: &Content, view: ViewId, first: usize, room: usize) -> usize {
     let spaced = client.negotiated().protocol.has(Protocol::HEADER_LEADING_SPACE);
-    if let Some((frames, count)) = content.header_frames(view, first, room, spaced) {
-        client.headers(frames, count);
-        return count;
+    if let Some(headers) = content.header_frames(view, first, room, spaced) {
+        client.headers(&headers);
+        return headers.count;
     }
     if let Some((name, value)) = content.header(view, first) {
         client.header(name, content.to_child_value(value, spaced));

@@ -45,16 +45,6 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    /// The limit that a header would hit.
-    pub(super) fn header_limit(&self, name: &[u8], value: &[u8], limits: &Limits) -> Option<LimitName> {
-        let bytes = self.content.header_bytes() + name.len() + value.len();
-        if self.content.received_headers() >= limits.headers {
-            Some(LimitName::Headers)
-        } else {
-            (bytes > limits.header_bytes).then_some(LimitName::HeaderBytes)
-        }
-    }
-
     pub(super) fn new(sender: Bytes, started: Instant, ends_by: Instant, content: Content) -> Self {
         Self {
             envelope_bytes: sender.len(),
@@ -76,5 +66,21 @@ impl Transaction {
             decided: None,
             over: None,
         }
+    }
+}
+
+/// The limit that a header of `len` bytes would hit behind `count` with `bytes` in all.
+pub(super) const fn header_limit(
+    count: usize,
+    bytes: usize,
+    len: usize,
+    limits: &Limits,
+) -> Option<LimitName> {
+    if count >= limits.headers {
+        Some(LimitName::Headers)
+    } else if bytes + len > limits.header_bytes {
+        Some(LimitName::HeaderBytes)
+    } else {
+        None
     }
 }

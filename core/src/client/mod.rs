@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
 use crate::conversation::Conversation;
+use crate::message::HeaderRun;
 use crate::outbox::Outbox;
 use crate::wire::facts::{Protocol, Stage, letter};
 use crate::wire::{Chunks, Culprit, Decoder, Edit, Fault, Final, Frame, Negotiation, Reply};
@@ -224,16 +225,19 @@ impl Client {
         self.sent(Stage::Header)
     }
 
-    /// Sends `count` headers as the very frames that they came in. Returns whether replies are owed.
-    pub fn headers(&mut self, frames: &[u8], count: usize) -> bool {
-        self.outbox.copy(frames);
-        self.all_sent(Stage::Header, count)
+    /// Sends headers as the very frames that they came in. Returns whether replies are owed.
+    pub fn headers(&mut self, headers: &HeaderRun<'_>) -> bool {
+        match headers.block {
+            Some(block) => self.outbox.share(headers.frames, block),
+            None => self.outbox.copy(headers.frames),
+        }
+        self.all_sent(Stage::Header, headers.count)
     }
 
     /// Sends a body chunk as the very bytes that it came in. Returns whether a reply is owed.
     pub fn body(&mut self, frame: &Frame) -> bool {
         for piece in frame.wire() {
-            self.outbox.share(piece, 0..piece.len());
+            self.outbox.share(piece, piece);
         }
         self.sent(Stage::Body)
     }
@@ -251,8 +255,8 @@ impl Client {
             usize::MAX => (chunks.wire_len(), 1),
             most => chunks.end_of(start, most),
         };
-        self.outbox.share(first, start..end.min(first.len()));
-        self.outbox.share(rest, 0..rest.len());
+        self.outbox.share(&first[start..end.min(first.len())], first);
+        self.outbox.share(rest, rest);
         self.all_sent(Stage::Body, count);
         end
     }

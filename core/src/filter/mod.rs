@@ -170,6 +170,12 @@ impl Filter {
         }
     }
 
+    /// What came in and was not taken, as far as whole commands may lie in it.
+    #[must_use]
+    pub fn came(&self) -> &[u8] {
+        self.decoder.ahead().bytes()
+    }
+
     /// The letter of the command that comes next, if it lies whole in what came in.
     #[must_use]
     pub fn letter_ahead(&self) -> Option<u8> {
@@ -321,7 +327,7 @@ impl Filter {
         }
         if let Edit::ReplaceBody(data) = &edit {
             self.outbox.write(|out| out.extend_from_slice(&crate::wire::head(b'b', data.len())));
-            self.outbox.share(data, 0..data.len());
+            self.outbox.share(data, data);
         } else {
             self.outbox.write(|out| Reply::Edit(edit).encode(out));
         }

@@ -6,11 +6,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{HeaderFrame, HeaderRef};
+use super::text::{Stretch, Text};
+use super::{HeaderFrame, HeaderRef, HeaderRun};
 use crate::wire::{Edit, HEAD, Stage, head};
 
-/// Room that the first header makes for text, in bytes: enough for all of an ordinary message.
-const TEXT: usize = 4096;
 /// Room that the first header makes for fields.
 const FIELDS: usize = 32;
 
@@ -35,14 +34,12 @@ struct Field {
 }
 
 impl Field {
-    fn name_in<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        let start = self.start + HEAD;
-        &text[start..start + self.name_len as usize]
+    fn name_in<'a>(&self, text: &'a Text) -> &'a [u8] {
+        text.get(self.start + HEAD, self.name_len as usize)
     }
 
-    fn value_in<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        let start = self.start + HEAD + self.name_len as usize + 1;
-        &text[start..start + self.value_len as usize]
+    fn value_in<'a>(&self, text: &'a Text) -> &'a [u8] {
+        text.get(self.start + HEAD + self.name_len as usize + 1, self.value_len as usize)
     }
 
     const fn end(&self) -> usize {
@@ -54,7 +51,7 @@ impl Field {
 #[derive(Debug, Default)]
 pub struct Headers {
     /// The frames of all fields, one behind the other: most are sent on as they came.
-    text: Vec<u8>,
+    text: Text,
     /// First what the MTA sent, then what children made.
     fields: Vec<Field>,
     received: usize,
@@ -79,14 +76,28 @@ impl Headers {
         self.count_received(name, value);
     }
 
-    /// The same as it came.
-    pub fn receive_frame(&mut self, header: &HeaderFrame<'_>) {
+    /// The same as it came, whose text will be [appended](Self::append) `ahead` bytes behind what is here.
+    pub(super) fn receive_ahead(&mut self, ahead: usize, header: &HeaderFrame<'_>) {
         let id = self.next_id();
-        self.make_room();
-        let start = self.text.len();
-        self.text.extend_from_slice(header.frame);
-        self.push(start, header.name, header.value, Some(id));
+        self.push(self.text.end() + ahead, header.name, header.value, Some(id));
         self.count_received(header.name, header.value);
+    }
+
+    /// Appends the text of headers.
+    #[inline]
+    pub(super) fn append(&mut self, frames: &[u8]) {
+        self.text.make_room(frames.len());
+        self.text.append(frames);
+    }
+
+    /// Bytes of text.
+    pub(super) fn text_len(&self) -> usize {
+        self.text.end()
+    }
+
+    /// The text from byte `start` on is all that came at once.
+    pub(super) fn end_of_text(&mut self, start: usize) {
+        self.text.close_behind(start);
     }
 
     fn count_received(&mut self, name: &[u8], value: &[u8]) {
@@ -114,13 +125,15 @@ impl Headers {
     }
 
     /// The headers that the MTA sent from number `first` on, as their frames stood on the wire: as many as begin at most
-    /// `room` bytes behind the first. With their count.
+    /// `room` bytes behind the first, and lie with it in one piece.
     #[must_use]
-    pub fn received_frames(&self, first: usize, room: usize) -> Option<(&[u8], usize)> {
+    pub fn received_frames(&self, first: usize, room: usize) -> Option<HeaderRun<'_>> {
         let fields = self.fields[..self.received].get(first..)?;
         let start = fields.first()?.start;
+        let Stretch { bytes, block } = self.text.from(start);
+        let room = room.min(bytes.len().saturating_sub(1));
         let count = fields.partition_point(|field| field.start - start <= room);
-        Some((&self.text[start..fields[count - 1].end()], count))
+        Some(HeaderRun { frames: &bytes[..fields[count - 1].end() - start], block, count })
     }
 
     /// The headers that the MTA sent.
@@ -144,28 +157,21 @@ impl Headers {
 
     pub(super) fn store(&mut self, name: &[u8], value: &[u8], origin: Option<FieldId>) -> FieldId {
         let id = self.next_id();
-        self.make_room();
-        let start = self.text.len();
-        let payload = name.len() + value.len() + 2;
-        self.text.extend_from_slice(&head(Stage::Header.letter(), payload));
-        self.text.extend_from_slice(name);
-        self.text.push(0);
-        self.text.extend_from_slice(value);
-        self.text.push(0);
+        let start = self.text.end();
+        let head = head(Stage::Header.letter(), name.len() + value.len() + 2);
+        let pieces: [&[u8]; 5] = [&head, name, &[0], value, &[0]];
+        self.text.make_room(pieces.iter().map(|piece| piece.len()).sum());
+        pieces.into_iter().for_each(|piece| self.text.append(piece));
         self.push(start, name, value, origin);
         id
     }
 
     fn push(&mut self, start: usize, name: &[u8], value: &[u8], origin: Option<FieldId>) {
         let (name_len, value_len) = (name.len() as u32, value.len() as u32);
-        self.fields.push(Field { start, name_len, value_len, name_id: NOT_NAMED, origin });
-    }
-
-    fn make_room(&mut self) {
         if self.fields.is_empty() {
-            self.text.reserve(TEXT);
             self.fields.reserve(FIELDS);
         }
+        self.fields.push(Field { start, name_len, value_len, name_id: NOT_NAMED, origin });
     }
 
     /// Gives every field its name id, so that edits find headers by comparing numbers.

@@ -8,12 +8,15 @@ mod arena;
 mod body;
 mod envelope;
 mod headers;
+mod receiving;
 mod sendmail;
+mod text;
 
 pub use arena::Arena;
 pub use body::{Body, Place};
 pub use envelope::EnvelopeEdits;
 pub use headers::{FieldId, Headers};
+pub use receiving::Receiving;
 pub use sendmail::SendmailHeaders;
 
 use alloc::sync::Arc;
@@ -85,6 +88,17 @@ pub struct HeaderFrame<'a> {
     pub value: &'a [u8],
 }
 
+/// Headers as their frames lie one behind the other.
+#[derive(Debug, Clone, Copy)]
+pub struct HeaderRun<'a> {
+    /// The frames.
+    pub frames: &'a [u8],
+    /// What they are a part of, where that can be shared.
+    pub block: Option<&'a Bytes>,
+    /// How many they are.
+    pub count: usize,
+}
+
 /// A header as a child sees it: name, value.
 pub type HeaderRef<'a> = (&'a [u8], &'a [u8]);
 
@@ -113,11 +127,6 @@ impl Content {
     /// Appends a header that the MTA sent.
     pub fn receive_header(&mut self, name: &[u8], value: &[u8]) {
         self.headers.receive(name, value);
-    }
-
-    /// The same as it came.
-    pub fn receive_header_frame(&mut self, header: &HeaderFrame<'_>) {
-        self.headers.receive_frame(header);
     }
 
     /// Appends a body chunk that the MTA sent.
@@ -166,6 +175,13 @@ impl Content {
         ViewId(self.views.len())
     }
 
+    /// Whether a view has a header number `index`, from 0.
+    #[must_use]
+    pub fn has_header(&self, view: ViewId, index: usize) -> bool {
+        let later = view.0.checked_sub(1).and_then(|later| self.views.get(later));
+        index < later.map_or(self.headers.received(), |later| later.headers.len())
+    }
+
     /// The header number `index` of a view, from 0.
     #[must_use]
     pub fn header(&self, view: ViewId, index: usize) -> Option<HeaderRef<'_>> {
@@ -175,8 +191,8 @@ impl Content {
         }
     }
 
-    /// The headers of a view from number `first` on as frames, as many as begin at most `room` bytes behind the first, with
-    /// their count: where they stand as the MTA sent them, and a child that wants values with their leading space or not
+    /// The headers of a view from number `first` on as frames, as many as lie in one piece and begin at most `room` bytes
+    /// behind the first: where they stand as the MTA sent them, and a child that wants values with their leading space or not
     /// is shown them so.
     #[must_use]
     pub fn header_frames(
@@ -185,7 +201,7 @@ impl Content {
         first: usize,
         room: usize,
         leading_space: bool,
-    ) -> Option<(&[u8], usize)> {
+    ) -> Option<HeaderRun<'_>> {
         let as_they_came = view == ViewId::RECEIVED && (leading_space || !self.leading_space);
         as_they_came.then(|| self.headers.received_frames(first, room))?
     }

@@ -198,6 +198,12 @@ impl<'a> Ahead<'a> {
     pub(super) const fn new(bytes: &'a [u8], limit: usize) -> Self {
         Self { bytes, limit }
     }
+
+    /// The bytes in which they lie, and what stands behind them.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
 }
 
 impl<'a> Iterator for Ahead<'a> {
