@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
-use millstream_runtime::{Inbox, Interest, Poller, READ_SIZE, Received, Side, Token, descriptor, receive};
+use millstream_runtime::{
+    Inbox, Interest, Poller, READ_SIZE, Received, Side, Token, bell_for, descriptor, receive,
+};
 
 use crate::watched::Watched;
 
@@ -70,7 +72,7 @@ impl Poller for GlommioPoller {
     const LAGS: bool = true;
 
     fn watch(&mut self, fd: OwnedFd, token: Token, interest: Interest) -> io::Result<Socket> {
-        let reading = self.inbox.bell(token, Side::Reading);
+        let reading = bell_for(&self.inbox, token, Side::Reading);
         if interest == Interest::Accept {
             let mut listener = Listener { fd, ready: reading, watched: None };
             listener.ask()?;
@@ -159,7 +161,7 @@ impl Poller for GlommioPoller {
         };
         let Some(rest) = rest(slices, sent) else { return Ok(sent) };
         let inbox = &self.inbox;
-        let bell = stream.writing.get_or_insert_with(|| inbox.bell(stream.token, Side::Writing));
+        let bell = stream.writing.get_or_insert_with(|| bell_for(inbox, stream.token, Side::Writing));
         match stream.watched.poll_send(&mut Context::from_waker(bell), rest) {
             Poll::Ready(Ok(more)) => Ok(sent + more),
             Poll::Ready(Err(error)) if sent == 0 => Err(error),
@@ -177,7 +179,7 @@ impl GlommioPoller {
     /// Has the socket reported when there is room to write, or when it is connected. Sending nothing is in vain only before
     /// that; elsewhere it is polled already, or there is room.
     fn ask_writing(&self, stream: &mut Stream) {
-        let bell = stream.writing.get_or_insert_with(|| self.inbox.bell(stream.token, Side::Writing));
+        let bell = stream.writing.get_or_insert_with(|| bell_for(&self.inbox, stream.token, Side::Writing));
         if stream.watched.poll_send(&mut Context::from_waker(bell), &[]).is_ready() {
             bell.wake_by_ref();
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use async_io::Async;
-use millstream_runtime::{Inbox, Interest, Poller, Side, Token};
+use millstream_runtime::{Inbox, Interest, Poller, Side, Token, bell_for};
 
 /// The reactor, as one loop uses it.
 pub(crate) struct SmolPoller(pub(crate) Arc<Inbox>);
@@ -51,7 +51,7 @@ impl Poller for SmolPoller {
 
     fn watch(&mut self, fd: OwnedFd, token: Token, interest: Interest) -> io::Result<Socket> {
         let io = Async::new_nonblocking(fd)?;
-        let reading = self.0.bell(token, Side::Reading);
+        let reading = bell_for(&self.0, token, Side::Reading);
         let mut socket = Socket { io, token, reading, writing: None };
         self.await_readable(&mut socket)?;
         if interest == Interest::Both {
@@ -65,7 +65,7 @@ impl Poller for SmolPoller {
     }
 
     fn await_writable(&mut self, socket: &mut Socket) -> io::Result<()> {
-        let bell = socket.writing.get_or_insert_with(|| self.0.bell(socket.token, Side::Writing));
+        let bell = socket.writing.get_or_insert_with(|| bell_for(&self.0, socket.token, Side::Writing));
         ask(bell, |cx| socket.io.poll_writable(cx))
     }
 

@@ -14,6 +14,7 @@
 //! | [`Breaker`] | whether an address of a child is down | each change told once, one probe at a time |
 //! | [`PlaceCount`] | connections to a child in use | never past the limit, every loop that waits is served |
 //! | [`Mailbox`] | what is on its way to a loop | nothing is lost or had twice, no wake-up is lost |
+//! | [`Inbox`] | what a reactor says to a loop that is a future | every report is heard once, no wake-up is lost |
 //! | [`Loops`] | how a server stops | every session that was accepted is served or counted as cut; the last loop is told once |
 //! | [`Snapshot`] | the policy that holds | who begins after a reload follows the new one; the old one is freed |
 //! | [`Queue`] | lines for the log | taken and lost are all that was offered |
@@ -22,6 +23,7 @@
 mod admission;
 mod atomic;
 mod children;
+mod inbox;
 mod loops;
 mod mailbox;
 mod places;
@@ -32,6 +34,7 @@ mod switch;
 
 pub use admission::Admission;
 pub use children::Children;
+pub use inbox::Inbox;
 pub use loops::{Loops, StopLevel};
 pub use mailbox::Mailbox;
 pub use places::PlaceCount;

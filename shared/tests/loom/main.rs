@@ -7,6 +7,7 @@
 
 mod bell;
 mod counts;
+mod inbox;
 mod mailbox;
 mod queue;
 mod snapshot;
