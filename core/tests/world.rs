@@ -8,6 +8,7 @@
 //! | `peers` | the MTA and the children, and the rules for what they may be sent |
 //! | `record` | what happened: what the MTA was told, what each child saw |
 //! | `model` | what must have happened: the children one after another |
+//! | `ways` | tries each way in which timing can have decided |
 //! | `queue` | what Postfix and Sendmail do with edits |
 //! | `seed`, `coverage`, `campaign` | a world, many seeds on all cores, and what they have visited |
 //!
@@ -47,6 +48,8 @@ mod sendmail;
 mod show;
 #[path = "world/sim/mod.rs"]
 mod sim;
+#[path = "world/ways.rs"]
+mod ways;
 
 use campaign::{Campaign, number};
 use seed::run;

@@ -1,36 +1,26 @@
 //! Content in the model: one child after another, each shown what those before it have made of the message.
 
-use super::child::Standing;
-use super::{Model, of, past};
+use super::child::{Part, Turn};
+use super::{Model, of};
 use crate::plan::{Fallback, Frame, Verdict, plain};
 use crate::queue::{Message, differ};
 use crate::record::Exchange;
 
 impl Model<'_> {
-    pub(super) fn end_of_message(
-        &mut self,
-        number: usize,
-        exchange: &Exchange,
-        exact: bool,
-    ) -> Result<(), String> {
-        let Some(told) = exchange.reply.as_ref().and_then(|frames| frames.last()) else {
-            self.run_content(true, exact)?;
-            self.end();
-            return Ok(());
-        };
-        let body = self.setting.rationed || past(self.setting.bounds.body_bytes, self.sizes[4]);
-        let flooded = self.flooded || body && self.setting.body_floods.contains(&number) && told.0 == b't';
-        let mut queued = self.message.clone();
-        let (decided, expected) = self.run_content(true, exact && !flooded)?;
+    pub(super) fn end_of_message(&mut self, exchange: &Exchange) -> Result<(), String> {
+        let flooded = self.setting.body_floods.contains(&self.at);
+        let (decided, expected) = self.run_content(true, self.is_certain() && !flooded)?;
         self.end();
         if flooded && exchange.told(&plain(b't')).is_ok() {
             return Ok(());
         }
         exchange.told(decided.as_ref().unwrap_or(&plain(if flooded { b't' } else { b'c' })))?;
-        queued.apply(exchange.reply.as_deref().unwrap_or(&[]), self.setting.lead, u32::MAX);
-        match decided.is_none() && queued.delivered() != expected.delivered() {
-            true => Err(differ(&queued, &expected)),
-            false => Ok(()),
+        let Some(edits) = exchange.reply.as_ref().filter(|_| decided.is_none()) else { return Ok(()) };
+        let mut queued = self.message.clone();
+        queued.apply(edits, self.setting.lead, u32::MAX);
+        match queued.delivered() == expected.delivered() {
+            true => Ok(()),
+            false => Err(differ(&queued, &expected)),
         }
     }
 
@@ -46,57 +36,47 @@ impl Model<'_> {
         // Postfix asks nobody behind a child that has quarantined.
         let (postfix, mut held) = (self.is_postfix(), false);
         for i in 0..self.runners.len() {
-            if self.is_unconcerned(i) {
-                (self.runners[i].done, self.runners[i].standing) = (true, Standing::Done);
-            }
-            self.look_at_others(i, b'E');
-            let runner = &mut self.runners[i];
-            if runner.out || runner.done {
-                runner.missed &= !held;
-                decided = decided.or(runner.objection.clone().filter(|_| !held));
-                continue;
-            }
-            let (evaluation, independent) = (runner.child.plan.evaluation, runner.child.plan.independent);
-            let waits = !evaluation && !independent;
-            let blocked = |letter, rights| !independent && runner.wants(letter) && unsettled & rights != 0;
-            let may_end = ends && !(waits && (decided.is_some() || unfinished || held));
-            let until = match () {
-                () if blocked(b'L', 0x11) => 0,
-                () if !self.headers_ended && !may_end => b'L',
-                () if blocked(b'B', 0x02) => b'N',
-                () => {
-                    if may_end {
-                        b'E'
-                    } else {
-                        b'B'
-                    }
-                }
-            };
-            let shown = if independent { &self.message } else { &view };
+            self.dismiss(i);
             let exact = exact && decided.is_none() && !held;
-            let verdict = runner.feed(shown, &self.macros, until, exact).map_err(of(i))?;
-            runner.missed = runner.failed.is_some() && !held;
-            runner.standing = match &verdict {
-                _ if runner.failed.is_some() => runner.standing,
-                Verdict::Cut => Standing::Pending,
-                Verdict::Refuse(_) => Standing::Refuses,
-                _ => Standing::Done,
-            };
-            let rights = runner.joined().map_or(0, |joined| joined.actions);
-            match verdict {
-                _ if evaluation || held => {}
-                Verdict::Stopped => {}
-                Verdict::Refuse(frame) => decided = decided.or(Some(frame)),
-                Verdict::Cut => (unfinished, unsettled) = (true, unsettled | rights & 0x13),
-                _ => {
-                    let edits = std::mem::take(&mut runner.edits);
-                    held = postfix && rights & 0x20 != 0 && edits.iter().any(|edit| edit.0 == b'q');
-                    match independent {
-                        true => view.apply_beside(&self.message, &edits, runner.leads(), rights),
-                        false => view.apply(&edits, runner.leads(), rights),
+            let turn =
+                Turn { exact, read: self.reads(i, b'E'), macros: &self.macros, sender: &self.message.sender };
+            let runner = &mut self.runners[i];
+            let (evaluation, independent) = (runner.child.plan.evaluation, runner.child.plan.independent);
+            let (actions, leads) = (runner.actions(), runner.leads());
+            if runner.part == Part::In {
+                let reads =
+                    if runner.wants(b'L') { 0x11 } else { 0 } | if runner.wants(b'B') { 0x02 } else { 0 };
+                let blocked = !independent && unsettled & reads != 0;
+                let waits = !evaluation && !independent && (decided.is_some() || unfinished || held);
+                let shown = if independent { &self.message } else { &view };
+                let shown = if blocked { &Message::default() } else { shown };
+                let verdict = runner.feed(shown, ends && !waits && !blocked, &turn).map_err(of(i))?;
+                match verdict {
+                    _ if runner.failed.is_some() => {}
+                    Verdict::Cut if !evaluation => {
+                        (unfinished, unsettled) = (true, unsettled | actions & 0x13)
+                    }
+                    Verdict::Cut => {}
+                    Verdict::Refuse(frame) => runner.part = Part::Left(Some(frame)),
+                    Verdict::Stopped => runner.leave(),
+                    _ => {
+                        runner.leave();
+                        let edits = std::mem::take(&mut runner.edits);
+                        if !evaluation && !held {
+                            held = postfix && actions & 0x20 != 0 && edits.iter().any(|edit| edit.0 == b'q');
+                            match independent {
+                                true => view.apply_beside(&self.message, &edits, leads, actions),
+                                false => view.apply(&edits, leads, actions),
+                            }
+                            continue;
+                        }
                     }
                 }
             }
+            if held {
+                runner.part = Part::Left(None);
+            }
+            decided = decided.or(runner.objection());
         }
         self.mark_unseen(&mut view);
         Ok((decided, view))
@@ -104,7 +84,9 @@ impl Model<'_> {
 
     /// What goes on without a child is marked, and held when the child's fallback says so.
     fn mark_unseen(&self, view: &mut Message) {
-        let missed = || self.runners.iter().filter(|runner| runner.missed && !runner.child.plan.evaluation);
+        let missed = || {
+            self.runners.iter().filter(|runner| runner.part == Part::Missed && !runner.child.plan.evaluation)
+        };
         let names = missed().map(|runner| format!("c{}", runner.number)).collect::<Vec<_>>().join(", ");
         if let Some(mark) = &self.setting.mark {
             let is_copy = |name: &[u8]| name.eq_ignore_ascii_case(mark);

@@ -11,7 +11,7 @@ use crate::frames::{cut, encode, number};
 use crate::lists::encode_lists;
 use crate::peers::mta::MS;
 use crate::plan::{
-    End, Frame, JoinFault, Joined, Kept, Macros, Plan, Progress, Text, no_reply_bit, no_send_bit,
+    End, Frame, JoinFault, Joined, Kept, Kind, Macros, Plan, Progress, Text, no_reply_bit, no_send_bit,
 };
 use crate::record::{DEAD, Seen};
 
@@ -45,6 +45,8 @@ pub(crate) struct ChildEnd {
     asked: usize,
     /// It closes with the first command.
     dies_at_first: bool,
+    /// How it fails, as its script says.
+    pub(crate) fails: Option<Kind>,
     /// It has had its last word on the content of this message.
     over: bool,
 }
@@ -57,6 +59,7 @@ pub(crate) enum Out {
 
 impl ChildEnd {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        let fails = plan.fault.map(JoinFault::kind);
         Self {
             plan,
             joined: None,
@@ -71,6 +74,7 @@ impl ChildEnd {
             died: false,
             asked: 0,
             dies_at_first: false,
+            fails,
             over: false,
         }
     }
@@ -212,9 +216,12 @@ impl ChildEnd {
         let protocol = self.joined.as_ref().map_or(0, |joined| joined.protocol);
         let silent = b"AQ".contains(&letter) || protocol & no_reply_bit(letter) != 0;
         self.asked += usize::from(!silent);
+        let plan = Arc::clone(&self.plan);
+        let act = plan.act(&place);
         if payload != NOOP {
             let (macros, owes) = (self.macros.get(letter), if silent { 0 } else { self.asked });
-            self.tape.push(Seen { letter, payload, macros, owes, lost: None });
+            let answer = act.answer().filter(|_| !silent);
+            self.tape.push(Seen { letter, payload, macros, owes, answer, lost: None });
         }
         self.macros.came(letter);
         if self.dies_at_first {
@@ -225,8 +232,6 @@ impl ChildEnd {
         if b"AQ".contains(&letter) {
             return;
         }
-        let plan = Arc::clone(&self.plan);
-        let act = plan.act(&place);
         let pause = act.pause * MS;
         let mut at = now;
         let forgets = self.over && self.plan.forgets && b"LNBE".contains(&letter);
@@ -236,10 +241,12 @@ impl ChildEnd {
             }
             return;
         }
+        if silent && act.end != End::Close {
+            return;
+        }
+        self.fails = act.end.failure();
         if silent {
-            if act.end == End::Close {
-                self.todo.push_back((at, Emit::Close));
-            }
+            self.todo.push_back((at, Emit::Close));
             return;
         }
         for edit in &act.edits {

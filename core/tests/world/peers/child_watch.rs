@@ -1,7 +1,7 @@
 //! Checks what the session sends to one child.
 
 use crate::peers::child::NOOP;
-use crate::plan::{Joined, Text, no_reply_bit, no_send_bit};
+use crate::plan::{Joined, Text, no_send_bit};
 use crate::queue::strings;
 
 /// Checks what the session sends to one child, as it leaves the session.
@@ -162,7 +162,7 @@ impl Watch {
         };
         let about = if letter == b'D' { payload.first().copied().unwrap_or(0) } else { letter };
         if self.leftover && b"LN".contains(&about) {
-            let answered = joined.protocol & no_reply_bit(about) == 0 && letter != b'D';
+            let answered = joined.answers(about) && letter != b'D';
             return if answered { Err(format!("'{name}' behind its last word")) } else { Ok(()) };
         }
         let behind = match about {
@@ -187,12 +187,10 @@ impl Watch {
             return Err("end of message with data".into());
         }
         if letter == b'D' {
-            let listed =
-                joined.lists.iter().find(|(listed, names)| *listed == payload[0] && !names.is_empty());
             let texts = if payload.len() > 1 { strings(&payload[1..]) } else { Vec::new() };
             for pair in texts.chunks(2) {
                 let bare: Text = pair[0].iter().copied().filter(|byte| !b"{}".contains(byte)).collect();
-                if listed.is_some_and(|(_, names)| !names.contains(&bare)) {
+                if !joined.takes_macro(payload[0], &bare) {
                     return Err(format!(
                         "macro {} for '{}', which is not listed",
                         bare.escape_ascii(),
@@ -204,23 +202,17 @@ impl Watch {
         }
         if letter == b'U' && payload == NOOP && self.reuse && self.state == b'A' && !self.in_message {
             self.left = 2;
-            self.asked += usize::from(joined.protocol & no_reply_bit(letter) == 0);
+            self.asked += usize::from(joined.answers(letter));
             return Ok(());
         }
         if letter == b'K' {
             let taken = std::mem::replace(&mut self.left, 3) == 2;
             return if taken { Ok(()) } else { Err("QUIT_NC where libmilter ignores it".into()) };
         }
-        let since = match letter {
-            b'T' => 4,
-            b'U' => 3,
-            b'K' => 6,
-            _ => 2,
-        };
         if b"MH".contains(&letter) && self.in_message {
             return Err(format!("'{name}' inside a message, without ABORT"));
         }
-        if joined.version < since || joined.protocol & no_send_bit(letter) != 0 {
+        if !joined.wants(letter) {
             return Err(format!("'{name}', which it does not want"));
         }
         self.stale &= letter != b'H';
@@ -228,8 +220,7 @@ impl Watch {
             return Err(format!("'{name}' to a child that may know another client's HELO"));
         }
         self.transition(letter)?;
-        let joined = self.joined.as_ref().unwrap();
-        if !b"AK".contains(&letter) && joined.protocol & no_reply_bit(letter) == 0 {
+        if self.joined.as_ref().unwrap().answers(letter) {
             self.asked += 1;
             self.last = letter;
         }

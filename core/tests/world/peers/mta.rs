@@ -3,26 +3,18 @@
 use super::plain_connect;
 use crate::frames::{cut, encode, number};
 use crate::lists::decode_lists;
-use crate::plan::{Frame, MtaPlan, Step, Text, no_reply_bit, no_send_bit};
+use crate::plan::{Frame, Joined, MtaPlan, Step, Text, no_send_bit, since};
 use crate::record::Exchange;
 use crate::rng::Rng;
 use crate::script::macro_names;
 
 pub(crate) const MS: u64 = 1_000_000;
 
-/// What the session answered to the offer.
-#[derive(Clone, Debug)]
-pub(crate) struct Agreed {
-    pub(crate) version: u32,
-    pub(crate) actions: u32,
-    pub(crate) protocol: u32,
-    pub(crate) lists: Vec<(u8, Vec<Text>)>,
-}
-
 pub(crate) struct MtaEnd {
     pub(crate) plan: MtaPlan,
     at: usize,
-    pub(crate) agreed: Option<Agreed>,
+    /// What the session answered to the offer.
+    pub(crate) agreed: Option<Joined>,
     pub(crate) exchanges: Vec<Exchange>,
     /// The exchange that waits for its reply.
     waiting: Option<usize>,
@@ -144,13 +136,7 @@ impl MtaEnd {
     fn send(&mut self, letter: u8, payload: Text, macros: Option<Vec<(Text, Text)>>, out: &mut Text) {
         let agreed = self.agreed.clone().unwrap();
         // DATA and UNKNOWN are newer than some versions, QUIT_NC than most.
-        let since = match letter {
-            b'T' => 4,
-            b'U' => 3,
-            b'K' => 6,
-            _ => 2,
-        };
-        if agreed.version < since {
+        if agreed.version < since(letter) {
             if letter == b'K' {
                 self.quit = true;
                 self.send(b'Q', Vec::new(), None, out);
@@ -198,7 +184,7 @@ impl MtaEnd {
             self.exchanges.push(exchange);
             return;
         }
-        let owed = !b"AQK".contains(&letter) && agreed.protocol & no_reply_bit(letter) == 0;
+        let owed = agreed.answers(letter);
         self.push(letter, payload, owed, out);
         if owed {
             self.waiting = Some(self.exchanges.len() - 1);
@@ -232,7 +218,7 @@ impl MtaEnd {
                 self.complaint =
                     Some(format!("answered {version} {actions:#x} {protocol:#x}, outside the offer"));
             }
-            self.agreed = Some(Agreed { version, actions, protocol, lists });
+            self.agreed = Some(Joined { version, actions, protocol, lists });
             self.next_at = now + think * MS;
             return;
         }

@@ -1,6 +1,6 @@
 //! What a child does: how it joins, what it answers to which command, which conditions hold for it.
 
-use super::{Bounds, Frame, Joined, Place, Text};
+use super::{Frame, Joined, Place, Text};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fallback {
@@ -50,6 +50,21 @@ pub(crate) struct Act {
     pub(crate) pause: u64,
 }
 
+impl Act {
+    /// The whole answer, if it is one.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        let (End::Final(reply) | End::FinalThenClose(reply)) = &self.end else { return None };
+        Some(Answer { edits: self.edits.clone(), reply: reply.clone() })
+    }
+}
+
+/// A whole answer: edits, then the final reply.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) edits: Vec<Frame>,
+    pub(crate) reply: Frame,
+}
+
 /// When an act is due; `None` fits always.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
@@ -79,14 +94,7 @@ pub(crate) enum JoinFault {
     HalfFrame,
 }
 
-impl Act {
-    /// Whether it is past the limits for one child's edits by itself.
-    pub(crate) fn is_past(&self, bounds: &Bounds) -> bool {
-        let counted = self.edits.iter().filter(|edit| !b"bp".contains(&edit.0)).count() as u64;
-        let bytes = self.edits.iter().map(|(_, payload)| payload.len() as u64).sum::<u64>();
-        bounds.edits.is_some_and(|most| counted > most) || bounds.edit_bytes.is_some_and(|most| bytes > most)
-    }
-}
+impl Act {}
 
 impl JoinFault {
     pub(crate) fn kind(self) -> Kind {
@@ -201,15 +209,16 @@ pub(crate) struct Plan {
 
 impl End {
     /// How the child fails with it; what is no whole frame is waited for.
-    pub(crate) fn kind(&self) -> Kind {
-        match self {
+    pub(crate) fn failure(&self) -> Option<Kind> {
+        Some(match self {
+            Self::Final(_) => return None,
             Self::Bad(bytes) => match bytes[..4] {
                 [0, 0, 0, length] if length > 0 && bytes.len() < 4 + usize::from(length) => Kind::Timeout,
                 _ => Kind::Protocol,
             },
             Self::Stall | Self::Half { then_close: false } => Kind::Timeout,
             _ => Kind::Closed,
-        }
+        })
     }
 }
 

@@ -1,13 +1,15 @@
 //! What the MTA and the children of one world do: plain data, made from a seed by `script`.
 
 mod child;
+mod joined;
 mod macros;
 mod progress;
 mod verdict;
 
 pub(crate) use child::{
-    Act, Condition, Effect, End, Fallback, JoinFault, Kept, Kind, Known, Plan, Rule, Said,
+    Act, Answer, Condition, Effect, End, Fallback, JoinFault, Kept, Kind, Known, Plan, Rule, Said,
 };
+pub(crate) use joined::{Joined, since};
 pub(crate) use macros::Macros;
 pub(crate) use progress::{Place, Progress};
 pub(crate) use verdict::{SHUTDOWN, Verdict, plain};
@@ -17,15 +19,6 @@ use std::sync::Arc;
 pub(crate) type Text = Vec<u8>;
 /// Letter and payload.
 pub(crate) type Frame = (u8, Text);
-
-/// What a child answered to the offer.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Joined {
-    pub(crate) version: u32,
-    pub(crate) actions: u32,
-    pub(crate) protocol: u32,
-    pub(crate) lists: Vec<(u8, Vec<Text>)>,
-}
 
 /// One thing that the MTA does.
 #[derive(Clone, Debug)]
@@ -79,6 +72,15 @@ pub(crate) struct Bounds {
     pub(crate) edit_bytes: Option<u64>,
     pub(crate) macro_bytes: Option<u64>,
     pub(crate) spill_bytes: Option<u64>,
+}
+
+impl Bounds {
+    /// Whether one child's edits are past the limits by themselves.
+    pub(crate) fn forbid(&self, edits: &[Frame]) -> bool {
+        let counted = edits.iter().filter(|edit| !b"bp".contains(&edit.0)).count() as u64;
+        let bytes = edits.iter().map(|(_, payload)| payload.len() as u64).sum::<u64>();
+        self.edits.is_some_and(|most| counted > most) || self.edit_bytes.is_some_and(|most| bytes > most)
+    }
 }
 
 #[derive(Clone, Debug)]

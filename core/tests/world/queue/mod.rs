@@ -1,6 +1,8 @@
 //! A message in the MTA's queue, and what Postfix does with a milter's edits (section 7 of the protocol description);
 //! [`SendmailHeader`] knows what Sendmail does.
 
+use std::collections::VecDeque;
+
 use crate::plan::{Frame, Text};
 use crate::sendmail::SendmailHeader;
 use crate::show::show;
@@ -37,6 +39,8 @@ pub(crate) struct Message {
     pub(crate) headers: Vec<Header>,
     /// The header behind anything but Postfix.
     pub(crate) sendmail: Option<SendmailHeader>,
+    /// The end of the headers came.
+    pub(crate) headers_ended: bool,
     pub(crate) body: Vec<Text>,
     /// A child replaced the body: how it is cut into chunks is free.
     pub(crate) recut: bool,
@@ -66,6 +70,24 @@ impl Message {
             header.receive(name, &raw);
         }
         self.headers.push(Header::new(Some(self.headers.len()), name, raw));
+    }
+
+    /// What a milter is shown of it, that takes header values with their leading space or without. A body that another has made
+    /// is one piece.
+    pub(crate) fn pieces(&self, lead: bool) -> VecDeque<Frame> {
+        let shown = self.headers.iter().filter(|header| header.is_shown());
+        let header = |header: &Header| {
+            let raw = &header.raw[..];
+            let value = if lead { raw } else { raw.strip_prefix(b" ").unwrap_or(raw) };
+            (b'L', [&header.name, &b"\0"[..], value, b"\0"].concat())
+        };
+        let mut pieces: VecDeque<Frame> = shown.map(header).collect();
+        pieces.extend(self.headers_ended.then(|| (b'N', Text::new())));
+        match self.recut {
+            true => pieces.push_back((b'B', self.body.concat())),
+            false => pieces.extend(self.body.iter().map(|chunk| (b'B', chunk.clone()))),
+        }
+        pieces
     }
 
     /// Applies a child's edits with the MTA's rules. `lead`: values come with their leading space.

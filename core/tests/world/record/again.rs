@@ -6,7 +6,9 @@ use super::Seen;
 /// and leaves one of each: what it was asked in vain is asked where it can answer.
 pub(crate) fn repeated(old: &mut Vec<Seen>, new: &mut Vec<Seen>) -> Result<(), String> {
     let last = old.iter().rposition(|seen| !seen.is_note() && !b"AQ".contains(&seen.letter));
-    if let Some(last) = last.filter(|last| old[*last].owes > 0 && b"CHMU".contains(&old[*last].letter)) {
+    if let Some(last) = last.filter(|last| {
+        old[*last].owes > 0 && old[*last].answer.is_none() && b"CHMU".contains(&old[*last].letter)
+    }) {
         old.remove(last);
     }
     for letter in *b"CH" {

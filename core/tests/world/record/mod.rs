@@ -6,7 +6,7 @@ mod tape;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::plan::{Bounds, Fallback, Frame, Joined, Kind, Plan, SHUTDOWN, Text};
+use crate::plan::{Answer, Bounds, Fallback, Frame, Joined, Kind, Plan, SHUTDOWN, Text};
 use crate::show::show;
 pub(crate) use again::repeated;
 pub(crate) use tape::Tape;
@@ -33,18 +33,12 @@ pub(crate) struct Setting {
     pub(crate) lead: bool,
     /// What the MTA can do: edits, and hold a message.
     pub(crate) actions: u32,
-    /// What the session asked of the MTA: actions, and what is not sent or answered.
-    pub(crate) agreed: (u32, u32),
     /// The MTA shows recipients that it has refused itself.
     pub(crate) rejected: bool,
     /// The ends of messages at which the session says that too much body was held, or its file failed. When that is so is a
     /// matter of timing; that it can be so is checked by the world.
     pub(crate) body_floods: Vec<usize>,
     pub(crate) bounds: Bounds,
-    /// All sessions together may keep too much.
-    pub(crate) rationed: bool,
-    /// What the children are offered: version, actions, protocol.
-    pub(crate) offer: (u32, u32, u32),
 }
 
 /// A child as the model knows it.
@@ -70,9 +64,10 @@ pub(crate) struct Seen {
     pub(crate) letter: u8,
     pub(crate) payload: Text,
     pub(crate) macros: Rc<[(Text, Text)]>,
-    /// The how manieth answer of its connection it owes to that; 0 for none. Once the world is over, 0 too where that
-    /// answer has reached the session.
+    /// The how manieth answer of its connection it owes to that; 0 for none.
     pub(crate) owes: usize,
+    /// Its answer. Once the world is over, only where that counts: it has reached the session, and is within the limits.
+    pub(crate) answer: Option<Answer>,
     /// With the letter [`LOST`].
     pub(crate) lost: Option<Lost>,
 }
@@ -83,20 +78,10 @@ pub(crate) struct Lost {
     /// When that may have been: with command number n of the MTA in hand, that is 2n + 1; before it, 2n.
     pub(crate) from: usize,
     pub(crate) until: usize,
+    /// Why; the world has checked that it had this reason.
     pub(crate) kind: Kind,
-    /// Whose fault that was.
-    pub(crate) cause: Cause,
-}
-
-/// Why the session gave a child up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// Time or chance; the world has checked that it had this reason.
-    World,
-    /// The same: it was the time for the answer to the MTA that was over, not the child's own.
-    Budget,
-    /// The child's script must say so.
-    Script,
+    /// It was the time for the answer to the MTA that was over, not the child's own.
+    pub(crate) budget: bool,
 }
 
 /// The world's own notes on a tape: the session gave this connection up; from here on the child read nothing any more.
@@ -108,7 +93,7 @@ pub(crate) const AGAIN: u8 = b'+';
 impl Seen {
     /// A note of the world's.
     pub(crate) fn note(letter: u8, lost: Option<Lost>) -> Self {
-        Self { letter, payload: Text::new(), macros: Rc::default(), owes: 0, lost }
+        Self { letter, payload: Text::new(), macros: Rc::default(), owes: 0, answer: None, lost }
     }
 
     pub(crate) fn is_note(&self) -> bool {

@@ -1,22 +1,20 @@
 //! Reading what a child saw, one command after another.
 
 use super::{AGAIN, DEAD, Lost, Seen};
-use crate::plan::{Place, Progress, Text};
+use crate::plan::{Answer, Text};
 use crate::show::{show, show_pairs};
 
 /// The place in what a child saw up to which everything is explained.
 #[derive(Clone)]
 pub(crate) struct Tape<'a> {
     rest: &'a [Seen],
-    progress: Progress,
-    /// How many connections of the session came before this one; it has seen no more on this than what is told again.
-    pub(crate) again: usize,
+    /// It has seen no more on this connection than what it was told on another before.
     retold: bool,
 }
 
 impl<'a> Tape<'a> {
     pub(crate) fn new(seen: &'a [Seen]) -> Self {
-        Self { rest: seen, progress: Progress::default(), again: 0, retold: false }
+        Self { rest: seen, retold: false }
     }
 
     /// Passes over ABORT and QUIT.
@@ -28,13 +26,7 @@ impl<'a> Tape<'a> {
         while let Some((seen, rest)) =
             self.rest.split_first().filter(|(seen, _)| letters.contains(&seen.letter))
         {
-            match seen.letter {
-                AGAIN => {
-                    (self.progress, self.again, self.retold) = (Progress::default(), self.again + 1, true);
-                }
-                DEAD => {}
-                letter => drop(self.progress.see(letter, 0)),
-            }
+            self.retold |= seen.letter == AGAIN;
             self.rest = rest;
         }
     }
@@ -49,6 +41,13 @@ impl<'a> Tape<'a> {
     pub(crate) fn is_dead(&self) -> bool {
         let next = self.rest.iter().find(|seen| !b"AQ".contains(&seen.letter));
         self.retold || next.is_some_and(|seen| [DEAD, AGAIN].contains(&seen.letter))
+    }
+
+    /// Passes over this command if it comes next.
+    pub(crate) fn pass_over(&mut self, letter: u8, payload: &[u8]) {
+        let next =
+            self.rest.split_first().filter(|(next, _)| next.letter == letter && next.payload == payload);
+        self.rest = next.map_or(self.rest, |(_, rest)| rest);
     }
 
     /// Behind the content that comes next.
@@ -68,13 +67,13 @@ impl<'a> Tape<'a> {
         body.starts_with(&next.payload).then_some(next.payload.len())
     }
 
-    /// Reads this command and says where the child's script then is, and whether it still owes the answer.
+    /// Reads this command, and what the child answered that counts.
     pub(crate) fn take(
         &mut self,
         letter: u8,
         payload: &[u8],
         macros: &[(Text, Text)],
-    ) -> Result<(Place, bool), String> {
+    ) -> Result<Option<&'a Answer>, String> {
         let mut there = self.clone();
         // ABORT ends content, and may stand between other commands.
         there.pass(if b"LNBE".contains(&letter) { b"~+" } else { b"A~+" });
@@ -94,9 +93,8 @@ impl<'a> Tape<'a> {
         }
         there.rest = rest;
         there.retold &= b"CH".contains(&letter);
-        let place = there.progress.see(letter, payload.len());
         *self = there;
-        Ok((place, seen.owes > 0))
+        Ok(seen.answer.as_ref())
     }
 
     /// Nothing may be left that is not explained.

@@ -3,13 +3,10 @@
 use millstream_core::event::TimerName;
 use millstream_core::machine::{Machine, Peer};
 
-use super::line::{Line, index_of, name};
+use super::line::{Line, name};
 use super::{SECOND, World};
-use crate::peers::child::ChildEnd;
-use crate::peers::child_watch::Watch;
 use crate::peers::mta::MS;
 use crate::plan::{Bounds, Kind};
-use crate::record::{Cause, Lost};
 
 impl<M: Machine> World<M> {
     /// The whole machine stands still for a while, its peers do not.
@@ -93,36 +90,6 @@ impl<M: Machine> World<M> {
         }
     }
 
-    /// The session gives up a child: with which command of those that have come since the last answer, only it knows.
-    pub(super) fn given_up(&mut self, child: usize, kind: Kind, cause: Cause) {
-        let until = self.mta_at.map_or(0, |at| 2 * at + 2);
-        // Content that came before may not have been looked at.
-        let sent = &self.mta.exchanges;
-        let content = |first: usize| {
-            let before = sent[..first].iter().rev().take_while(|it| b"DLNB".contains(&it.letter)).count();
-            (first - before..first).find(|at| sent[*at].letter != b'D').unwrap_or(first)
-        };
-        let from = self.unanswered.first().map_or(until, |(_, number)| 2 * content(*number) + 1);
-        let until = until - usize::from(cause == Cause::Budget && until > 0);
-        let Some(line) = self.line_of(child) else { return };
-        line.lost = Some(Lost { from: from.min(until), until, kind, cause });
-    }
-
-    /// The last connection of a child; a note of one that it never had, when there is none in this session. The MTA may have
-    /// begun another session before the end of the last is told.
-    fn line_of(&mut self, child: usize) -> Option<&mut Line> {
-        let session = self.stays[child].len();
-        let is_its = |line: &Line| index_of(line.peer) == child && line.session == session;
-        if !self.lines.iter().any(is_its) {
-            let peer = Peer { slot: child as u16 + 1, generation: u16::MAX };
-            let end = ChildEnd::new(self.scenario.children[child].clone());
-            let mut line = Line::new(peer, Some(end), 0, Watch::new(false, false));
-            (line.over, line.session) = (true, session);
-            self.lines.push(line);
-        }
-        self.lines.iter_mut().rfind(|line| is_its(line))
-    }
-
     /// The session says that a child's time is over: it must be, and the model is told with which command.
     pub(super) fn timed_out(&mut self, child: usize, timer: TimerName) {
         let Some(line) = self.line_of(child) else { return };
@@ -145,8 +112,7 @@ impl<M: Machine> World<M> {
             _ => (true, first),
         };
         let kind = if timer == TimerName::Connection { Kind::Connect } else { Kind::Timeout };
-        let cause = if timer == TimerName::Budget { Cause::Budget } else { Cause::World };
-        self.given_up(child, kind, cause);
+        self.given_up(child, kind, timer == TimerName::Budget);
         if self.now < self.grace {
             self.fail(format!("c{child} is given up within a second after a pause"));
         }

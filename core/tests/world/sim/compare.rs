@@ -5,7 +5,8 @@ use millstream_core::machine::Machine;
 use super::World;
 use super::line::index_of;
 use crate::model::Model;
-use crate::record::{AGAIN, Child, DEAD, LOST, Seen, Setting, Stay, repeated};
+use crate::plan::{Bounds, Joined, Kind};
+use crate::record::{AGAIN, Child, DEAD, LOST, Lost, Seen, Setting, Stay, repeated};
 
 impl<M: Machine> World<M> {
     /// Compares what happened with what the model says.
@@ -20,16 +21,15 @@ impl<M: Machine> World<M> {
                 let end = line.child.as_mut().unwrap();
                 let stay = &mut stays[line.session - 1];
                 stay.joined = stay.joined.take().or(end.joined.take());
+                let end_fails = end.fails.is_some();
                 let mut tape = std::mem::take(&mut end.tape);
-                for seen in tape.iter_mut().filter(|seen| seen.owes <= line.watch.replies()) {
-                    seen.owes = 0;
-                }
+                count_answers(&mut tape, line.watch.replies(), line.lost, &self.scenario.bounds);
                 if std::mem::replace(&mut last, line.session) == line.session {
                     repeated(&mut stay.tape, &mut tape).map_err(|what| format!("child {index} {what}"))?;
                     stay.tape.push(Seen::note(AGAIN, None));
                 }
                 stay.tape.append(&mut tape);
-                if line.cut || line.shut {
+                if line.cut || line.shut || end_fails {
                     stay.tape.push(Seen::note(DEAD, None));
                 }
                 if line.lost.is_some() {
@@ -38,20 +38,29 @@ impl<M: Machine> World<M> {
             }
             children.push(Child { plan: plan.clone(), stays });
         }
-        let agreed = self.mta.agreed.as_ref().map_or((0, 0), |agreed| (agreed.actions, agreed.protocol));
+        let agreed = self.mta.agreed.as_ref();
         let setting = Setting {
             fallback: self.scenario.fallback,
             mark: self.scenario.mark.clone(),
             parallel: self.scenario.parallel,
             bounds: self.scenario.bounds,
             body_floods: self.floods.clone(),
-            rejected: agreed.1 & 0x800 != 0,
-            lead: agreed.1 & 0x10_0000 != 0,
-            agreed,
-            rationed: self.reserve.percent > 0,
-            offer: self.offer,
+            rejected: agreed.is_some_and(Joined::wants_rejected),
+            lead: agreed.is_some_and(Joined::leads),
             actions: self.scenario.mta.actions,
         };
         Model::check(&children, &setting, &self.mta.exchanges)
+    }
+}
+
+/// Leaves of the answers those that count: that have reached the session, and are within the limits, of which the session says
+/// when all children together are past them.
+fn count_answers(tape: &mut [Seen], replies: usize, lost: Option<Lost>, bounds: &Bounds) {
+    for seen in tape.iter_mut() {
+        seen.answer.take_if(|answer| seen.owes > replies || bounds.forbid(&answer.edits));
+    }
+    let last = tape.iter_mut().rfind(|seen| !b"AQ".contains(&seen.letter));
+    if let Some(last) = last.filter(|_| lost.is_some_and(|lost| lost.kind == Kind::Ours)) {
+        last.answer = None;
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It plays the runtime and the pool. Everything that can happen at a moment is collected, and chance picks one.
 
+mod blame;
 mod clock;
 mod compare;
 mod line;

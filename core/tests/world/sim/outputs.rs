@@ -1,23 +1,16 @@
 //! What the session asks for, done as a runtime and a pool would do it.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use millstream_core::event::{Event, Failure, LimitName, MessageEnd};
+use millstream_core::event::{Event, LimitName, MessageEnd};
 use millstream_core::machine::{
-    Answer, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, Refusal, SpillId,
+    Answer, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, SpillId,
 };
 use millstream_core::time::Instant;
-use millstream_core::wire::Fault;
 
 use super::line::{Line, index_of, name};
 use super::{SECOND, World};
 use crate::peers::mta::MS;
-use crate::plan::{Effect, Kind, Plan, Reads, Rule, Said};
-use crate::record::Cause;
-
-/// The most that keeping one edit costs besides its bytes.
-const EDIT: u64 = 256;
+use crate::plan::{Effect, Reads, Said};
 
 impl<M: Machine> World<M> {
     /// The only door into the session; then everything that it asks for is done.
@@ -123,6 +116,11 @@ impl<M: Machine> World<M> {
         }
         if body.map(MessageEnd::OverLimit).contains(end) {
             self.floods.extend(self.mta_at);
+            let most = self.scenario.bounds.body_bytes;
+            let is_file = *end == MessageEnd::OverLimit(LimitName::SpillFile);
+            if !is_file && self.body().is_some_and(|body| body <= most.unwrap_or(u64::MAX)) {
+                self.fail("the body was within the limits".into());
+            }
         }
         let broken = std::mem::take(&mut self.file_broke);
         if *end == MessageEnd::OverLimit(LimitName::SpillFile) && !broken {
@@ -131,6 +129,14 @@ impl<M: Machine> World<M> {
         if broken && matches!(end, MessageEnd::Answered(verdict) if verdict.delivers()) {
             self.fail("delivered although its file has failed".into());
         }
+    }
+
+    /// How many bytes of body have come in the message whose end has come just now.
+    fn body(&self) -> Option<u64> {
+        let sent = &self.mta.exchanges[..self.mta_at.map_or(0, |at| at + 1)];
+        let message = sent.iter().rev().take_while(|it| it.letter != b'M');
+        let sizes = message.filter(|it| b"BE".contains(&it.letter)).map(|it| it.payload.len() as u64);
+        (sent.last()?.letter == b'E').then(|| sizes.sum())
     }
 
     /// A file is asked for something. Files are slow, and may break; a broken one does nothing any more.
@@ -151,44 +157,6 @@ impl<M: Machine> World<M> {
         };
         let after = self.spilled.back().map_or(0, |(due, _)| *due);
         self.spilled.push_back((after.max(self.now + slow), input));
-    }
-
-    /// The session says that a child has failed: that is noted for the model.
-    fn failed(&mut self, child: usize, failure: &Failure) {
-        match failure {
-            Failure::Timeout { timer, .. } => self.timed_out(child, *timer),
-            Failure::Closed(_) => {
-                let Some(line) = self.lines.iter().rfind(|line| index_of(line.peer) == child) else { return };
-                let died = line.child.as_ref().is_some_and(|child| child.died);
-                let begun = self.has_come(b"LNBE");
-                if line.kept && line.quiet[1] == 0 && !begun {
-                    self.fail(format!("c{child} is given up, and could have had a fresh connection"));
-                }
-                self.given_up(child, Kind::Closed, if died { Cause::World } else { Cause::Script });
-            }
-            Failure::Protocol(fault) if matches!(**fault, Fault::TooMuch { .. }) => {
-                let bounds = self.scenario.bounds;
-                let most = bounds.edit_bytes.unwrap_or(u64::MAX);
-                let sizes = |plan: &Arc<Plan>| {
-                    let size = |rule: &Rule| {
-                        rule.act.edits.iter().map(|(_, payload)| payload.len() as u64 + EDIT).sum::<u64>()
-                    };
-                    plan.rules.iter().map(size).max().unwrap_or(0)
-                };
-                let alone = self.scenario.children[child].rules.iter().any(|rule| rule.act.is_past(&bounds));
-                if !alone && self.scenario.children.iter().map(sizes).sum::<u64>() <= most {
-                    self.fail(format!("c{child} is given up for edits that are within the limits"));
-                }
-                self.given_up(child, Kind::Ours, Cause::World);
-            }
-            Failure::Connect(Refusal::Failed(IoError { kind: IoKind::Exhausted, .. })) => {
-                self.given_up(child, Kind::Ours, Cause::Script);
-            }
-            Failure::Connect(_) => self.given_up(child, Kind::Connect, Cause::Script),
-            Failure::Protocol(_) | Failure::Renegotiated => {
-                self.given_up(child, Kind::Protocol, Cause::Script);
-            }
-        }
     }
 
     pub(super) fn look_up(&mut self, query: QueryId, question: &Question) {

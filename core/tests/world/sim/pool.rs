@@ -14,7 +14,7 @@ use crate::lists::{encode_lists, list_stage};
 use crate::peers::child::ChildEnd;
 use crate::peers::child_watch::Watch;
 use crate::peers::mta::MS;
-use crate::plan::{JoinFault, Joined, Kept, Known, Plan, no_send_bit};
+use crate::plan::{JoinFault, Joined, Kept, Known, Plan};
 use crate::record::Stay;
 
 impl<M: Machine> World<M> {
@@ -89,7 +89,7 @@ impl<M: Machine> World<M> {
         // still busy with the end of a message that was decided without it.
         // Or it may still know the HELO of another client than this, which sends none.
         let known = self.stays[index].last().and_then(|stay| stay.joined.clone());
-        let wants_helo = known.unwrap_or_else(|| plan.joins(self.offer)).protocol & no_send_bit(b'H') == 0;
+        let wants_helo = known.clone().unwrap_or_else(|| plan.joins(self.offer)).wants(b'H');
         let stale = wants_helo && self.has_come(b"M") && !self.has_come(b"H");
         if let Some(line) = before.map(|at| &self.lines[at]) {
             // The end of a message that did not leave the session any more.
@@ -104,6 +104,14 @@ impl<M: Machine> World<M> {
             }
         } else if fresh && !stale {
             return self.fail(format!("{} must be a fresh connection", name(peer)));
+        }
+        let is_remembered = self.stays[index].last().is_some_and(|stay| stay.remembered);
+        let wanted = |letter: &u8| known.as_ref().is_none_or(|known| known.wants(*letter));
+        let wanted: Vec<u8> = b"CHMRTLNBEU".iter().copied().filter(wanted).collect();
+        let sent = &self.mta.exchanges[..self.mta_at.map_or(0, |at| at + 1)];
+        let mut of_session = sent.split(|it| it.letter == b'K').nth(session - 1).unwrap_or(&[]).iter();
+        if is_remembered && !of_session.any(|it| wanted.contains(&it.letter)) {
+            return self.fail(format!("{} is connected for nothing", name(peer)));
         }
         self.note(b"", || {
             let [actions, protocol] = [offer.actions.0, offer.protocol.0];

@@ -3,7 +3,7 @@
 use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine};
 
 use super::World;
-use super::line::name;
+use super::line::{index_of, name};
 use crate::frames::cut;
 use crate::peers::child::ChildEnd;
 use crate::peers::mta::MS;
@@ -184,6 +184,10 @@ impl<M: Machine> World<M> {
             } else {
                 line.watch.command(letter, &payload, owed).map_err(|what| format!("to {who}: {what}"))
             };
+            if at > 0 && !b"ODAQ".contains(&letter) && self.is_unfit(index_of(self.lines[at].peer)) {
+                return self
+                    .fail(format!("'{}' to {who}, which must have been given up", char::from(letter)));
+            }
             let line = &mut self.lines[at];
             line.owed_at_first = line.watch.owes();
             if at == 0 && b"cadrty".contains(&letter) {

@@ -7,11 +7,11 @@ const MOST: usize = 1 << 15;
 
 /// The choices of one run, and how many of them were asked for.
 #[derive(Default)]
-pub(super) struct Ways(RefCell<(Vec<bool>, usize)>);
+pub(crate) struct Ways(RefCell<(Vec<bool>, usize)>);
 
 impl Ways {
     /// Runs `run` with other choices until it goes well. The error is that of the run that came farthest.
-    pub(super) fn try_all(mut run: impl FnMut(&Self) -> Result<(), (usize, String)>) -> Result<(), String> {
+    pub(crate) fn try_all(mut run: impl FnMut(&Self) -> Result<(), (usize, String)>) -> Result<(), String> {
         let (mut ways, mut worst) = (Self::default(), None::<(usize, String)>);
         for _ in 0..MOST {
             let Err(error) = run(&ways) else { return Ok(()) };
@@ -27,7 +27,7 @@ impl Ways {
     }
 
     /// Whether it was so: first the likely way.
-    pub(super) fn perhaps(&self) -> bool {
+    pub(crate) fn perhaps(&self) -> bool {
         let (choices, asked) = &mut *self.0.borrow_mut();
         if *asked == choices.len() {
             choices.push(true);

@@ -1,0 +1,51 @@
+//! What a child answered to the offer, and what follows from that by the protocol.
+
+use super::{Text, no_reply_bit, no_send_bit};
+
+/// What a child answered to the offer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Joined {
+    pub(crate) version: u32,
+    pub(crate) actions: u32,
+    pub(crate) protocol: u32,
+    /// By command letter; names without braces.
+    pub(crate) lists: Vec<(u8, Vec<Text>)>,
+}
+
+impl Joined {
+    /// Whether it is sent commands of this kind.
+    pub(crate) fn wants(&self, letter: u8) -> bool {
+        self.version >= since(letter) && self.protocol & no_send_bit(letter) == 0
+    }
+
+    /// Whether it answers them.
+    pub(crate) fn answers(&self, letter: u8) -> bool {
+        !b"AQK".contains(&letter) && self.protocol & no_reply_bit(letter) == 0
+    }
+
+    /// It is shown the recipients that the MTA has refused itself.
+    pub(crate) fn wants_rejected(&self) -> bool {
+        self.protocol & 0x800 != 0
+    }
+
+    /// Header values come and go with their leading space.
+    pub(crate) fn leads(&self) -> bool {
+        self.protocol & 0x10_0000 != 0
+    }
+
+    /// Whether it is told this macro with a command: it has listed that for it, or nothing at all.
+    pub(crate) fn takes_macro(&self, letter: u8, name: &Text) -> bool {
+        let listed = self.lists.iter().find(|(listed, names)| *listed == letter && !names.is_empty());
+        listed.is_none_or(|(_, names)| names.contains(name))
+    }
+}
+
+/// The version of the protocol that brought a command.
+pub(crate) fn since(letter: u8) -> u32 {
+    match letter {
+        b'U' => 3,
+        b'T' => 4,
+        b'K' => 6,
+        _ => 2,
+    }
+}
