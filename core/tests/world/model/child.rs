@@ -1,8 +1,8 @@
 //! One child in the model: what it must see, checked against what it saw, and what it says.
 
-use crate::plan::{Effect, Fallback, Frame, Joined, Kind, Macros, Said, Text, Verdict};
+use crate::plan::{Effect, Fallback, Frame, Joined, Kind, Plan, Said, Text, Verdict};
 use crate::queue::Message;
-use crate::record::{Child, Lost, Setting, Tape};
+use crate::record::{Exchange, Lost, Record, Tape};
 use crate::ways::Ways;
 
 /// A child's part in the message in hand.
@@ -16,49 +16,41 @@ pub(super) enum Part {
 }
 
 /// What surrounds what a child is shown.
-pub(super) struct Turn<'m> {
+pub(super) struct Turn<'a> {
     /// It must be shown that; else timing decides.
     pub(super) exact: bool,
     /// What its condition makes of another child's verdict.
     pub(super) read: Option<Verdict>,
-    pub(super) macros: &'m Macros,
-    pub(super) sender: &'m [u8],
+    /// What the MTA has said, from the MAIL of the message on.
+    pub(super) said: &'a [Exchange],
 }
 
 /// A child's place in the session.
 pub(super) struct Runner<'a> {
-    pub(super) number: usize,
-    pub(super) child: &'a Child,
-    joined: Option<&'a Joined>,
+    pub(super) plan: &'a Plan,
+    pub(super) joined: Joined,
     pub(super) tape: Tape<'a>,
-    setting: &'a Setting,
+    record: &'a Record,
     ways: &'a Ways,
     /// Now, as [`Lost`] counts.
     pub(super) moment: usize,
-    /// It has failed, and this is answered instead.
+    /// It has failed, and this is answered instead; it has no part in the session any more.
     pub(super) failed: Option<Fallback>,
-    /// It has no part in the session any more.
     pub(super) out: bool,
     pub(super) part: Part,
-    /// How many recipients of the message it was shown.
+    /// How many recipients of the message it was shown; what it asked for at the end.
     pub(super) recipients: usize,
-    /// What it asked for at end of message.
     pub(super) edits: Vec<Frame>,
 }
 
 impl<'a> Runner<'a> {
-    /// A child joins session number `session`.
-    pub(super) fn new(
-        number: usize,
-        child: &'a Child,
-        session: usize,
-        setting: &'a Setting,
-        ways: &'a Ways,
-    ) -> Self {
-        let (joined, tape) = (child.stays[session].joined.as_ref(), Tape::new(&child.stays[session].tape));
+    /// Child number `number` joins session number `session`.
+    pub(super) fn new(number: usize, session: usize, record: &'a Record, ways: &'a Ways) -> Self {
+        let (plan, stay) = (&*record.children[number].plan, &record.children[number].stays[session]);
+        let (joined, tape) = (stay.joined.clone().unwrap_or_default(), Tape::new(&stay.tape));
         let (moment, failed, out, part) = (0, None, false, Part::Left(None));
         let (recipients, edits) = (0, Vec::new());
-        Self { number, child, joined, tape, setting, ways, moment, failed, out, part, recipients, edits }
+        Self { plan, joined, tape, record, ways, moment, failed, out, part, recipients, edits }
     }
 
     /// A message begins.
@@ -71,6 +63,12 @@ impl<'a> Runner<'a> {
         };
     }
 
+    /// A message ends.
+    pub(super) fn end(&mut self) {
+        self.part = Part::Left(None);
+        self.tape.settle();
+    }
+
     /// It is out of the message, if it was in it.
     pub(super) fn leave(&mut self) {
         if self.part == Part::In {
@@ -78,29 +76,52 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Whether it has no part any more in what commands of this kind are about.
+    pub(super) fn has_left(&self, letter: u8) -> bool {
+        if b"CHU".contains(&letter) { self.out } else { matches!(self.part, Part::Left(_)) }
+    }
+
     /// What follows from its own verdict for its part.
     pub(super) fn draw(&mut self, letter: u8, verdict: &Verdict) {
-        match verdict {
-            _ if self.failed.is_some() || letter == b'U' => {}
-            Verdict::Go | Verdict::Skip | Verdict::Cut => {}
-            Verdict::Refuse((b'd', _)) if b"CH".contains(&letter) => {}
-            _ if b"CH".contains(&letter) => self.out = true,
-            Verdict::Refuse(frame) if letter != b'R' || frame.0 == b'd' => {
-                self.part = Part::Left(Some(frame.clone()))
-            }
-            Verdict::Refuse(_) => {}
-            Verdict::Stopped if letter == b'R' => {}
-            Verdict::Stopped | Verdict::Accept => self.part = Part::Left(None),
+        match (letter, verdict) {
+            (b'U', _) | (_, Verdict::Cut) => {}
+            _ if self.failed.is_some() => {}
+            (b'E', Verdict::Go | Verdict::Skip) => self.part = Part::Left(None),
+            (_, Verdict::Go | Verdict::Skip) | (b'R', Verdict::Stopped) => {}
+            (b'C' | b'H', Verdict::Refuse((b'd', _))) => {}
+            (b'C' | b'H', _) => self.out = true,
+            (b'R', Verdict::Refuse((b'r' | b't' | b'y', _))) => {}
+            (_, Verdict::Refuse(frame)) => self.part = Part::Left(Some(frame.clone())),
+            (_, Verdict::Accept | Verdict::Stopped) => self.part = Part::Left(None),
         }
     }
 
     /// What it has against the message.
     pub(super) fn objection(&self) -> Option<Frame> {
         match &self.part {
-            _ if self.child.plan.evaluation => None,
-            Part::In => None,
-            Part::Left(refusal) => refusal.clone(),
-            Part::Missed => self.failed.and_then(Fallback::frame),
+            Part::Left(refusal) if !self.plan.evaluation => refusal.clone(),
+            Part::Missed => self.says_failed(self.failed),
+            _ => None,
+        }
+    }
+
+    fn says_failed(&self, fallback: Option<Fallback>) -> Option<Frame> {
+        fallback.and_then(Fallback::frame).filter(|_| !self.plan.evaluation)
+    }
+
+    /// It has failed, or may have, and refuses everything for that.
+    pub(super) fn may_refuse(&self) -> bool {
+        let fallback = self.failed.or_else(|| Some(self.fallback(self.lost()?.kind)));
+        self.says_failed(fallback).is_some()
+    }
+
+    fn fallback(&self, kind: Kind) -> Fallback {
+        match kind {
+            Kind::Ours => Fallback::TemporaryFailure,
+            kind => match self.plan.fallback(kind) {
+                Fallback::Quarantine if self.record.setting.actions & 0x20 == 0 => Fallback::TemporaryFailure,
+                fallback => fallback,
+            },
         }
     }
 
@@ -112,67 +133,26 @@ impl<'a> Runner<'a> {
     /// Whether the session gives it up here, which is certain or a matter of timing.
     pub(super) fn fails(&mut self, certain: bool) -> bool {
         let Some(lost) = self.lost().filter(|_| certain || self.ways.perhaps()) else { return false };
-        self.failed = Some(self.fallback_for(lost.kind));
+        self.failed = Some(self.fallback(lost.kind));
         if self.part == Part::In {
             self.part = Part::Missed;
         }
         true
     }
 
-    fn fallback_for(&self, kind: Kind) -> Fallback {
-        match kind {
-            Kind::Ours => Fallback::TemporaryFailure,
-            kind => match self.child.plan.fallback(kind) {
-                Fallback::Quarantine if self.setting.actions & 0x20 == 0 => Fallback::TemporaryFailure,
-                fallback => fallback,
-            },
+    /// It has no answer: its fallback speaks, or (nothing is `wrong` with that) it is as if it was not shown it: `unseen`.
+    fn silence(&mut self, unseen: Verdict, wrong: Option<String>) -> Result<Verdict, String> {
+        if self.failed.is_some() || self.fails(wrong.is_some()) {
+            return Ok(self.says_failed(self.failed).map_or(Verdict::Go, Verdict::Refuse));
         }
-    }
-
-    /// It has failed, or may have, and refuses everything for that.
-    pub(super) fn may_refuse(&self) -> bool {
-        let fallback = self.failed.or_else(|| Some(self.fallback_for(self.lost()?.kind)));
-        !self.child.plan.evaluation && fallback.and_then(Fallback::frame).is_some()
-    }
-
-    /// What is answered for it at a command, since it has failed.
-    fn fallback(&self, letter: u8) -> Verdict {
-        match self.failed.and_then(Fallback::frame) {
-            Some((b'd', _)) if b"CHU".contains(&letter) => Verdict::Go,
-            Some(frame) if !self.child.plan.evaluation => Verdict::Refuse(frame),
-            _ => Verdict::Accept,
-        }
-    }
-
-    /// It has no answer: it was given up, or (nothing is `wrong` with that) nobody waited for it.
-    fn silence(&mut self, letter: u8, wrong: Option<String>) -> Result<Verdict, String> {
-        match self.fails(wrong.is_some()) {
-            true => Ok(self.fallback(letter)),
-            false => wrong.map_or(Ok(Verdict::Cut), Err),
-        }
-    }
-
-    pub(super) fn wants(&self, letter: u8) -> bool {
-        self.joined.is_some_and(|joined| joined.wants(letter))
-    }
-
-    pub(super) fn wants_rejected(&self) -> bool {
-        self.joined.is_some_and(Joined::wants_rejected)
-    }
-
-    pub(super) fn leads(&self) -> bool {
-        self.joined.is_some_and(Joined::leads)
-    }
-
-    pub(super) fn actions(&self) -> u32 {
-        self.joined.map_or(0, |joined| joined.actions)
+        wrong.map_or(Ok(unseen), Err)
     }
 
     /// Shows it the content, and its end if it `ends`.
     pub(super) fn feed(&mut self, view: &Message, ends: bool, turn: &Turn<'_>) -> Result<Verdict, String> {
-        let mut pieces = view.pieces(self.leads());
+        let mut pieces = view.pieces(self.joined.leads());
         pieces.extend(ends.then(|| (b'E', Text::new())));
-        let (pipelining, mut skipped, mut last_word) = (self.child.plan.pipelining, Vec::new(), None);
+        let (pipelining, mut skipped, mut last_word) = (self.plan.pipelining, Vec::new(), None);
         while let Some((letter, mut payload)) = pieces.pop_front() {
             // A body that a child has made may be cut anywhere.
             let cut = if letter == b'B' && view.recut { self.tape.piece_of(&payload) } else { None };
@@ -196,7 +176,7 @@ impl<'a> Runner<'a> {
                 verdict => return Ok(verdict),
             }
         }
-        last_word.map_or_else(|| self.silence(b'E', None), Ok)
+        last_word.map_or_else(|| self.silence(Verdict::Cut, None), Ok)
     }
 
     /// Shows it one command and says its answer; what it `skips` only its conditions see.
@@ -207,42 +187,30 @@ impl<'a> Runner<'a> {
         turn: &Turn<'_>,
         skips: bool,
     ) -> Result<Verdict, String> {
-        if self.failed.is_some() {
-            return Ok(self.fallback(letter));
-        }
-        let key = match letter {
-            b'H' | b'M' | b'R' | b'L' => payload,
-            b'T' | b'N' | b'E' => turn.sender,
-            _ => b"",
-        };
-        let key = key.split(|byte| *byte == 0).next().unwrap_or(b"");
-        let effect = self.child.plan.condition(letter, key).map(|(_, effect)| effect);
+        let late = turn.exact.then(|| "must have been given up".to_owned());
+        let effect = self.plan.effect(letter, payload, &turn.said[0].payload);
         let unseen = match effect {
             Some(Effect::Stop | Effect::LookUp { said: Said::Found, .. }) => Some(Verdict::Stopped),
             Some(Effect::LookUp { said: Said::Never, .. }) => Some(Verdict::Cut),
             Some(Effect::Await(_)) if turn.read.is_some() => turn.read.clone(),
-            _ => (skips || !self.wants(letter)).then_some(Verdict::Go),
+            _ => (skips || !self.joined.wants(letter)).then_some(Verdict::Go),
         };
-        let late = || turn.exact.then(|| "must have been given up".to_owned());
         // It may have been given up before its conditions had their say, or with a command that it is not shown.
-        if let Some(unseen) = unseen {
-            let verdict = self.silence(letter, late().filter(|_| unseen == Verdict::Cut))?;
-            return Ok(if verdict == Verdict::Cut { unseen } else { verdict });
+        if self.failed.is_some() || unseen.is_some() {
+            let late = late.filter(|_| unseen == Some(Verdict::Cut));
+            return self.silence(unseen.unwrap_or(Verdict::Go), late);
         }
-        let silent = self.joined.is_some_and(|joined| !joined.answers(letter));
+        let silent = !self.joined.answers(letter);
         let own = if let Some(Effect::Macros(macros)) = effect { &macros[..] } else { &[] };
         let here = self.tape.clone();
-        let answer = match self.tape.take(letter, payload, &self.macros_for(turn.macros, letter, own)) {
+        let answer = match self.tape.take(letter, payload, &self.macros_for(letter, turn.said, own)) {
             Ok(answer) => answer,
-            // What it was sent in silence it needs not have read; nobody sends it again, but for the last HELO.
-            Err(_) if silent && self.tape.is_dead() => {
-                let verdict = self.silence(letter, None)?;
-                return Ok(if verdict == Verdict::Cut { Verdict::Go } else { verdict });
-            }
-            Err(what) => return self.silence(letter, Some(what).filter(|_| turn.exact)),
+            // What it was sent in silence it needs not have read; what is no message, but for the last HELO, nobody sends again.
+            Err(_) if silent && self.tape.is_dead() => return self.silence(Verdict::Go, None),
+            Err(what) => return self.silence(Verdict::Cut, Some(what).filter(|_| turn.exact)),
         };
         // Who is told of no envelope may have seen that of another message.
-        let blind = b"TLNBE".contains(&letter) && !self.wants(b'M') && !self.wants(b'R');
+        let blind = b"TLNBE".contains(&letter) && !self.joined.wants(b'M') && !self.joined.wants(b'R');
         if !turn.exact && blind && !self.ways.perhaps() {
             self.tape = here;
             return Ok(Verdict::Cut);
@@ -257,7 +225,7 @@ impl<'a> Runner<'a> {
             } else if b"LNB".contains(&letter) {
                 return Ok(Verdict::Go);
             }
-            return self.silence(letter, late());
+            return self.silence(Verdict::Cut, late);
         };
         self.edits.clone_from(&answer.edits);
         Ok(Verdict::of(&answer.reply))
@@ -265,11 +233,12 @@ impl<'a> Runner<'a> {
 
     /// The macros that it must know for a command: the MTA's, or those of them that it listed; those that a condition set for
     /// it replace them.
-    fn macros_for(&self, macros: &Macros, letter: u8, own: &[(Text, Text)]) -> Vec<(Text, Text)> {
-        let mut macros = macros.get(letter).to_vec();
+    fn macros_for(&self, letter: u8, said: &[Exchange], own: &[(Text, Text)]) -> Vec<(Text, Text)> {
+        let last = said.iter().rfind(|exchange| exchange.letter == letter);
+        let mut macros = last.map_or_else(Vec::new, |exchange| exchange.macros.to_vec());
         macros.retain(|(name, _)| own.iter().all(|(set, _)| set != name));
         macros.extend_from_slice(own);
-        macros.retain(|(name, _)| self.joined.is_none_or(|joined| joined.takes_macro(letter, name)));
+        macros.retain(|(name, _)| self.joined.takes_macro(letter, name));
         macros.sort();
         macros
     }

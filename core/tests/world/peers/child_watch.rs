@@ -76,6 +76,11 @@ impl Watch {
         b"LNBE".contains(&self.state)
     }
 
+    /// It was sent a part of a message, and has not had its last word on that.
+    pub(crate) fn is_in_message(&self) -> bool {
+        self.in_message
+    }
+
     /// It is still busy with the end of a message.
     pub(crate) fn is_at_end(&self) -> bool {
         self.owes() && self.last == b'E'

@@ -180,8 +180,7 @@ impl MtaEnd {
             if letter == b'R' && !self.rejecting {
                 self.accepted += 1;
             }
-            let exchange = Exchange { letter, payload, suppressed: true, owed: false, reply: None };
-            self.exchanges.push(exchange);
+            self.exchanges.push(Exchange::new(letter, payload, true, false));
             return;
         }
         let owed = agreed.answers(letter);
@@ -196,7 +195,7 @@ impl MtaEnd {
     fn push(&mut self, letter: u8, payload: Text, owed: bool, out: &mut Text) {
         out.extend(encode(&(letter, payload.clone())));
         let payload = if letter == b'C' { plain_connect(&payload) } else { payload };
-        self.exchanges.push(Exchange { letter, payload, suppressed: false, owed, reply: None });
+        self.exchanges.push(Exchange::new(letter, payload, false, owed));
     }
 
     pub(crate) fn arrived(&mut self, bytes: &[u8], now: u64, rng: &mut Rng) {

@@ -247,6 +247,17 @@ impl Plan {
         Some((at, &self.conditions[at].effect))
     }
 
+    /// What its condition does about a command of a message with this MAIL.
+    pub(crate) fn effect(&self, letter: u8, payload: &[u8], mail: &[u8]) -> Option<&Effect> {
+        let key = match letter {
+            b'H' | b'M' | b'R' | b'L' => payload,
+            b'T' | b'N' | b'E' => mail,
+            _ => b"",
+        };
+        let key = key.split(|byte| *byte == 0).next().unwrap_or(b"");
+        self.condition(letter, key).map(|(_, effect)| effect)
+    }
+
     pub(crate) fn fallback(&self, kind: Kind) -> Fallback {
         self.fallbacks[kind as usize]
     }

@@ -2,8 +2,8 @@
 
 use super::{Text, no_reply_bit, no_send_bit};
 
-/// What a child answered to the offer.
-#[derive(Clone, Debug, PartialEq)]
+/// What a child answered to the offer; the default takes part in nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Joined {
     pub(crate) version: u32,
     pub(crate) actions: u32,

@@ -57,19 +57,39 @@ pub(crate) fn strings(payload: &[u8]) -> Vec<&[u8]> {
 }
 
 impl Message {
-    /// A message in an empty queue.
-    pub(crate) fn of(sender: Text, postfix: bool) -> Self {
+    /// The message of this MAIL in an empty queue.
+    pub(crate) fn of(mail: &[u8], postfix: bool) -> Self {
+        let sender = strings(mail).join(&0);
         let headers = vec![Header::new(OWN, b"Received", b" by the MTA itself".to_vec())];
         let sendmail = (!postfix).then(SendmailHeader::new);
         Self { sender, headers, sendmail, ..Self::default() }
     }
 
-    /// A header of the client's.
-    pub(crate) fn receive(&mut self, name: &[u8], raw: Text) {
-        if let Some(header) = &mut self.sendmail {
-            header.receive(name, &raw);
+    /// Takes from the client what is said of it in the protocol. `lead`: values come with their leading space.
+    pub(crate) fn receive(&mut self, letter: u8, payload: &[u8], lead: bool) {
+        match letter {
+            b'L' => {
+                let texts = strings(payload);
+                let raw = [if lead { &b""[..] } else { b" " }, texts[1]].concat();
+                if let Some(header) = &mut self.sendmail {
+                    header.receive(texts[0], &raw);
+                }
+                self.headers.push(Header::new(Some(self.headers.len()), texts[0], raw));
+            }
+            b'N' => self.headers_ended = true,
+            b'B' | b'E' if !payload.is_empty() => self.body.push(payload.to_vec()),
+            _ => {}
         }
-        self.headers.push(Header::new(Some(self.headers.len()), name, raw));
+    }
+
+    /// Removes all headers of this name, and adds one with this value, if any, as far as a milter may.
+    pub(crate) fn replace(&mut self, name: &[u8], value: Option<&str>, actions: u32) {
+        let is_copy = |header: &&Header| header.is_shown() && header.name.eq_ignore_ascii_case(name);
+        let delete = |index: usize| [&(index as u32).to_be_bytes()[..], name, b"\0\0"].concat();
+        let copies = self.headers.iter().filter(is_copy).count();
+        let mut edits: Vec<Frame> = (1..=copies).rev().map(|index| (b'm', delete(index))).collect();
+        edits.extend(value.map(|value| (b'h', [name, b"\0", value.as_bytes(), b"\0"].concat())));
+        self.apply(&edits, false, actions);
     }
 
     /// What a milter is shown of it, that takes header values with their leading space or without. A body that another has made

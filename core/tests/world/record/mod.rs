@@ -1,14 +1,16 @@
 //! What happened in a world, as the model takes it: what the MTA said and was told, and what each child saw.
 
 mod again;
+mod commands;
 mod tape;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::plan::{Answer, Bounds, Fallback, Frame, Joined, Kind, Plan, SHUTDOWN, Text};
+use crate::plan::{Answer, Fallback, Frame, Joined, Kind, Plan, SHUTDOWN, Text};
 use crate::show::show;
 pub(crate) use again::repeated;
+pub(crate) use commands::complete;
 pub(crate) use tape::Tape;
 
 /// A command of the MTA and what it was told.
@@ -18,8 +20,18 @@ pub(crate) struct Exchange {
     /// Not sent, because the session asked the MTA not to.
     pub(crate) suppressed: bool,
     pub(crate) owed: bool,
+    /// Once the world is over: the macros that the MTA gave for it, sorted, and whether its message is past a limit with it.
+    pub(crate) macros: Rc<[(Text, Text)]>,
+    pub(crate) past_limit: bool,
     /// Edits, then the final reply; `None` when the connection ended before.
     pub(crate) reply: Option<Vec<Frame>>,
+}
+
+/// All of it.
+pub(crate) struct Record {
+    pub(crate) children: Vec<Child>,
+    pub(crate) setting: Setting,
+    pub(crate) exchanges: Vec<Exchange>,
 }
 
 /// What the policy and the MTA's offer say.
@@ -35,10 +47,6 @@ pub(crate) struct Setting {
     pub(crate) actions: u32,
     /// The MTA shows recipients that it has refused itself.
     pub(crate) rejected: bool,
-    /// The ends of messages at which the session says that too much body was held, or its file failed. When that is so is a
-    /// matter of timing; that it can be so is checked by the world.
-    pub(crate) body_floods: Vec<usize>,
-    pub(crate) bounds: Bounds,
 }
 
 /// A child as the model knows it.
@@ -80,8 +88,6 @@ pub(crate) struct Lost {
     pub(crate) until: usize,
     /// Why; the world has checked that it had this reason.
     pub(crate) kind: Kind,
-    /// It was the time for the answer to the MTA that was over, not the child's own.
-    pub(crate) budget: bool,
 }
 
 /// The world's own notes on a tape: the session gave this connection up; from here on the child read nothing any more.
@@ -102,6 +108,15 @@ impl Seen {
 }
 
 impl Exchange {
+    pub(crate) fn new(letter: u8, payload: Text, suppressed: bool, owed: bool) -> Self {
+        Self { letter, payload, suppressed, owed, macros: Rc::default(), past_limit: false, reply: None }
+    }
+
+    /// Whether the MTA says with it that it is Postfix.
+    pub(crate) fn is_of_postfix(&self) -> bool {
+        self.macros.iter().any(|(name, value)| name == b"v" && value.starts_with(b"Postfix"))
+    }
+
     /// Compares the final reply that the MTA got.
     pub(crate) fn told(&self, expected: &Frame) -> Result<(), String> {
         let Some((letter, payload)) = self.reply.as_ref().and_then(|frames| frames.last()) else {

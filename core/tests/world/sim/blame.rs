@@ -62,6 +62,38 @@ impl<M: Machine> World<M> {
         }
     }
 
+    /// The MTA is told what it shall not send: nothing that a child which is there wants, and no headers without which the mark
+    /// cannot be removed.
+    pub(super) fn check_offer(&mut self, protocol: u32) {
+        let withheld = |letter: &u8| protocol & no_send_bit(*letter) != 0;
+        for child in 0..self.stays.len() {
+            let lines = || self.lines.iter().filter(|line| index_of(line.peer) == child);
+            let told = lines().filter_map(|line| line.child.as_ref()?.joined.as_ref()).next_back();
+            let known = self.stays[child].last().and_then(|stay| stay.joined.as_ref()).or(told);
+            let Some(known) = known.filter(|_| lines().all(|line| line.lost.is_none())) else { continue };
+            if let Some(letter) = b"CHMRTLNBU".iter().filter(|it| withheld(it)).find(|it| known.wants(**it)) {
+                return self
+                    .fail(format!("'{}' is not to be sent, and c{child} wants it", char::from(*letter)));
+            }
+        }
+        if self.scenario.mark.is_some() && withheld(&b'L') {
+            self.fail("headers are not to be sent, and the mark cannot be removed".into());
+        }
+    }
+
+    /// Whether a child has no part in what the MTA waits for.
+    pub(super) fn is_apart(&self, child: usize) -> bool {
+        let Some(line) = self.lines.iter().rfind(|line| index_of(line.peer) == child) else { return false };
+        let Some(joined) = line.child.as_ref().and_then(|end| end.joined.as_ref()) else { return false };
+        let watched = |letter| self.scenario.children[child].conditions.iter().any(|it| it.letter == letter);
+        let has_left = |letter| b"RT".contains(&letter) && joined.wants(b'M') && !line.watch.is_in_message();
+        let is_apart = |(_, at): &(u64, usize)| {
+            let letter = self.mta.exchanges[*at].letter;
+            letter != b'E' && !watched(letter) && (has_left(letter) || !joined.wants(letter))
+        };
+        !self.unanswered.is_empty() && !line.watch.owes() && self.unanswered.iter().all(is_apart)
+    }
+
     /// A child that was remembered and has negotiated otherwise, or that comes back when the MTA was answered without it,
     /// and wants what the MTA was not asked for.
     pub(super) fn is_unfit(&self, child: usize) -> bool {
@@ -104,7 +136,7 @@ impl<M: Machine> World<M> {
         let from = self.unanswered.first().map_or(until, |(_, number)| 2 * content(*number) + 1);
         let until = until - usize::from(budget && until > 0);
         let Some(line) = self.line_of(child) else { return };
-        line.lost = Some(Lost { from: from.min(until), until, kind, budget });
+        line.lost = Some(Lost { from: from.min(until), until, kind });
     }
 
     /// The last connection of a child; a note of one that it never had, when there is none in this session. The MTA may have

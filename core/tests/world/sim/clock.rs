@@ -112,6 +112,9 @@ impl<M: Machine> World<M> {
             _ => (true, first),
         };
         let kind = if timer == TimerName::Connection { Kind::Connect } else { Kind::Timeout };
+        if timer == TimerName::Budget && self.is_apart(child) {
+            self.fail(format!("c{child} has no part in this, and is given up with it"));
+        }
         self.given_up(child, kind, timer == TimerName::Budget);
         if self.now < self.grace {
             self.fail(format!("c{child} is given up within a second after a pause"));

@@ -6,7 +6,7 @@ use super::World;
 use super::line::index_of;
 use crate::model::Model;
 use crate::plan::{Bounds, Joined, Kind};
-use crate::record::{AGAIN, Child, DEAD, LOST, Lost, Seen, Setting, Stay, repeated};
+use crate::record::{AGAIN, Child, DEAD, LOST, Lost, Record, Seen, Setting, Stay, complete, repeated};
 
 impl<M: Machine> World<M> {
     /// Compares what happened with what the model says.
@@ -43,13 +43,13 @@ impl<M: Machine> World<M> {
             fallback: self.scenario.fallback,
             mark: self.scenario.mark.clone(),
             parallel: self.scenario.parallel,
-            bounds: self.scenario.bounds,
-            body_floods: self.floods.clone(),
             rejected: agreed.is_some_and(Joined::wants_rejected),
             lead: agreed.is_some_and(Joined::leads),
             actions: self.scenario.mta.actions,
         };
-        Model::check(&children, &setting, &self.mta.exchanges)
+        let mut exchanges = std::mem::take(&mut self.mta.exchanges);
+        complete(&mut exchanges, &self.scenario.bounds, &self.floods);
+        Model::check(&Record { children, setting, exchanges })
     }
 }
 

@@ -4,7 +4,7 @@ use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine};
 
 use super::World;
 use super::line::{index_of, name};
-use crate::frames::cut;
+use crate::frames::{cut, number};
 use crate::peers::child::ChildEnd;
 use crate::peers::mta::MS;
 use crate::plan::{Reads, Text};
@@ -192,6 +192,9 @@ impl<M: Machine> World<M> {
             line.owed_at_first = line.watch.owes();
             if at == 0 && b"cadrty".contains(&letter) {
                 self.unanswered.clear();
+            }
+            if at == 0 && letter == b'O' {
+                self.check_offer(number(&payload, 8));
             }
             self.note_frame(letter, &payload, || format!("S -> {who}"));
             if let Err(what) = result {
