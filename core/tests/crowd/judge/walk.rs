@@ -66,10 +66,16 @@ impl Walk {
 
     /// A child that has agreed to a command and then fails, before the MTA is answered, has those behind it let go unheard.
     /// The message is refused with what comes next.
-    fn lets_go(&self, at: usize, said: &Said, reply: &Frame) -> bool {
+    fn lets_go(&mut self, at: usize, said: &Said, reply: &Frame) -> bool {
         let fails =
             |view: &View| view.failed.is_some_and(|(from, how)| from == at + 1 && answer(how).is_some());
-        b"MR".contains(&said.letter) && reply.0 == b'c' && self.views.iter().any(fails)
+        let goes_on = b"MR".contains(&said.letter) && reply.0 == b'c';
+        let Some(first) = self.views.iter().position(fails).filter(|_| goes_on) else { return false };
+        if let Some(message) = &mut self.message {
+            message.decided = None;
+            message.parts[first + 1..].fill(Part::Out);
+        }
+        true
     }
 
     fn failed(&self, child: usize, at: usize) -> Option<Fallback> {
