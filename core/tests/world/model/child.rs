@@ -1,6 +1,6 @@
 //! One child in the model: what it must see, checked against what it saw, and what it says.
 
-use crate::plan::{Effect, Fallback, Frame, Joined, Kind, Plan, Said, Text, Verdict};
+use crate::plan::{Effect, Fallback, Frame, Joined, Plan, Said, Text, Verdict};
 use crate::queue::Message;
 use crate::record::{Exchange, Lost, Record, Tape};
 use crate::ways::Ways;
@@ -30,7 +30,6 @@ pub(super) struct Runner<'a> {
     pub(super) plan: &'a Plan,
     pub(super) joined: Joined,
     pub(super) tape: Tape<'a>,
-    record: &'a Record,
     ways: &'a Ways,
     /// Now, as [`Lost`] counts.
     pub(super) moment: usize,
@@ -50,7 +49,7 @@ impl<'a> Runner<'a> {
         let (joined, tape) = (stay.joined.clone().unwrap_or_default(), Tape::new(&stay.tape));
         let (moment, failed, out, part) = (0, None, false, Part::Left(None));
         let (recipients, edits) = (0, Vec::new());
-        Self { plan, joined, tape, record, ways, moment, failed, out, part, recipients, edits }
+        Self { plan, joined, tape, ways, moment, failed, out, part, recipients, edits }
     }
 
     /// A message begins.
@@ -81,18 +80,26 @@ impl<'a> Runner<'a> {
         if b"CHU".contains(&letter) { self.out } else { matches!(self.part, Part::Left(_)) }
     }
 
-    /// What follows from its own verdict for its part.
-    pub(super) fn draw(&mut self, letter: u8, verdict: &Verdict) {
-        match (letter, verdict) {
-            (b'U', _) | (_, Verdict::Cut) => {}
+    /// What follows from its verdict for its part, and for the command in hand: a refusal.
+    pub(super) fn draw(&mut self, letter: u8, verdict: Verdict) -> Option<Frame> {
+        self.recipients += usize::from(letter == b'R' && !matches!(verdict, Verdict::Cut | Verdict::Stopped));
+        match (letter, &verdict) {
+            (b'C' | b'H' | b'U', Verdict::Refuse((b'd', _))) => return None,
             _ if self.failed.is_some() => {}
-            (b'E', Verdict::Go | Verdict::Skip) => self.part = Part::Left(None),
-            (_, Verdict::Go | Verdict::Skip) | (b'R', Verdict::Stopped) => {}
-            (b'C' | b'H', Verdict::Refuse((b'd', _))) => {}
+            (b'U', _) | (_, Verdict::Cut) | (b'R', Verdict::Stopped) => {}
+            (b'C' | b'H', Verdict::Go | Verdict::Skip) => {}
             (b'C' | b'H', _) => self.out = true,
             (b'R', Verdict::Refuse((b'r' | b't' | b'y', _))) => {}
             (_, Verdict::Refuse(frame)) => self.part = Part::Left(Some(frame.clone())),
-            (_, Verdict::Accept | Verdict::Stopped) => self.part = Part::Left(None),
+            (b'E', _) | (_, Verdict::Accept | Verdict::Stopped) => self.part = Part::Left(None),
+            _ => {}
+        }
+        if let Verdict::Refuse(frame) = verdict
+            && !self.plan.evaluation
+        {
+            Some(frame)
+        } else {
+            None
         }
     }
 
@@ -111,18 +118,7 @@ impl<'a> Runner<'a> {
 
     /// It has failed, or may have, and refuses everything for that.
     pub(super) fn may_refuse(&self) -> bool {
-        let fallback = self.failed.or_else(|| Some(self.fallback(self.lost()?.kind)));
-        self.says_failed(fallback).is_some()
-    }
-
-    fn fallback(&self, kind: Kind) -> Fallback {
-        match kind {
-            Kind::Ours => Fallback::TemporaryFailure,
-            kind => match self.plan.fallback(kind) {
-                Fallback::Quarantine if self.record.setting.actions & 0x20 == 0 => Fallback::TemporaryFailure,
-                fallback => fallback,
-            },
-        }
+        self.says_failed(self.failed.or(self.lost().map(|lost| lost.fallback))).is_some()
     }
 
     /// That the session gave it up may come next.
@@ -133,7 +129,7 @@ impl<'a> Runner<'a> {
     /// Whether the session gives it up here, which is certain or a matter of timing.
     pub(super) fn fails(&mut self, certain: bool) -> bool {
         let Some(lost) = self.lost().filter(|_| certain || self.ways.perhaps()) else { return false };
-        self.failed = Some(self.fallback(lost.kind));
+        self.failed = Some(lost.fallback);
         if self.part == Part::In {
             self.part = Part::Missed;
         }
@@ -150,15 +146,10 @@ impl<'a> Runner<'a> {
 
     /// Shows it the content, and its end if it `ends`.
     pub(super) fn feed(&mut self, view: &Message, ends: bool, turn: &Turn<'_>) -> Result<Verdict, String> {
-        let mut pieces = view.pieces(self.joined.leads());
+        let mut pieces = view.pieces(self.joined.leads(), &self.tape.bodies());
         pieces.extend(ends.then(|| (b'E', Text::new())));
         let (pipelining, mut skipped, mut last_word) = (self.plan.pipelining, Vec::new(), None);
-        while let Some((letter, mut payload)) = pieces.pop_front() {
-            // A body that a child has made may be cut anywhere.
-            let cut = if letter == b'B' && view.recut { self.tape.piece_of(&payload) } else { None };
-            if let Some(size) = cut.filter(|size| *size < payload.len()) {
-                pieces.push_front((letter, payload.split_off(size)));
-            }
+        for (letter, payload) in pieces {
             // What was on its way it sees all the same, behind its last word and behind SKIP.
             if last_word.is_some() {
                 self.tape.pass_over(letter, &payload);
@@ -189,57 +180,44 @@ impl<'a> Runner<'a> {
     ) -> Result<Verdict, String> {
         let late = turn.exact.then(|| "must have been given up".to_owned());
         let effect = self.plan.effect(letter, payload, &turn.said[0].payload);
+        let given =
+            turn.said.iter().rfind(|exchange| exchange.letter == letter).map_or(&[][..], |it| &it.macros);
+        let own = if let Some(Effect::Macros(macros)) = effect { &macros[..] } else { &[] };
+        let mut tape = self.tape.clone();
+        let taken = tape.take(letter, payload, &self.joined.macros(letter, given, own));
+        let silent = !self.joined.answers(letter);
         let unseen = match effect {
             Some(Effect::Stop | Effect::LookUp { said: Said::Found, .. }) => Some(Verdict::Stopped),
             Some(Effect::LookUp { said: Said::Never, .. }) => Some(Verdict::Cut),
             Some(Effect::Await(_)) if turn.read.is_some() => turn.read.clone(),
-            _ => (skips || !self.joined.wants(letter)).then_some(Verdict::Go),
+            _ if skips || !self.joined.wants(letter) => Some(Verdict::Go),
+            // What it was sent in silence it needs not have read; what is no message, but for the last HELO, nobody sends again.
+            _ => (silent && taken.is_err() && tape.is_dead()).then_some(Verdict::Go),
         };
         // It may have been given up before its conditions had their say, or with a command that it is not shown.
         if self.failed.is_some() || unseen.is_some() {
             let late = late.filter(|_| unseen == Some(Verdict::Cut));
             return self.silence(unseen.unwrap_or(Verdict::Go), late);
         }
-        let silent = !self.joined.answers(letter);
-        let own = if let Some(Effect::Macros(macros)) = effect { &macros[..] } else { &[] };
-        let here = self.tape.clone();
-        let answer = match self.tape.take(letter, payload, &self.macros_for(letter, turn.said, own)) {
+        let answer = match taken {
             Ok(answer) => answer,
-            // What it was sent in silence it needs not have read; what is no message, but for the last HELO, nobody sends again.
-            Err(_) if silent && self.tape.is_dead() => return self.silence(Verdict::Go, None),
             Err(what) => return self.silence(Verdict::Cut, Some(what).filter(|_| turn.exact)),
         };
         // Who is told of no envelope may have seen that of another message.
         let blind = b"TLNBE".contains(&letter) && !self.joined.wants(b'M') && !self.joined.wants(b'R');
         if !turn.exact && blind && !self.ways.perhaps() {
-            self.tape = here;
             return Ok(Verdict::Cut);
         }
-        if silent {
-            return Ok(Verdict::Go);
-        }
-        let Some(answer) = answer else {
-            let behind = self.tape.behind_content();
-            if behind.lost().is_some_and(|lost| lost.from <= self.moment) {
-                self.tape = behind;
-            } else if b"LNB".contains(&letter) {
-                return Ok(Verdict::Go);
+        self.tape = tape;
+        match answer {
+            _ if silent => Ok(Verdict::Go),
+            Some(answer) => {
+                self.edits.clone_from(&answer.edits);
+                Ok(Verdict::of(&answer.reply))
             }
-            return self.silence(Verdict::Cut, late);
-        };
-        self.edits.clone_from(&answer.edits);
-        Ok(Verdict::of(&answer.reply))
-    }
-
-    /// The macros that it must know for a command: the MTA's, or those of them that it listed; those that a condition set for
-    /// it replace them.
-    fn macros_for(&self, letter: u8, said: &[Exchange], own: &[(Text, Text)]) -> Vec<(Text, Text)> {
-        let last = said.iter().rfind(|exchange| exchange.letter == letter);
-        let mut macros = last.map_or_else(Vec::new, |exchange| exchange.macros.to_vec());
-        macros.retain(|(name, _)| own.iter().all(|(set, _)| set != name));
-        macros.extend_from_slice(own);
-        macros.retain(|(name, _)| self.joined.takes_macro(letter, name));
-        macros.sort();
-        macros
+            // More may be on its way before that comes.
+            None if self.plan.pipelining && b"LNB".contains(&letter) => Ok(Verdict::Go),
+            None => self.silence(Verdict::Cut, late),
+        }
     }
 }

@@ -12,7 +12,7 @@ impl Model<'_> {
         let flooded = exchange.past_limit && exchange.told(&plain(b't')).is_ok();
         let (decided, expected) = match &over {
             Some(_) => (over, Message::default()),
-            None => self.run_content(true, self.is_certain() && !flooded)?,
+            None => self.run_content(true, exchange.certain && !flooded)?,
         };
         self.end();
         let (Some(edits), false) = (&exchange.reply, flooded) else { return Ok(()) };
@@ -37,7 +37,6 @@ impl Model<'_> {
         // Postfix asks nobody behind a child that has quarantined.
         let (postfix, mut held) = (view.sendmail.is_none(), false);
         for i in 0..self.runners.len() {
-            self.dismiss(i);
             let turn = self.turn(i, b'E', exact && decided.is_none() && !held);
             let runner = &mut self.runners[i];
             let (evaluation, independent) = (runner.plan.evaluation, runner.plan.independent);
@@ -49,13 +48,14 @@ impl Model<'_> {
                 let shown = if independent { &self.message } else { &view };
                 let shown = if blocked { &Message::default() } else { shown };
                 let verdict = runner.feed(shown, ends && !waits && !blocked, &turn).map_err(of(i))?;
-                runner.draw(b'E', &verdict);
-                let edits = std::mem::take(&mut runner.edits);
+
                 if verdict == Verdict::Cut && !evaluation {
                     (unfinished, unsettled) = (true, unsettled | rights & 0x13);
                 }
                 let delivers = matches!(verdict, Verdict::Go | Verdict::Skip | Verdict::Accept);
+                runner.draw(b'E', verdict);
                 if delivers && runner.failed.is_none() && !evaluation && !held {
+                    let edits = std::mem::take(&mut runner.edits);
                     held = postfix && rights & 0x20 != 0 && edits.iter().any(|edit| edit.0 == b'q');
                     match independent {
                         true => view.apply_beside(&self.message, &edits, leads, rights),

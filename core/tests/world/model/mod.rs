@@ -88,7 +88,7 @@ impl<'a> Model<'a> {
         }
         // Past a limit it is a temporary failure, whatever the children say, unless one has said it before.
         if exchange.past_limit && letter != b'E' && self.gone.is_none() && self.over.is_none() {
-            let said = if self.is_content() { self.run_content(false, false)?.0 } else { None };
+            let said = if self.message.content { self.run_content(false, false)?.0 } else { None };
             self.refuse_message(&said.filter(|_| self.ways.perhaps()).unwrap_or(plain(b't')));
         }
         let over = self.over.clone().filter(|_| b"RTE".contains(&letter));
@@ -104,17 +104,12 @@ impl<'a> Model<'a> {
     /// CONNECT, HELO, MAIL, DATA, UNKNOWN: everybody sees it, the first in the chain decides. RCPT: the same, or in order up to
     /// the first refusal.
     fn command(&mut self, exchange: &Exchange) -> Result<(), String> {
-        let (letter, setting) = (exchange.letter, &self.record.setting);
-        let error = (b"rcpt_mailer".to_vec(), b"error".to_vec());
-        let rejected = letter == b'R' && setting.rejected && exchange.macros.contains(&error);
-        let in_order = letter == b'R' && !setting.parallel;
+        let (letter, rejected) = (exchange.letter, exchange.is_rejected());
+        let in_order = letter == b'R' && !self.record.setting.parallel;
         let (mut decided, mut spared) = (None, false);
         for i in 0..self.runners.len() {
-            if letter == b'T' {
-                self.dismiss(i);
-            }
             // Once it is certain, the others may be spared, also those behind one that is given up after its answer.
-            let turn = self.turn(i, letter, self.is_certain() && decided.is_none() && !spared);
+            let turn = self.turn(i, letter, exchange.certain && decided.is_none() && !spared);
             let runner = &mut self.runners[i];
             let enforced = !runner.plan.evaluation;
             let hidden = rejected && runner.failed.is_none() && !runner.joined.wants_rejected();
@@ -126,19 +121,11 @@ impl<'a> Model<'a> {
             if verdict == Verdict::Cut && in_order && enforced {
                 return Ok(());
             }
-            // Also one that another child refuses.
-            let seen = letter == b'R' && !matches!(verdict, Verdict::Cut | Verdict::Stopped);
-            runner.recipients += usize::from(seen);
             if spared && decided.is_none() && verdict != Verdict::Go && self.ways.perhaps() {
                 continue;
             }
             spared |= runner.may_refuse();
-            runner.draw(letter, &verdict);
-            match verdict {
-                Verdict::Refuse((b'd', _)) if b"CHU".contains(&letter) => {}
-                Verdict::Refuse(frame) if enforced => decided = decided.or(Some(frame)),
-                _ => {}
-            }
+            decided = decided.or(runner.draw(letter, verdict));
         }
         self.lose(2 * self.at + 1);
         // What a failure has decided about the message is the answer to the command in hand, if it came before that.
@@ -162,9 +149,13 @@ impl<'a> Model<'a> {
         exchange.told(&frame)
     }
 
-    /// What surrounds what a child is shown. A condition that reads another's verdict stops it when that delivers: at commands
+    /// What surrounds what a child is shown. One that was shown no recipient of a message that has some has nothing to do with the
+    /// message. A condition that reads another's verdict stops it when that delivers: at commands
     /// after that command, in the content after all of it.
-    fn turn(&self, i: usize, letter: u8, exact: bool) -> Turn<'a> {
+    fn turn(&mut self, i: usize, letter: u8, exact: bool) -> Turn<'a> {
+        if b"TE".contains(&letter) && self.runners[i].recipients == 0 && !self.message.recipients.is_empty() {
+            self.runners[i].leave();
+        }
         let read = self.runners[i].plan.conditions.iter().find_map(|it| match it.effect {
             Effect::Await(other) => Some(&self.runners[other]),
             _ => None,
@@ -181,11 +172,10 @@ impl<'a> Model<'a> {
 
     /// Whom the session gave up by now has failed.
     fn lose(&mut self, moment: usize) {
-        let content = self.is_content();
         for runner in &mut self.runners {
             runner.moment = moment;
             // In the content that is found where it is shown.
-            if !content || runner.part != Part::In {
+            if !self.message.content || runner.part != Part::In {
                 runner.fails(runner.lost().is_some_and(|lost| lost.until <= moment));
             }
         }
@@ -196,11 +186,6 @@ impl<'a> Model<'a> {
         self.over = self.over.take().or_else(|| has_a_say.next()?.objection());
     }
 
-    /// Behind the last answer timing decides how much of what was sent came through.
-    fn is_certain(&self) -> bool {
-        self.record.exchanges[self.at..].iter().any(|exchange| exchange.reply.is_some())
-    }
-
     /// Nobody has a say any more.
     fn is_alone(&self, letter: u8) -> bool {
         let is_silent = |runner: &Runner<'_>| match runner.failed {
@@ -208,18 +193,6 @@ impl<'a> Model<'a> {
             None => runner.has_left(letter),
         };
         letter != b'U' && self.record.setting.mark.is_none() && self.runners.iter().all(is_silent)
-    }
-
-    fn is_content(&self) -> bool {
-        let message = self.mail.map_or(&[][..], |mail| &self.record.exchanges[mail..=self.at]);
-        message.iter().any(|exchange| b"LNBE".contains(&exchange.letter))
-    }
-
-    /// A child that was shown no recipient of a message that has some has nothing to do with the message.
-    fn dismiss(&mut self, i: usize) {
-        if self.runners[i].recipients == 0 && !self.message.recipients.is_empty() {
-            self.runners[i].leave();
-        }
     }
 
     fn refuse_message(&mut self, frame: &Frame) {

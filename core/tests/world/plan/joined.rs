@@ -33,6 +33,22 @@ impl Joined {
         self.protocol & 0x10_0000 != 0
     }
 
+    /// The macros that it must know for a command, sorted: those `given` that it takes; its `own`, which the policy sets for it,
+    /// replace them.
+    pub(crate) fn macros(
+        &self,
+        letter: u8,
+        given: &[(Text, Text)],
+        own: &[(Text, Text)],
+    ) -> Vec<(Text, Text)> {
+        let replaced = |name: &Text| own.iter().any(|(set, _)| set == name);
+        let given = given.iter().filter(|(name, _)| !replaced(name));
+        let mut macros: Vec<_> =
+            given.chain(own).filter(|(name, _)| self.takes_macro(letter, name)).cloned().collect();
+        macros.sort();
+        macros
+    }
+
     /// Whether it is told this macro with a command: it has listed that for it, or nothing at all.
     pub(crate) fn takes_macro(&self, letter: u8, name: &Text) -> bool {
         let listed = self.lists.iter().find(|(listed, names)| *listed == letter && !names.is_empty());

@@ -133,6 +133,20 @@ pub(crate) struct Scenario {
     pub(crate) stops: bool,
 }
 
+impl Scenario {
+    /// What is answered for a child that has failed so: a temporary failure where something of our own was short, or where the
+    /// MTA cannot hold a message.
+    pub(crate) fn fallback_for(&self, child: usize, kind: Kind) -> Fallback {
+        match kind {
+            Kind::Ours => Fallback::TemporaryFailure,
+            kind => match self.children[child].fallback(kind) {
+                Fallback::Quarantine if self.mta.actions & 0x20 == 0 => Fallback::TemporaryFailure,
+                fallback => fallback,
+            },
+        }
+    }
+}
+
 pub(crate) fn no_send_bit(letter: u8) -> u32 {
     bits(letter).0
 }

@@ -1,8 +1,6 @@
 //! A message in the MTA's queue, and what Postfix does with a milter's edits (section 7 of the protocol description);
 //! [`SendmailHeader`] knows what Sendmail does.
 
-use std::collections::VecDeque;
-
 use crate::plan::{Frame, Text};
 use crate::sendmail::SendmailHeader;
 use crate::show::show;
@@ -39,8 +37,9 @@ pub(crate) struct Message {
     pub(crate) headers: Vec<Header>,
     /// The header behind anything but Postfix.
     pub(crate) sendmail: Option<SendmailHeader>,
-    /// The end of the headers came.
-    pub(crate) headers_ended: bool,
+    /// Its content has begun; the end of the headers came.
+    pub(crate) content: bool,
+    headers_ended: bool,
     pub(crate) body: Vec<Text>,
     /// A child replaced the body: how it is cut into chunks is free.
     pub(crate) recut: bool,
@@ -67,6 +66,7 @@ impl Message {
 
     /// Takes from the client what is said of it in the protocol. `lead`: values come with their leading space.
     pub(crate) fn receive(&mut self, letter: u8, payload: &[u8], lead: bool) {
+        self.content |= b"LNBE".contains(&letter);
         match letter {
             b'L' => {
                 let texts = strings(payload);
@@ -93,20 +93,26 @@ impl Message {
     }
 
     /// What a milter is shown of it, that takes header values with their leading space or without. A body that another has made
-    /// is one piece.
-    pub(crate) fn pieces(&self, lead: bool) -> VecDeque<Frame> {
+    /// may be cut anywhere: as it was, in pieces of these `sizes`.
+    pub(crate) fn pieces(&self, lead: bool, sizes: &[usize]) -> Vec<Frame> {
         let shown = self.headers.iter().filter(|header| header.is_shown());
         let header = |header: &Header| {
             let raw = &header.raw[..];
             let value = if lead { raw } else { raw.strip_prefix(b" ").unwrap_or(raw) };
             (b'L', [&header.name, &b"\0"[..], value, b"\0"].concat())
         };
-        let mut pieces: VecDeque<Frame> = shown.map(header).collect();
+        let mut pieces: Vec<Frame> = shown.map(header).collect();
         pieces.extend(self.headers_ended.then(|| (b'N', Text::new())));
-        match self.recut {
-            true => pieces.push_back((b'B', self.body.concat())),
-            false => pieces.extend(self.body.iter().map(|chunk| (b'B', chunk.clone()))),
+        if !self.recut {
+            pieces.extend(self.body.iter().map(|chunk| (b'B', chunk.clone())));
+            return pieces;
         }
+        let mut body = self.body.concat();
+        for size in sizes {
+            let rest = body.split_off(body.len().min(*size));
+            pieces.push((b'B', std::mem::replace(&mut body, rest)));
+        }
+        pieces.push((b'B', body));
         pieces
     }
 

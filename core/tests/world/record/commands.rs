@@ -10,8 +10,10 @@ pub(crate) fn complete(exchanges: &mut [Exchange], bounds: &Bounds, floods: &[us
     // Recipients, bytes of envelope, headers, bytes of headers.
     let most = [bounds.recipients, bounds.envelope_bytes, bounds.headers, bounds.header_bytes];
     let mut sizes = [0; 4];
+    let certain = exchanges.iter().rposition(|exchange| exchange.reply.is_some());
     for (at, exchange) in exchanges.iter_mut().enumerate() {
         let (letter, size) = (exchange.letter, exchange.payload.len() as u64);
+        exchange.certain = certain.is_some_and(|certain| at <= certain);
         if letter == b'D' {
             match open && bounds.macro_bytes.is_some_and(|most| size > most) {
                 true => too_long = true,

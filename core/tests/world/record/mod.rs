@@ -23,6 +23,8 @@ pub(crate) struct Exchange {
     /// Once the world is over: the macros that the MTA gave for it, sorted, and whether its message is past a limit with it.
     pub(crate) macros: Rc<[(Text, Text)]>,
     pub(crate) past_limit: bool,
+    /// The same: behind the last answer timing decides how much of what was sent came through.
+    pub(crate) certain: bool,
     /// Edits, then the final reply; `None` when the connection ended before.
     pub(crate) reply: Option<Vec<Frame>>,
 }
@@ -45,8 +47,6 @@ pub(crate) struct Setting {
     pub(crate) lead: bool,
     /// What the MTA can do: edits, and hold a message.
     pub(crate) actions: u32,
-    /// The MTA shows recipients that it has refused itself.
-    pub(crate) rejected: bool,
 }
 
 /// A child as the model knows it.
@@ -88,6 +88,8 @@ pub(crate) struct Lost {
     pub(crate) until: usize,
     /// Why; the world has checked that it had this reason.
     pub(crate) kind: Kind,
+    /// What is configured for that.
+    pub(crate) fallback: Fallback,
 }
 
 /// The world's own notes on a tape: the session gave this connection up; from here on the child read nothing any more.
@@ -109,7 +111,14 @@ impl Seen {
 
 impl Exchange {
     pub(crate) fn new(letter: u8, payload: Text, suppressed: bool, owed: bool) -> Self {
-        Self { letter, payload, suppressed, owed, macros: Rc::default(), past_limit: false, reply: None }
+        let (macros, past_limit, certain) = (Rc::default(), false, false);
+        Self { letter, payload, suppressed, owed, macros, past_limit, certain, reply: None }
+    }
+
+    /// A recipient that the MTA has refused itself, which it shows to those who ask for them.
+    pub(crate) fn is_rejected(&self) -> bool {
+        let error = |(name, value): &(Text, Text)| name == b"rcpt_mailer" && value == b"error";
+        self.letter == b'R' && self.macros.iter().any(error)
     }
 
     /// Whether the MTA says with it that it is Postfix.

@@ -50,21 +50,15 @@ impl<'a> Tape<'a> {
         self.rest = next.map_or(self.rest, |(_, rest)| rest);
     }
 
-    /// Behind the content that comes next.
-    pub(crate) fn behind_content(&self) -> Self {
-        let content = self.rest.iter().take_while(|seen| b"LNB".contains(&seen.letter)).count();
-        Self { rest: &self.rest[content..], ..self.clone() }
-    }
-
     /// Whether a command of this kind comes next.
     pub(crate) fn is_next(&self, letter: u8) -> bool {
         self.rest.first().is_some_and(|seen| seen.letter == letter)
     }
 
-    /// The piece of body that comes next, if it is the beginning of `body`.
-    pub(crate) fn piece_of(&self, body: &[u8]) -> Option<usize> {
-        let next = self.rest.first().filter(|seen| seen.letter == b'B' && !seen.payload.is_empty())?;
-        body.starts_with(&next.payload).then_some(next.payload.len())
+    /// The sizes of the pieces of body that come next.
+    pub(crate) fn bodies(&self) -> Vec<usize> {
+        let content = self.rest.iter().take_while(|seen| b"LNB~+".contains(&seen.letter));
+        content.filter(|seen| seen.letter == b'B').map(|seen| seen.payload.len()).collect()
     }
 
     /// Reads this command, and what the child answered that counts.

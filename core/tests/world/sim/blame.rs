@@ -135,8 +135,9 @@ impl<M: Machine> World<M> {
         };
         let from = self.unanswered.first().map_or(until, |(_, number)| 2 * content(*number) + 1);
         let until = until - usize::from(budget && until > 0);
+        let fallback = self.scenario.fallback_for(child, kind);
         let Some(line) = self.line_of(child) else { return };
-        line.lost = Some(Lost { from: from.min(until), until, kind });
+        line.lost = Some(Lost { from: from.min(until), until, kind, fallback });
     }
 
     /// The last connection of a child; a note of one that it never had, when there is none in this session. The MTA may have

@@ -43,7 +43,6 @@ impl<M: Machine> World<M> {
             fallback: self.scenario.fallback,
             mark: self.scenario.mark.clone(),
             parallel: self.scenario.parallel,
-            rejected: agreed.is_some_and(Joined::wants_rejected),
             lead: agreed.is_some_and(Joined::leads),
             actions: self.scenario.mta.actions,
         };
