@@ -15,16 +15,6 @@ pub(super) enum Part {
     Missed,
 }
 
-/// What surrounds what a child is shown.
-pub(super) struct Turn<'a> {
-    /// It must be shown that; else timing decides.
-    pub(super) exact: bool,
-    /// What its condition makes of another child's verdict.
-    pub(super) read: Option<Verdict>,
-    /// What the MTA has said, from the MAIL of the message on.
-    pub(super) said: &'a [Exchange],
-}
-
 /// A child's place in the session.
 pub(super) struct Runner<'a> {
     pub(super) plan: &'a Plan,
@@ -40,6 +30,11 @@ pub(super) struct Runner<'a> {
     /// How many recipients of the message it was shown; what it asked for at the end.
     pub(super) recipients: usize,
     pub(super) edits: Vec<Frame>,
+    /// Its turn: it must be shown what comes, else timing decides; what its condition makes of another child's verdict; what the
+    /// MTA has said, from the MAIL of the message on.
+    pub(super) exact: bool,
+    pub(super) read: Option<Verdict>,
+    pub(super) said: &'a [Exchange],
 }
 
 impl<'a> Runner<'a> {
@@ -47,9 +42,9 @@ impl<'a> Runner<'a> {
     pub(super) fn new(number: usize, session: usize, record: &'a Record, ways: &'a Ways) -> Self {
         let (plan, stay) = (&*record.children[number].plan, &record.children[number].stays[session]);
         let (joined, tape) = (stay.joined.clone().unwrap_or_default(), Tape::new(&stay.tape));
-        let (moment, failed, out, part) = (0, None, false, Part::Left(None));
-        let (recipients, edits) = (0, Vec::new());
-        Self { plan, joined, tape, ways, moment, failed, out, part, recipients, edits }
+        let (moment, failed, out, part, recipients) = (0, None, false, Part::Left(None), 0);
+        let (edits, exact, read, said) = (Vec::new(), false, None, &record.exchanges[..]);
+        Self { plan, joined, tape, ways, moment, failed, out, part, recipients, edits, exact, read, said }
     }
 
     /// A message begins.
@@ -94,13 +89,7 @@ impl<'a> Runner<'a> {
             (b'E', _) | (_, Verdict::Accept | Verdict::Stopped) => self.part = Part::Left(None),
             _ => {}
         }
-        if let Verdict::Refuse(frame) = verdict
-            && !self.plan.evaluation
-        {
-            Some(frame)
-        } else {
-            None
-        }
+        verdict.refusal().filter(|_| !self.plan.evaluation)
     }
 
     /// What it has against the message.
@@ -145,43 +134,36 @@ impl<'a> Runner<'a> {
     }
 
     /// Shows it the content, and its end if it `ends`.
-    pub(super) fn feed(&mut self, view: &Message, ends: bool, turn: &Turn<'_>) -> Result<Verdict, String> {
-        let mut pieces = view.pieces(self.joined.leads(), &self.tape.bodies());
-        pieces.extend(ends.then(|| (b'E', Text::new())));
-        let (pipelining, mut skipped, mut last_word) = (self.plan.pipelining, Vec::new(), None);
-        for (letter, payload) in pieces {
-            // What was on its way it sees all the same, behind its last word and behind SKIP.
-            if last_word.is_some() {
-                self.tape.pass_over(letter, &payload);
-                continue;
-            }
+    pub(super) fn feed(&mut self, view: &Message, ends: bool) -> Result<Verdict, String> {
+        let (pipelining, mut skipped) = (self.plan.pipelining, Vec::new());
+        let content = view.pieces(self.joined.leads(), &self.tape.bodies());
+        let mut pieces = content.into_iter().chain(ends.then(|| (b'E', Text::new())));
+        while let Some((letter, payload)) = pieces.next() {
+            // What was on its way it sees all the same, behind SKIP and behind its last word.
             let skips = skipped.contains(&letter) && !(pipelining && self.tape.is_next(letter));
             // Of headers its conditions see more, of the body not even they.
             if letter == b'B' && (skips || payload.is_empty()) {
                 continue;
             }
-            match self.show(letter, &payload, turn, skips)? {
+            match self.show(letter, &payload, skips)? {
                 Verdict::Go if letter != b'E' => {}
                 Verdict::Skip if letter != b'E' => skipped.push(letter),
-                verdict if pipelining && verdict != Verdict::Cut => last_word = Some(verdict),
-                verdict => return Ok(verdict),
+                verdict => {
+                    if pipelining && verdict != Verdict::Cut {
+                        pieces.for_each(|(letter, payload)| self.tape.pass_over(letter, &payload));
+                    }
+                    return Ok(verdict);
+                }
             }
         }
-        last_word.map_or_else(|| self.silence(Verdict::Cut, None), Ok)
+        self.silence(Verdict::Cut, None)
     }
 
     /// Shows it one command and says its answer; what it `skips` only its conditions see.
-    pub(super) fn show(
-        &mut self,
-        letter: u8,
-        payload: &[u8],
-        turn: &Turn<'_>,
-        skips: bool,
-    ) -> Result<Verdict, String> {
-        let late = turn.exact.then(|| "must have been given up".to_owned());
-        let effect = self.plan.effect(letter, payload, &turn.said[0].payload);
-        let given =
-            turn.said.iter().rfind(|exchange| exchange.letter == letter).map_or(&[][..], |it| &it.macros);
+    pub(super) fn show(&mut self, letter: u8, payload: &[u8], skips: bool) -> Result<Verdict, String> {
+        let late = self.exact.then(|| "must have been given up".to_owned());
+        let effect = self.plan.effect(letter, payload, &self.said[0].payload);
+        let given = self.said.iter().rfind(|said| said.letter == letter).map_or(&[][..], |said| &said.macros);
         let own = if let Some(Effect::Macros(macros)) = effect { &macros[..] } else { &[] };
         let mut tape = self.tape.clone();
         let taken = tape.take(letter, payload, &self.joined.macros(letter, given, own));
@@ -189,7 +171,7 @@ impl<'a> Runner<'a> {
         let unseen = match effect {
             Some(Effect::Stop | Effect::LookUp { said: Said::Found, .. }) => Some(Verdict::Stopped),
             Some(Effect::LookUp { said: Said::Never, .. }) => Some(Verdict::Cut),
-            Some(Effect::Await(_)) if turn.read.is_some() => turn.read.clone(),
+            Some(Effect::Await(_)) if self.read.is_some() => self.read.clone(),
             _ if skips || !self.joined.wants(letter) => Some(Verdict::Go),
             // What it was sent in silence it needs not have read; what is no message, but for the last HELO, nobody sends again.
             _ => (silent && taken.is_err() && tape.is_dead()).then_some(Verdict::Go),
@@ -201,11 +183,11 @@ impl<'a> Runner<'a> {
         }
         let answer = match taken {
             Ok(answer) => answer,
-            Err(what) => return self.silence(Verdict::Cut, Some(what).filter(|_| turn.exact)),
+            Err(what) => return self.silence(Verdict::Cut, Some(what).filter(|_| self.exact)),
         };
         // Who is told of no envelope may have seen that of another message.
         let blind = b"TLNBE".contains(&letter) && !self.joined.wants(b'M') && !self.joined.wants(b'R');
-        if !turn.exact && blind && !self.ways.perhaps() {
+        if !self.exact && blind && !self.ways.perhaps() {
             return Ok(Verdict::Cut);
         }
         self.tape = tape;

@@ -9,7 +9,7 @@ use crate::record::Exchange;
 impl Model<'_> {
     pub(super) fn end_of_message(&mut self, exchange: &Exchange, over: Option<Frame>) -> Result<(), String> {
         // How far the children came with what was too much is a matter of timing.
-        let flooded = exchange.past_limit && exchange.told(&plain(b't')).is_ok();
+        let flooded = over.is_none() && exchange.past_limit && exchange.told(&plain(b't')).is_ok();
         let (decided, expected) = match &over {
             Some(_) => (over, Message::default()),
             None => self.run_content(true, exchange.certain && !flooded)?,
@@ -37,7 +37,7 @@ impl Model<'_> {
         // Postfix asks nobody behind a child that has quarantined.
         let (postfix, mut held) = (view.sendmail.is_none(), false);
         for i in 0..self.runners.len() {
-            let turn = self.turn(i, b'E', exact && decided.is_none() && !held);
+            self.prepare(i, b'E', exact && decided.is_none() && !held);
             let runner = &mut self.runners[i];
             let (evaluation, independent) = (runner.plan.evaluation, runner.plan.independent);
             let (rights, leads) = (runner.joined.actions, runner.joined.leads());
@@ -47,8 +47,7 @@ impl Model<'_> {
                 let waits = !evaluation && !independent && (decided.is_some() || unfinished || held);
                 let shown = if independent { &self.message } else { &view };
                 let shown = if blocked { &Message::default() } else { shown };
-                let verdict = runner.feed(shown, ends && !waits && !blocked, &turn).map_err(of(i))?;
-
+                let verdict = runner.feed(shown, ends && !waits && !blocked).map_err(of(i))?;
                 if verdict == Verdict::Cut && !evaluation {
                     (unfinished, unsettled) = (true, unsettled | rights & 0x13);
                 }
@@ -78,11 +77,7 @@ impl Model<'_> {
         let missed: Vec<usize> = (0..self.runners.len()).filter(missed).collect();
         let names = missed.iter().map(|i| format!("c{i}")).collect::<Vec<_>>().join(", ");
         if let Some(mark) = &self.record.setting.mark {
-            view.replace(
-                mark,
-                Some(&names[..]).filter(|names| !names.is_empty()),
-                self.record.setting.actions,
-            );
+            view.replace(mark, &names, self.record.setting.actions);
         }
         if missed.iter().any(|i| self.runners[*i].failed == Some(Fallback::Quarantine)) {
             view.quarantine = Some(format!("not seen by {names}").into());

@@ -9,11 +9,11 @@
 mod child;
 mod content;
 
-use crate::plan::{Effect, Fallback, Frame, Verdict, plain};
+use crate::plan::{Fallback, Frame, Verdict, plain};
 use crate::queue::{Message, strings};
 use crate::record::{Exchange, Record};
 use crate::ways::Ways;
-use child::{Part, Runner, Turn};
+use child::{Part, Runner};
 
 pub(crate) struct Model<'a> {
     record: &'a Record,
@@ -78,9 +78,7 @@ impl<'a> Model<'a> {
             b'A' | b'Q' | b'D' => return Ok(()),
             b'K' => return self.join(),
             b'M' => {
-                let connect =
-                    self.record.exchanges[..self.at].iter().rfind(|exchange| exchange.letter == b'C');
-                self.message = Message::of(payload, connect.is_some_and(Exchange::is_of_postfix));
+                self.message = Message::of(payload, exchange.postfix);
                 self.mail = Some(self.at);
                 self.runners.iter_mut().for_each(Runner::begin);
             }
@@ -109,16 +107,15 @@ impl<'a> Model<'a> {
         let (mut decided, mut spared) = (None, false);
         for i in 0..self.runners.len() {
             // Once it is certain, the others may be spared, also those behind one that is given up after its answer.
-            let turn = self.turn(i, letter, exchange.certain && decided.is_none() && !spared);
+            self.prepare(i, letter, exchange.certain && decided.is_none() && !spared);
             let runner = &mut self.runners[i];
-            let enforced = !runner.plan.evaluation;
             let hidden = rejected && runner.failed.is_none() && !runner.joined.wants_rejected();
             if hidden || runner.has_left(letter) || in_order && decided.is_some() {
                 spared |= hidden && runner.may_refuse();
                 continue;
             }
-            let verdict = runner.show(letter, &exchange.payload, &turn, false).map_err(of(i))?;
-            if verdict == Verdict::Cut && in_order && enforced {
+            let verdict = runner.show(letter, &exchange.payload, false).map_err(of(i))?;
+            if verdict == Verdict::Cut && in_order && !runner.plan.evaluation {
                 return Ok(());
             }
             if spared && decided.is_none() && verdict != Verdict::Go && self.ways.perhaps() {
@@ -138,10 +135,7 @@ impl<'a> Model<'a> {
             return exchange.told(&plain(if self.is_alone(letter) { b'a' } else { b'c' }));
         };
         match letter {
-            b'C' | b'H' => {
-                self.gone = Some(frame.clone());
-                self.runners.iter_mut().for_each(|runner| runner.out = true);
-            }
+            b'C' | b'H' => self.gone = Some(frame.clone()),
             b'M' | b'T' => self.refuse_message(&frame),
             b'R' if frame.0 == b'd' => self.refuse_message(&frame),
             _ => {}
@@ -149,25 +143,24 @@ impl<'a> Model<'a> {
         exchange.told(&frame)
     }
 
-    /// What surrounds what a child is shown. One that was shown no recipient of a message that has some has nothing to do with the
-    /// message. A condition that reads another's verdict stops it when that delivers: at commands
-    /// after that command, in the content after all of it.
-    fn turn(&mut self, i: usize, letter: u8, exact: bool) -> Turn<'a> {
-        if b"TE".contains(&letter) && self.runners[i].recipients == 0 && !self.message.recipients.is_empty() {
-            self.runners[i].leave();
-        }
-        let read = self.runners[i].plan.conditions.iter().find_map(|it| match it.effect {
-            Effect::Await(other) => Some(&self.runners[other]),
-            _ => None,
-        });
+    /// It is a child's turn. One that was shown no recipient of a message that has some has nothing to do with the message. A
+    /// condition that reads another's verdict, at commands after that command, in the content after all of it, stops the child
+    /// when that delivers.
+    fn prepare(&mut self, i: usize, letter: u8, exact: bool) {
         let in_message = self.mail.is_some() && !b"CH".contains(&letter);
+        let read = self.runners[i].plan.reads().map(|other| &self.runners[other]);
         let read = read.and_then(|read| match &read.part {
             Part::In if letter == b'E' => Some(Verdict::Cut),
             Part::Left(refusal) if in_message => refusal.is_none().then_some(Verdict::Stopped),
             Part::Missed if in_message && read.failed.is_some_and(|it| it.frame().is_some()) => None,
             _ => (read.out || read.failed.is_some()).then_some(Verdict::Stopped),
         });
-        Turn { exact, read, said: &self.record.exchanges[self.mail.unwrap_or(self.at)..=self.at] }
+        let runner = &mut self.runners[i];
+        (runner.exact, runner.read) = (exact, read);
+        runner.said = &self.record.exchanges[self.mail.unwrap_or(self.at)..=self.at];
+        if b"TE".contains(&letter) && runner.recipients == 0 && !self.message.recipients.is_empty() {
+            runner.leave();
+        }
     }
 
     /// Whom the session gave up by now has failed.

@@ -247,6 +247,13 @@ impl Plan {
         Some((at, &self.conditions[at].effect))
     }
 
+    /// The child whose verdict its conditions read.
+    pub(crate) fn reads(&self) -> Option<usize> {
+        self.conditions
+            .iter()
+            .find_map(|it| if let Effect::Await(other) = it.effect { Some(other) } else { None })
+    }
+
     /// What its condition does about a command of a message with this MAIL.
     pub(crate) fn effect(&self, letter: u8, payload: &[u8], mail: &[u8]) -> Option<&Effect> {
         let key = match letter {

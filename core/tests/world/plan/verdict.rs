@@ -28,6 +28,11 @@ impl Verdict {
             _ => Self::Refuse((*letter, payload.strip_suffix(b"\0").unwrap_or(payload).to_vec())),
         }
     }
+
+    /// What it says against what was shown.
+    pub(crate) fn refusal(self) -> Option<Frame> {
+        if let Self::Refuse(frame) = self { Some(frame) } else { None }
+    }
 }
 
 impl Fallback {

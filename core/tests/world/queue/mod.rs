@@ -83,12 +83,14 @@ impl Message {
     }
 
     /// Removes all headers of this name, and adds one with this value, if any, as far as a milter may.
-    pub(crate) fn replace(&mut self, name: &[u8], value: Option<&str>, actions: u32) {
+    pub(crate) fn replace(&mut self, name: &[u8], value: &str, actions: u32) {
         let is_copy = |header: &&Header| header.is_shown() && header.name.eq_ignore_ascii_case(name);
         let delete = |index: usize| [&(index as u32).to_be_bytes()[..], name, b"\0\0"].concat();
         let copies = self.headers.iter().filter(is_copy).count();
         let mut edits: Vec<Frame> = (1..=copies).rev().map(|index| (b'm', delete(index))).collect();
-        edits.extend(value.map(|value| (b'h', [name, b"\0", value.as_bytes(), b"\0"].concat())));
+        if !value.is_empty() {
+            edits.push((b'h', [name, b"\0", value.as_bytes(), b"\0"].concat()));
+        }
         self.apply(&edits, false, actions);
     }
 

@@ -1,7 +1,7 @@
 //! What the commands of the MTA bring with them: the macros that it gave for each, and how much of a message has come.
 
 use super::Exchange;
-use crate::plan::{Bounds, Macros};
+use crate::plan::{Bounds, Macros, Text};
 
 /// Notes for each command its macros, and whether its message is past a limit. When that is so for its body is a matter of
 /// timing: the session says with which ends of messages (`floods`).
@@ -27,6 +27,8 @@ pub(crate) fn complete(exchanges: &mut [Exchange], bounds: &Bounds, floods: &[us
         }
         macros.came(letter);
         exchange.macros = macros.get(letter);
+        let is_postfix = |(name, value): &(Text, Text)| name == b"v" && value.starts_with(b"Postfix");
+        exchange.postfix = macros.get(b'C').iter().any(is_postfix);
         let more = match letter {
             b'R' if !exchange.suppressed => [1, size, 0, 0],
             b'L' if !exchange.suppressed => [0, 0, 1, size - 2],

@@ -25,6 +25,8 @@ pub(crate) struct Exchange {
     pub(crate) past_limit: bool,
     /// The same: behind the last answer timing decides how much of what was sent came through.
     pub(crate) certain: bool,
+    /// The same: the MTA has said in CONNECT that it is Postfix.
+    pub(crate) postfix: bool,
     /// Edits, then the final reply; `None` when the connection ended before.
     pub(crate) reply: Option<Vec<Frame>>,
 }
@@ -111,19 +113,14 @@ impl Seen {
 
 impl Exchange {
     pub(crate) fn new(letter: u8, payload: Text, suppressed: bool, owed: bool) -> Self {
-        let (macros, past_limit, certain) = (Rc::default(), false, false);
-        Self { letter, payload, suppressed, owed, macros, past_limit, certain, reply: None }
+        let (macros, past_limit, certain, postfix) = (Rc::default(), false, false, false);
+        Self { letter, payload, suppressed, owed, macros, past_limit, certain, postfix, reply: None }
     }
 
     /// A recipient that the MTA has refused itself, which it shows to those who ask for them.
     pub(crate) fn is_rejected(&self) -> bool {
         let error = |(name, value): &(Text, Text)| name == b"rcpt_mailer" && value == b"error";
         self.letter == b'R' && self.macros.iter().any(error)
-    }
-
-    /// Whether the MTA says with it that it is Postfix.
-    pub(crate) fn is_of_postfix(&self) -> bool {
-        self.macros.iter().any(|(name, value)| name == b"v" && value.starts_with(b"Postfix"))
     }
 
     /// Compares the final reply that the MTA got.
