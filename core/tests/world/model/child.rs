@@ -1,6 +1,6 @@
 //! One child in the model: what it must see, checked against what it saw, and what it says.
 
-use crate::plan::{Effect, Fallback, Frame, Joined, Plan, Said, Text, Verdict};
+use crate::plan::{Effect, Ends, Fallback, Frame, Joined, Plan, Said, Text, Verdict};
 use crate::queue::Message;
 use crate::record::{Exchange, Lost, Record, Tape};
 use crate::ways::Ways;
@@ -78,18 +78,14 @@ impl<'a> Runner<'a> {
     /// What follows from its verdict for its part, and for the command in hand: a refusal.
     pub(super) fn draw(&mut self, letter: u8, verdict: Verdict) -> Option<Frame> {
         self.recipients += usize::from(letter == b'R' && !matches!(verdict, Verdict::Cut | Verdict::Stopped));
-        match (letter, &verdict) {
-            (b'C' | b'H' | b'U', Verdict::Refuse((b'd', _))) => return None,
-            _ if self.failed.is_some() => {}
-            (b'U', _) | (_, Verdict::Cut) | (b'R', Verdict::Stopped) => {}
-            (b'C' | b'H', Verdict::Go | Verdict::Skip) => {}
-            (b'C' | b'H', _) => self.out = true,
-            (b'R', Verdict::Refuse((b'r' | b't' | b'y', _))) => {}
-            (_, Verdict::Refuse(frame)) => self.part = Part::Left(Some(frame.clone())),
-            (b'E', _) | (_, Verdict::Accept | Verdict::Stopped) => self.part = Part::Left(None),
-            _ => {}
+        match verdict.ends(letter).filter(|_| self.failed.is_none()) {
+            Some(Ends::Session) => self.out = true,
+            Some(Ends::Message) => self.part = Part::Left(verdict.clone().refusal()),
+            None => {}
         }
-        verdict.refusal().filter(|_| !self.plan.evaluation)
+        // Where there is no message, nothing is thrown away.
+        let counts = |frame: &Frame| !self.plan.evaluation && (frame.0 != b'd' || !b"CHU".contains(&letter));
+        verdict.refusal().filter(counts)
     }
 
     /// What it has against the message.

@@ -12,7 +12,7 @@ pub(crate) use child::{
 pub(crate) use joined::{Joined, since};
 pub(crate) use macros::Macros;
 pub(crate) use progress::{Place, Progress};
-pub(crate) use verdict::{SHUTDOWN, Verdict, plain};
+pub(crate) use verdict::{Ends, SHUTDOWN, Verdict, plain};
 
 use std::sync::Arc;
 

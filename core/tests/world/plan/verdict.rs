@@ -18,6 +18,13 @@ pub(crate) enum Verdict {
     Cut,
 }
 
+/// What a verdict is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ends {
+    Message,
+    Session,
+}
+
 impl Verdict {
     pub(crate) fn of((letter, payload): &Frame) -> Self {
         match letter {
@@ -26,6 +33,21 @@ impl Verdict {
             b'a' => Self::Accept,
             b'4' => Self::Refuse((b'y', SHUTDOWN.to_vec())),
             _ => Self::Refuse((*letter, payload.strip_suffix(b"\0").unwrap_or(payload).to_vec())),
+        }
+    }
+
+    /// What a child has no part in any more that says this of a command.
+    pub(crate) fn ends(&self, letter: u8) -> Option<Ends> {
+        match (letter, self) {
+            (b'U', _) | (_, Self::Cut) => None,
+            (b'E', _) => Some(Ends::Message),
+            (_, Self::Go | Self::Skip) => None,
+            // There is nothing yet that could be thrown away.
+            (b'C' | b'H', Self::Refuse((b'd', _))) => None,
+            (b'C' | b'H', _) => Some(Ends::Session),
+            // That is only about the recipient.
+            (b'R', Self::Stopped | Self::Refuse((b'r' | b't' | b'y', _))) => None,
+            _ => Some(Ends::Message),
         }
     }
 
