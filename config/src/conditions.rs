@@ -3,6 +3,7 @@
 mod knobs;
 mod matcher;
 pub(crate) mod natives;
+pub(crate) mod shipped;
 
 use std::sync::Arc;
 

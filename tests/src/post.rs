@@ -134,13 +134,14 @@ impl Chain {
         has_needs(server, &plans).then(|| Self::start_in(Post::shared(server), route, settings, &plans))
     }
 
-    /// The same behind a Postfix of the test's own, with the lines of `master.cf` that `services` makes.
+    /// The same behind a Postfix of the test's own, with `settings` at the top of the manager's configuration and the lines of `master.cf` that `services` makes.
     ///
     /// # Panics
     /// When anything does not start.
     #[must_use]
     pub fn start_alone(
         route: Route,
+        settings: &str,
         plans: impl IntoIterator<Item = Plan>,
         services: impl FnOnce(&Site) -> String,
     ) -> Option<(Self, Site)> {
@@ -149,7 +150,7 @@ impl Chain {
             return None;
         }
         let (post, site) = Post::alone(entry_of(route, &plans), services);
-        Some((Self::start_in(post, route, "", &plans), site))
+        Some((Self::start_in(post, route, settings, &plans), site))
     }
 
     fn start_in(post: &'static Post, route: Route, settings: &str, plans: &[Plan]) -> Self {

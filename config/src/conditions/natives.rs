@@ -38,9 +38,11 @@ pub(crate) trait Native: fmt::Debug + Send + Sync {
     }
 }
 
-/// A name, its description, and how it is made.
+/// A condition that can be made.
 struct Row {
     name: &'static str,
+    /// The file of milter manager that has it, without `.conf`.
+    file: &'static str,
     description: &'static str,
     make: fn() -> Arc<dyn Native>,
 }
@@ -49,47 +51,61 @@ struct Row {
 const NATIVES: &[Row] = &[
     Row {
         name: "Authenticated",
+        file: "authentication",
         description: "Apply a milter only when sender is authorized",
         make: || Arc::new(authentication::Authenticated(true)),
     },
     Row {
         name: "Unauthenticated",
+        file: "authentication",
         description: "Apply a milter only when sender is not authorized",
         make: || Arc::new(authentication::Authenticated(false)),
     },
     Row {
         name: "DNSBL Listed",
+        file: "dnsbl",
         description: "Apply a milter only when connected host is listed in DNS-based Blackhole List",
         make: || Arc::new(dnsbl::Listed(true)),
     },
     Row {
         name: "Not DNSBL Listed",
+        file: "dnsbl",
         description: "Apply a milter only when connected host is not listed in DNS-based Blackhole List",
         make: || Arc::new(dnsbl::Listed(false)),
     },
     Row {
         name: "Remote Network",
+        file: "remote-network",
         description: "Apply milter only if connected from remote network",
         make: || Arc::new(remote_network::FromRemote),
     },
-    Row { name: "S25R", description: "Selective SMTP Rejection", make: || Arc::new(s25r::EndUsers) },
+    Row {
+        name: "S25R",
+        file: "s25r",
+        description: "Selective SMTP Rejection",
+        make: || Arc::new(s25r::EndUsers),
+    },
     Row {
         name: "Sendmail Compatible",
+        file: "sendmail-compatible",
         description: "Make a milter depends on Sendmail workable with Postfix",
         make: || Arc::new(sendmail_compatible::FillingIn),
     },
     Row {
         name: stress::NAMES[0],
+        file: "stress",
         description: "Define stress=yes macro when stress situation",
         make: || Arc::new(stress::Notify),
     },
     Row {
         name: stress::NAMES[1],
+        file: "stress",
         description: "Apply milter only when normal condition",
         make: || Arc::new(stress::Calm),
     },
     Row {
         name: "Trust",
+        file: "trust",
         description: "Set {trusted_*}=yes macros for trusted session",
         make: || Arc::new(trust::Telling),
     },
@@ -104,6 +120,11 @@ pub(crate) fn need_stress(milters: &[Milter]) -> bool {
 /// The names of all.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     NATIVES.iter().map(|row| row.name)
+}
+
+/// The names of those that a file of milter manager has.
+pub(crate) fn of_file(file: &str) -> impl Iterator<Item = &'static str> {
+    NATIVES.iter().filter(move |row| row.file == file).map(|row| row.name)
 }
 
 /// The built-in condition of this name.

@@ -118,14 +118,6 @@ impl<'o> Evaluator<'o> {
 
     /// The files that `path` means. That there are none is a problem where one is `required`.
     pub(super) fn paths_of(&mut self, path: &str, at: Span, required: bool) -> Result<Vec<PathBuf>> {
-        let missing = |path: &str| {
-            let hint = if path.contains('*') {
-                "nothing matches the pattern in any configuration directory; use load_if_exist, or remove the line"
-            } else {
-                "use load_if_exist for a file that may be missing"
-            };
-            Complaint::with_hint(format!("{path} doesn't exist."), hint)
-        };
         if path.is_empty() || path.contains('\0') {
             return Err(self.stop(at, missing(path)));
         }
@@ -178,6 +170,16 @@ impl<'o> Evaluator<'o> {
         }
         result
     }
+}
+
+/// That no file is meant by `path`.
+pub(super) fn missing(path: &str) -> Complaint {
+    let hint = if path.contains('*') {
+        "nothing matches the pattern in any configuration directory; use load_if_exist, or remove the line"
+    } else {
+        "use load_if_exist for a file that may be missing"
+    };
+    Complaint::with_hint(format!("{path} doesn't exist."), hint)
 }
 
 /// A configuration file's bytes, never more than one too many.

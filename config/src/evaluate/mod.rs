@@ -9,6 +9,7 @@
 //!   vocabulary  what can be called by its bare name: load, define_milter ...
 //!   objects     the attributes of manager, log, milter ...
 //!   conditions  the attributes of a condition
+//!   shipped     milter manager's condition files, which are not evaluated
 //!   accounts    restrict_accounts_by_list, restrict_accounts_generic
 //! ```
 //!
@@ -21,6 +22,7 @@ mod calls;
 mod conditions;
 mod files;
 pub(crate) mod objects;
+mod shipped;
 mod variables;
 pub(crate) mod vocabulary;
 pub(crate) mod world;

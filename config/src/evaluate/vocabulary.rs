@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::files::read;
+use super::files::{missing, read};
 use super::objects::nearest;
 use super::{Evaluator, MAX_LOADS, Result, Stop, World};
 use crate::language::kinds::{Kind, Kinds};
@@ -213,22 +213,29 @@ impl Evaluator<'_> {
     /// matches nothing is the error of a missing file, also the `applicable-conditions/*.conf` of the reference's own
     /// main file.
     fn load(&mut self, path: &str, at: Span, required: bool) -> Result<bool> {
-        let files = self.paths_of(path, at, required)?;
+        let files = self.paths_of(path, at, false)?;
         if files.is_empty() {
-            return Ok(false);
+            return match self.serves_missing(path, at) {
+                true => Ok(true),
+                false if required => Err(self.stop(at, missing(path))),
+                false => Ok(false),
+            };
         }
+        let mut served = Vec::new();
         for file in files {
             match self.load_file(&file, at) {
                 Err(Stop::Exhausted) => return Err(Stop::Exhausted),
                 // The other files of a pattern are loaded even so.
                 Err(stop) => self.note(stop),
-                Ok(()) => {}
+                Ok(name) => served.extend(name),
             }
         }
+        self.say_served(&served, at);
         Ok(true)
     }
 
-    fn load_file(&mut self, path: &Path, at: Span) -> Result<()> {
+    /// Evaluates a file, or gives the name of one that is served by what is built in.
+    fn load_file(&mut self, path: &Path, at: Span) -> Result<Option<&'static str>> {
         let name = path.to_string_lossy().into_owned();
         let files = self.loading().map_or(&[][..], |loading| &loading.files[..]);
         if files.iter().any(|open| **open == *name) {
@@ -244,7 +251,10 @@ impl Evaluator<'_> {
         }
         self.spend(LOAD_STEPS, at)?;
         let bytes = read(path).map_err(|complaint| self.stop(at, complaint))?;
-        self.file(&name, bytes)
+        match self.serves(path, &bytes)? {
+            Some(name) => Ok(Some(name)),
+            None => self.file(&name, bytes).map(|()| None),
+        }
     }
 
     /// A milter, merged with an earlier one of the same name, which it replaces at the end of the list.

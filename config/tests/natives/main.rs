@@ -10,6 +10,7 @@ mod remote_network;
 mod restrict_accounts;
 mod s25r;
 mod sendmail_compatible;
+mod shipped;
 mod stress;
 mod trust;
 

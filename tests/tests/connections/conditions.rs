@@ -41,3 +41,36 @@ fn a_stopped_milter_sees_nothing_and_the_log_names_the_line() {
     assert_eq!(bench.lines(&failed), 2, "of the two that are not trusted");
     assert_eq!(bench.lines(&["[condition] scanner: \"Broken\" (", ", at data: data of scanner"]), 1);
 }
+
+const BUILT_IN: &str = r#"manager.n_workers = 1
+log.level = "all"
+load("applicable-conditions/*.conf")
+s25r.add_blacklist(/\Aodd/)
+"#;
+
+#[test]
+fn a_built_in_condition_needs_no_definition_and_its_knobs_change_with_a_reload() {
+    let Some(folder) = folder() else { return };
+    let sockets = ["scanner", "other"].map(|name| folder.join(&format!("{name}.sock")));
+    let [scanner, other] = sockets.each_ref().map(|socket| Child::agreeing(socket));
+    let milters = milter("other", &[&sockets[1]], &["applicable_conditions = [\"Remote Network\"]"])
+        + &milter("scanner", &[&sockets[0]], &["applicable_conditions = [\"S25R\", \"Remote Network\"]"]);
+    let bench = Bench::start(&folder, BUILT_IN, &milters);
+
+    for client in ["mail.example.com", "220-139-165-188.dynamic.example.net", "odd.example.com"] {
+        assert_eq!(bench.visit(client), 'c');
+    }
+    until_true("its end", || scanner.letters(2).ends_with('Q') && other.letters(2).ends_with('Q'));
+    assert_eq!([0, 1, 2].map(|at| scanner.letters(at)), ["OQ", "OCQ", "OCQ"]);
+    assert_eq!([0, 1, 2].map(|at| other.letters(at)), ["OCQ", "OCQ", "OCQ"]);
+    assert_eq!(bench.lines(&["[milter][stopped] scanner: by condition \"S25R\" (built-in), at connect"]), 1);
+    assert!(
+        bench.lines(&["[condition] built in, so that these are not evaluated: authentication.conf, "]) >= 1
+    );
+
+    // The bench's client is at 203.0.113.7.
+    bench.reload(&format!("{BUILT_IN}remote_network.add_local_address(\"203.0.113.0/24\")\n"), &milters);
+    assert_eq!(bench.visit("odd.example.com"), 'c');
+    until_true("its end", || scanner.letters(3).ends_with('Q') && other.letters(3).ends_with('Q'));
+    assert_eq!([scanner.letters(3), other.letters(3)], ["OQ", "OQ"]);
+}

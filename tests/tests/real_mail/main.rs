@@ -32,6 +32,7 @@ macro_rules! behind_both_mtas {
     };
 }
 
+mod built_in_conditions;
 mod content;
 mod content_filter;
 mod disposal;

@@ -162,7 +162,7 @@ pub(crate) fn same_on_both_routes(
     script: impl Fn(&Chain, &Site) -> Seen,
 ) {
     let run = |route| {
-        let (chain, site) = Chain::start_alone(route, plans.iter().cloned(), &services)?;
+        let (chain, site) = Chain::start_alone(route, "", plans.iter().cloned(), &services)?;
         let seen = script(&chain, &site);
         let events: Vec<_> = plans.iter().map(|plan| events_at(&chain, &plan.name)).collect();
         Some((seen, events))

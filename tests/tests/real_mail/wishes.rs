@@ -27,7 +27,7 @@ fn refused_recipients_go_to_children_that_asked() {
         check_recipient_access inline:{ { stop@ = REJECT by table } }, permit }";
     for route in ROUTES {
         let plans = [Plan::absent("asks"), Plan::absent("does not")];
-        let alone = Chain::start_alone(route, plans, |site| {
+        let alone = Chain::start_alone(route, "", plans, |site| {
             format!("{} inet n - n - - smtpd -o smtpd_milters={} {TABLE}\n", site.ports[0], site.milters)
         });
         let Some((chain, site)) = alone else { return };

@@ -1,0 +1,114 @@
+//! What is known of milter manager's condition files: numbers, no text. A file's number is that of all its lines, each line's of the
+//! line alone, as [`super`] counts them. Made from the 69 releases up to 2.3.2.
+
+use super::Shipped;
+
+/// All of them.
+#[rustfmt::skip]
+pub(super) const SHIPPED: &[Shipped] = &[
+    Shipped {
+        name: "authentication",
+        releases: &[
+            (0x5665_d1cc_6bb6_8554, "0.8.1"),
+        ],
+        lines: &[
+            0x872f_4133, 0xb0ca_edcb, 0xd07f_ee76, 0xd1ad_b4a5, 0xed81_2be5, 0xf00b_9e22, 0xf053_500a, 0xfc88_4a52,
+        ],
+    },
+    Shipped {
+        name: "dnsbl",
+        releases: &[
+            (0xb32b_3ccc_bda0_7ca9, "2.1.0"),
+        ],
+        lines: &[
+            0x0313_f711, 0x046e_c07a, 0x097b_5923, 0x0b34_0848, 0x1289_48fc, 0x19ca_802b, 0x1dbc_7dd2, 0x21c8_c711, 0x2272_40cb,
+            0x22c2_f85e, 0x278b_095f, 0x2aae_48d0, 0x3473_ca58, 0x3951_f198, 0x4ae8_a20d, 0x4bc3_cb68, 0x4bf6_c9bb, 0x4c2d_5e8f,
+            0x5332_dd30, 0x55f8_b00d, 0x566b_34e6, 0x59be_09e9, 0x5c20_45b0, 0x6672_b3de, 0x67ed_36b2, 0x6cae_7647, 0x711f_80f6,
+            0x8015_3b79, 0x863f_70c2, 0x8850_f1fd, 0x8f48_93d4, 0x9137_3a84, 0x92d1_ebdf, 0x93a8_9daa, 0x9f58_3169, 0xa008_c310,
+            0xa106_1311, 0xa35f_69fe, 0xa365_32a6, 0xa4ba_6b68, 0xae3c_b103, 0xb6fe_ebfc, 0xba69_f016, 0xbc9d_1217, 0xbcc6_2df7,
+            0xc079_3354, 0xc39e_ad50, 0xc41b_607d, 0xc694_11c4, 0xc729_6b01, 0xcce7_e441, 0xccf3_4320, 0xd144_f510, 0xd3cd_0fd8,
+            0xd964_f835, 0xd9ab_8cec, 0xdb89_6e64, 0xde14_8f30, 0xe167_275d, 0xe3bb_8569, 0xe84d_0bf8, 0xeac3_8da3, 0xebc7_ce38,
+            0xf053_500a, 0xf1c5_391d, 0xf6e6_fe2d, 0xfd73_e5a4,
+        ],
+    },
+    Shipped {
+        name: "remote-network",
+        releases: &[
+            (0x0555_291a_3556_e538, "0.7.0"), (0xd56f_61d5_1306_571d, "0.8.0"), (0x037f_5422_d248_bfdf, "1.5.0"),
+        ],
+        lines: &[
+            0x0015_0a74, 0x097b_5923, 0x0adc_18b9, 0x4b62_e53a, 0x71a8_1b1b, 0x740e_a632, 0x76bf_9cbf, 0x920a_7d95, 0xa096_f8f8,
+            0xbfeb_8623, 0xc39e_ad50, 0xc684_7caf, 0xc968_a72e, 0xcc48_bf8c, 0xd43f_f254, 0xde32_cb1f, 0xe8fb_b41f, 0xf053_500a,
+            0xf10c_6aca,
+        ],
+    },
+    Shipped {
+        name: "restrict-accounts",
+        releases: &[
+            (0xaf15_732f_1524_6181, "1.1.1"),
+        ],
+        lines: &[
+            0x0f33_946e, 0x1d65_4b2c, 0x1e6f_f5ca, 0x2181_20a2, 0x2310_bc4a, 0x3166_6316, 0x4238_b978, 0x46b8_0bb0, 0x4af1_e87d,
+            0x514d_bfa5, 0x51bf_1eee, 0x5332_dd30, 0x5bfc_82d1, 0x60bd_b6ad, 0x6c76_6718, 0x88c3_0660, 0x8d50_5211, 0x8f96_d652,
+            0x92de_1ad5, 0xae57_1b1b, 0xd159_69e9, 0xd516_1b84, 0xde6a_f519, 0xf017_4cf3, 0xf053_500a, 0xfc1c_0078, 0xfcd1_1e63,
+        ],
+    },
+    Shipped {
+        name: "s25r",
+        releases: &[
+            (0xea17_c42a_5e9d_0275, "0.7.0"), (0xe37f_01df_b353_0e74, "0.8.0"), (0x177c_5428_6322_9ab1, "1.5.0"),
+            (0x4734_4874_4697_f77c, "1.5.2"), (0xdc5c_8754_7aef_4b49, "1.6.6"), (0x9a24_9e37_aedd_8f4d, "1.6.7"),
+            (0x92ab_590e_5cb6_691f, "2.1.0"), (0xb53c_08a4_1868_f944, "2.1.1"),
+        ],
+        lines: &[
+            0x037f_013b, 0x075a_7c41, 0x097b_5923, 0x0c88_b1e2, 0x0d27_3a47, 0x0fd9_e051, 0x12a7_4b16, 0x12e5_09fb, 0x12f9_f27f,
+            0x15f2_dda4, 0x1ce0_409d, 0x1f84_2650, 0x24e6_96da, 0x2659_0849, 0x2769_9a2f, 0x3525_e5ed, 0x3852_eebb, 0x3ae8_cdf3,
+            0x3f09_a1b1, 0x4238_b978, 0x4869_99da, 0x4a56_a401, 0x514d_bfa5, 0x5332_dd30, 0x6023_df75, 0x6437_ca55, 0x6bc0_dcaa,
+            0x7beb_bfcb, 0x7d40_9275, 0x7dab_12bd, 0x7f74_6cc9, 0x8d82_625f, 0x8dd8_eb1d, 0x8dfd_85eb, 0x8e72_2b01, 0x9150_f2c9,
+            0x920a_7d95, 0x9439_4e0f, 0xa1dd_75cf, 0xa714_c206, 0xa937_0559, 0xad9e_706c, 0xae6d_7276, 0xaf31_48cc, 0xafd9_cf4f,
+            0xb0af_d376, 0xb592_f33c, 0xba80_bb16, 0xbaaa_3437, 0xc39e_ad50, 0xc54a_5a17, 0xc9e8_4833, 0xcc5f_6e79, 0xce41_2df4,
+            0xd7bb_1ffe, 0xd8f4_043b, 0xd976_72cf, 0xd9ab_8cec, 0xda7f_722d, 0xdee9_9a49, 0xe21a_742d, 0xe7e8_166d, 0xecf8_f925,
+            0xf053_500a, 0xf1eb_4112, 0xf2f9_43f7, 0xf3ff_c1ef, 0xf8e5_dfd4, 0xfa64_02d5, 0xffe5_2d33,
+        ],
+    },
+    Shipped {
+        name: "sendmail-compatible",
+        releases: &[
+            (0x8cac_c9dc_c74a_2909, "0.8.1"), (0x3eb0_7c6a_f408_a827, "1.6.5"), (0x6783_8b3c_e94c_a1d5, "1.6.6"),
+            (0x5cac_3c08_a85f_1917, "1.8.1"),
+        ],
+        lines: &[
+            0x09da_425c, 0x132c_9100, 0x1be7_cef2, 0x1f3a_9d62, 0x2180_09b0, 0x257d_c6ac, 0x2d57_e498, 0x334c_12b3, 0x3641_b153,
+            0x4091_1006, 0x4238_b978, 0x4bf6_c9bb, 0x4fe2_ce6a, 0x59be_09e9, 0x5be0_27a2, 0x6619_c668, 0x6672_b3de, 0x698d_4dde,
+            0x729d_d01b, 0x72f0_4800, 0x75b8_dca8, 0x872f_4133, 0xa57e_68ff, 0xac89_33d4, 0xb03d_b771, 0xb4ad_e5a1, 0xbff1_49ec,
+            0xc39e_ad50, 0xd162_5e16, 0xd606_74e8, 0xdb0f_1362, 0xf053_500a, 0xf666_6f43, 0xf6f8_bebb,
+        ],
+    },
+    Shipped {
+        name: "stress",
+        releases: &[
+            (0xe79e_a6b9_e6a3_a1a0, "1.5.0"),
+        ],
+        lines: &[
+            0x025c_fcaf, 0x097b_5923, 0x0d14_4c00, 0x4123_be7c, 0x4238_b978, 0x45fc_c2a0, 0x4b01_7d1c, 0x71dc_2c12, 0x7b92_6763,
+            0x84f2_da1c, 0x8815_b911, 0x8d9c_b41e, 0x920b_8e24, 0x9a3c_7dbe, 0x9ea3_b204, 0xc094_bad4, 0xc2d9_c28e, 0xc39e_ad50,
+            0xe050_4ad4, 0xe8b7_fb45, 0xf053_500a,
+        ],
+    },
+    Shipped {
+        name: "trust",
+        releases: &[
+            (0xc169_4c63_4347_f312, "1.5.3"), (0x9d29_a568_25b4_5a31, "1.8.0"),
+        ],
+        lines: &[
+            0x097b_5923, 0x0b53_98a0, 0x18f9_baee, 0x24e6_96da, 0x2739_dd55, 0x2863_e516, 0x32bd_0208, 0x37b9_7d04, 0x3ae8_cdf3,
+            0x3eee_901f, 0x3f37_e308, 0x4238_b978, 0x5332_dd30, 0x53e0_1565, 0x5b1c_eb59, 0x5f3d_9677, 0x5fd2_b94b, 0x611c_9e81,
+            0x6393_36a5, 0x64c6_46a7, 0x652b_96d6, 0x6dfc_8bbb, 0x7037_a77c, 0x71ff_fba2, 0x720f_0f05, 0x7352_c0f1, 0x749c_b692,
+            0x7602_a3f7, 0x7685_a880, 0x7919_d2b9, 0x7c39_8a3e, 0x8214_ff86, 0x85e6_9d25, 0x86c9_db4f, 0x872f_4133, 0x8dd8_eb1d,
+            0x8ec7_0f5d, 0x9791_ee89, 0x97d2_7455, 0x98c4_6948, 0x9b16_e71c, 0x9d79_1861, 0xa227_e141, 0xa2fe_fb3e, 0xa5ee_6b26,
+            0xadb7_52b8, 0xafaf_f197, 0xba76_65b2, 0xbaaa_3437, 0xc491_b5d7, 0xce41_2df4, 0xce69_8fd6, 0xd420_1b08, 0xd740_6ef8,
+            0xd882_ac1c, 0xd9ab_8cec, 0xda5c_18b3, 0xde1d_c8c9, 0xdf9b_ed60, 0xe899_831b, 0xed38_4d57, 0xf053_500a, 0xf35a_ec04,
+            0xf3de_bb62, 0xf842_e169, 0xfad4_de88,
+        ],
+    },
+];
