@@ -9,6 +9,7 @@ use crate::language::kinds::Kind;
 use crate::language::procs::Callable;
 use crate::language::regexp::{Match, Regexp};
 use crate::language::shared::Shared;
+use crate::language::table::{Of, Table};
 use crate::language::text::Text;
 use crate::language::time::Time;
 
@@ -40,6 +41,18 @@ pub(crate) enum Value {
     Network(Arc<Network>),
     /// `context.mail_transaction_shelf`
     Shelf,
+    /// The policy that a `define_policy` block is given, by its place.
+    Policy(usize),
+    Table(Arc<Table>),
+    /// What `File.open` gives its block.
+    File(Arc<File>),
+}
+
+/// A file that was read.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) path: Text,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// The pairs of a hash in the order in which they were put in.
@@ -75,6 +88,12 @@ pub(crate) enum Object {
     Stress,
     Trust,
     Dnsbl,
+    /// `Milter::Manager::PostfixCIDRTable`
+    CidrTableClass,
+    /// `Milter::Manager::PostfixRegexpTable`
+    RegexpTableClass,
+    /// `File`
+    FileClass,
 }
 
 impl Object {
@@ -98,6 +117,9 @@ impl Object {
             Self::Stress => "stress",
             Self::Trust => "trust",
             Self::Dnsbl => "dnsbl",
+            Self::CidrTableClass => "PostfixCIDRTable",
+            Self::RegexpTableClass => "PostfixRegexpTable",
+            Self::FileClass => "File",
             Self::Package => "package",
             Self::Security => "security",
             Self::Log => "log",
@@ -122,9 +144,19 @@ impl Object {
 
     /// What a constant stands for.
     pub(crate) fn constant(name: &str) -> Option<Self> {
-        [Self::Logger, Self::TimeClass, Self::RegexpClass, Self::ProcClass]
-            .into_iter()
-            .find(|object| object.name() == name)
+        // The files of milter manager are evaluated within this.
+        let name = name.strip_prefix("Milter::Manager::").unwrap_or(name);
+        [
+            Self::Logger,
+            Self::TimeClass,
+            Self::RegexpClass,
+            Self::ProcClass,
+            Self::CidrTableClass,
+            Self::RegexpTableClass,
+            Self::FileClass,
+        ]
+        .into_iter()
+        .find(|object| object.name() == name)
     }
 }
 
@@ -179,6 +211,12 @@ impl Value {
             Self::Address(_) => Kind::Address,
             Self::Network(_) => Kind::Network,
             Self::Shelf => Kind::Shelf,
+            Self::Policy(_) => Kind::Policy,
+            Self::Table(table) => match table.of {
+                Of::Networks => Kind::CidrTable,
+                Of::Expressions => Kind::RegexpTable,
+            },
+            Self::File(_) => Kind::File,
         }
     }
 
@@ -222,6 +260,9 @@ impl Value {
             Self::Condition(_) => out.push_str("condition"),
             Self::Context(_) => out.push_str("context"),
             Self::Shelf => out.push_str("mail_transaction_shelf"),
+            Self::Policy(_) => out.push_str("policy"),
+            Self::Table(_) => out.push_str("table"),
+            Self::File(file) => out.push_str(&inspect::bytes(&file.path)),
             Self::Proc(_) => out.push_str("lambda"),
             Self::Regexp(regexp) => out.push_str(&regexp.inspect()),
             Self::Match(found) => out.push_str(&found.inspect()),
@@ -325,6 +366,9 @@ impl Value {
             (Self::Object(a), Self::Object(b)) => a == b,
             (Self::Milter(a), Self::Milter(b)) | (Self::Condition(a), Self::Condition(b)) => a == b,
             (Self::Context(a), Self::Context(b)) => a == b,
+            (Self::Policy(a), Self::Policy(b)) => a == b,
+            (Self::Table(a), Self::Table(b)) => Arc::ptr_eq(a, b),
+            (Self::File(a), Self::File(b)) => Arc::ptr_eq(a, b),
             (Self::Address(a), Self::Address(b)) => a == b,
             (Self::Network(a), Self::Network(b)) => a == b,
             _ => false,

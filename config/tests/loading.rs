@@ -66,8 +66,7 @@ fn an_absolute_path_is_that_file() {
 
 #[test]
 fn a_missing_file_is_a_problem_and_the_rest_is_loaded() {
-    let loaded =
-        text("load(\"other-conditions/*.conf\")\nload(\"/no/such/file\")\ndatabase.name = \"x\"");
+    let loaded = text("load(\"other-conditions/*.conf\")\nload(\"/no/such/file\")\ndatabase.name = \"x\"");
     let messages: Vec<_> = loaded.problems.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(messages, ["other-conditions/*.conf doesn't exist.", "/no/such/file doesn't exist."]);
     assert_eq!((loaded.problems[0].line, loaded.problems[0].column), (1, 6));

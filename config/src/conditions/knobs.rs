@@ -2,6 +2,7 @@
 
 use super::matcher::Matcher;
 use super::natives::dnsbl::{self, Dnsbl};
+use super::natives::policies::{self, Policy};
 use super::natives::remote_network::{self, RemoteNetwork};
 use super::natives::s25r::{self, S25r};
 use super::natives::stress::{self, Stress};
@@ -13,6 +14,8 @@ use crate::language::procs::Callable;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Knobs {
     pub(crate) dnsbl: Dnsbl,
+    /// In the order of their definition.
+    pub(crate) policies: Vec<Policy>,
     pub(crate) remote_network: RemoteNetwork,
     pub(crate) s25r: S25r,
     pub(crate) stress: Stress,
@@ -22,10 +25,17 @@ pub(crate) struct Knobs {
 impl Knobs {
     /// The blocks that sessions run.
     pub(crate) fn callables(&self) -> impl Iterator<Item = &Callable> {
-        self.s25r.matchers().chain(self.trust.matchers()).filter_map(Matcher::callable)
+        let of_policies = self.policies.iter().flat_map(Policy::matchers);
+        self.s25r.matchers().chain(self.trust.matchers()).chain(of_policies).filter_map(Matcher::callable)
     }
 }
 
 /// What can be called on the objects of built-in conditions.
-pub(crate) const METHODS: &[&[Method]] =
-    &[dnsbl::METHODS, remote_network::METHODS, s25r::METHODS, stress::METHODS, trust::METHODS];
+pub(crate) const METHODS: &[&[Method]] = &[
+    dnsbl::METHODS,
+    policies::METHODS,
+    remote_network::METHODS,
+    s25r::METHODS,
+    stress::METHODS,
+    trust::METHODS,
+];

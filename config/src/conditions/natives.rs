@@ -6,6 +6,7 @@
 
 mod authentication;
 pub(super) mod dnsbl;
+pub(crate) mod policies;
 pub(super) mod remote_network;
 pub(crate) mod restrict_accounts;
 pub(super) mod s25r;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::objects::nearest;
 use super::{Evaluator, Result};
+use crate::conditions::natives::policies::{self, Policy};
 use crate::conditions::{Condition, Stopper, natives};
 use crate::language::methods::{STOPPERS, stage_of_stopper};
 use crate::language::procs::Callable;
+use crate::milter::AppliedCondition;
 use crate::problem::Complaint;
 use crate::source::Span;
 use crate::value::Value;
@@ -54,6 +56,31 @@ impl Evaluator<'_> {
         }
         self.spend(count, at)?;
         result.map(|_| Value::Nil)
+    }
+
+    /// A policy; one of the same name is another.
+    pub(super) fn define_policy(&mut self, name: &str, block: &Callable, at: Span) -> Result<Value> {
+        let Some(loading) = self.loading() else { return Ok(Value::Nil) };
+        let policies = &mut Arc::make_mut(&mut loading.configuration.knobs).policies;
+        policies.push(Policy::new(name));
+        let number = policies.len() - 1;
+        self.spend(1 + number / 8, at)?;
+        self.run(block, &[Value::Policy(number)], at).map(|_| Value::Nil)
+    }
+
+    /// Applies the policies to all milters, at the end of a load.
+    pub(super) fn apply_policies(&mut self) {
+        let Some(loading) = self.loading() else { return };
+        let configuration = &mut loading.configuration;
+        if configuration.knobs.policies.is_empty() {
+            return;
+        }
+        configuration.conditions.retain(|condition| condition.name != policies::NAME);
+        configuration.conditions.push(policies::condition());
+        for milter in &mut configuration.milters {
+            let applied = AppliedCondition { name: policies::NAME.to_owned(), location: None };
+            milter.applicable_conditions.push(applied);
+        }
     }
 
     pub(super) fn condition_method(

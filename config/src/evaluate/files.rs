@@ -82,6 +82,7 @@ impl<'o> Evaluator<'o> {
     /// The configuration, its problems, and what it has told.
     pub(crate) fn finish(mut self) -> (Configuration, Vec<Problem>, Vec<Message>) {
         self.keep_extra_options();
+        self.apply_policies();
         if self.loading().is_some_and(|loading| natives::need_stress(&loading.configuration.milters)) {
             self.detect_stress();
         }

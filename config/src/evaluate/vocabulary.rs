@@ -77,6 +77,11 @@ pub(crate) const WORDS: &[Word] = &[
         &[Kinds::of(Kind::Condition)],
         "defines a condition, or adds to one",
     ),
+    definition(
+        "define_policy",
+        &[Kinds::of(Kind::Policy)],
+        "says which milters see the mail of which clients",
+    ),
     word(
         "restrict_accounts_by_list",
         Takes::Accounts,
@@ -120,6 +125,7 @@ impl Word {
 pub(crate) fn no_block(name: &str, shown: &str) -> Complaint {
     let parameter = match name {
         "define_milter" => "milter",
+        "define_policy" => "policy",
         "restrict_accounts_generic" => {
             return Complaint::with_hint(
                 format!("{name} has no block"),
@@ -193,6 +199,7 @@ impl Evaluator<'_> {
             ("define_applicable_condition", Some(block)) => {
                 self.define_condition(&text, &block, call.name_span)
             }
+            ("define_policy", Some(block)) => self.define_policy(&text, &block, call.name_span),
             ("remove_milter", _) => {
                 if let Some(loading) = self.loading() {
                     loading.configuration.milters.retain(|milter| milter.name != text);
@@ -292,9 +299,7 @@ pub(crate) fn not_for_sessions(name: &str) -> Complaint {
 
 /// That nobody knows this name; `text` is the whole call.
 pub(crate) fn unknown_name(name: &str, text: &str) -> Complaint {
-    let natives = "conditions of this kind are not supported yet; without them the milters would see other mail than you mean";
     match name {
-        "define_policy" => Complaint::with_hint(format!("{name} is not supported yet: {text}"), natives),
         "configuration" => Complaint::with_hint(
             format!("configuration is not supported: {text}"),
             "use package, security, log, manager, controller or database",

@@ -40,6 +40,13 @@ pub(crate) enum Kind {
     Stress,
     Trust,
     Dnsbl,
+    Policy,
+    CidrTable,
+    RegexpTable,
+    File,
+    CidrTableClass,
+    RegexpTableClass,
+    FileClass,
 }
 
 /// In the order of [`Kind`], with the names for messages.
@@ -78,10 +85,17 @@ const NAMES: [(Kind, &str); KINDS] = [
     (Kind::Stress, "stress"),
     (Kind::Trust, "trust"),
     (Kind::Dnsbl, "dnsbl"),
+    (Kind::Policy, "a policy"),
+    (Kind::CidrTable, "a table of networks"),
+    (Kind::RegexpTable, "a table of regular expressions"),
+    (Kind::File, "a file"),
+    (Kind::CidrTableClass, "PostfixCIDRTable"),
+    (Kind::RegexpTableClass, "PostfixRegexpTable"),
+    (Kind::FileClass, "File"),
 ];
 
 /// How many there are.
-pub(crate) const KINDS: usize = 34;
+pub(crate) const KINDS: usize = 41;
 
 impl Kind {
     pub(crate) fn all() -> impl Iterator<Item = Self> {
@@ -109,6 +123,9 @@ impl Kind {
             Object::Stress => Self::Stress,
             Object::Trust => Self::Trust,
             Object::Dnsbl => Self::Dnsbl,
+            Object::CidrTableClass => Self::CidrTableClass,
+            Object::RegexpTableClass => Self::RegexpTableClass,
+            Object::FileClass => Self::FileClass,
         }
     }
 

@@ -12,6 +12,7 @@ mod page;
 pub(crate) mod procs;
 pub(crate) mod regexp;
 pub(crate) mod shared;
+pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod time;
 mod translate;

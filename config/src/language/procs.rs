@@ -60,6 +60,9 @@ pub(crate) fn freeze(callable: &Callable) {
             Value::Hash(pairs) if pairs.freeze() => {
                 pending.extend(pairs.read().iter().flat_map(|(key, value)| [key.clone(), value.clone()]));
             }
+            Value::Table(table) => {
+                table.rules.freeze();
+            }
             Value::Proc(callable) => freeze_frames(Some(&callable.frame), &mut pending),
             _ => {}
         }

@@ -32,7 +32,7 @@ pub(super) fn describe(node: &Node) -> (&'static str, &'static str) {
         }
         Node::Const(_) | Node::Cbase(_) => (
             "a Ruby class or constant",
-            "of Ruby's library there are Time, Regexp, Proc and Milter::Logger only",
+            "of Ruby's library there are Time, Regexp, Proc, File.open and Milter::Logger only",
         ),
         Node::Casgn(_) => ("a constant", "use a local variable, in lower case"),
         Node::Ivar(_) | Node::Ivasgn(_) | Node::Cvar(_) | Node::Cvasgn(_) => {

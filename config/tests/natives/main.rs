@@ -6,12 +6,14 @@ mod common;
 
 mod authentication;
 mod dnsbl;
+mod policies;
 mod remote_network;
 mod restrict_accounts;
 mod s25r;
 mod sendmail_compatible;
 mod shipped;
 mod stress;
+mod tables;
 mod trust;
 
 use common::good;

@@ -11,6 +11,7 @@ mod number;
 mod regexp;
 mod session;
 mod substitute;
+mod table;
 mod text;
 mod time;
 
@@ -171,6 +172,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Method> {
         regexp::METHODS,
         time::METHODS,
         session::METHODS,
+        table::METHODS,
     ]
     .into_iter()
     .chain(conditions::METHODS.iter().copied())

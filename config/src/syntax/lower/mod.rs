@@ -187,7 +187,13 @@ impl<'s> Lowering<'s> {
     fn constant(&self, constant: &nodes::Const, node: &Node) -> Lowered<Object> {
         let name = match constant.scope.as_deref() {
             None => constant.name.clone(),
-            Some(Node::Const(scope)) if scope.scope.is_none() => format!("{}::{}", scope.name, constant.name),
+            Some(Node::Const(scope)) => match scope.scope.as_deref() {
+                None => format!("{}::{}", scope.name, constant.name),
+                Some(Node::Const(outer)) if outer.scope.is_none() => {
+                    format!("{}::{}::{}", outer.name, scope.name, constant.name)
+                }
+                Some(_) => return Err(self.unsupported(node)),
+            },
             Some(_) => return Err(self.unsupported(node)),
         };
         Object::constant(&name).ok_or_else(|| self.unsupported(node))
