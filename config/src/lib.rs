@@ -19,9 +19,8 @@
 //!
 //! - Where the reference stops at the first error, a load here goes on with the next statement, so that one run tells
 //!   all that is wrong. A file with an error of syntax is not used at all; the others are.
-//! - The conditions that milter manager brings are programs of ours, there without being loaded. Its own condition files are not evaluated:
-//!   the reference's own first line, `load "applicable-conditions/*.conf"`, is a problem where such files are and where they
-//!   are not (the error of a missing file).
+//! - The conditions that milter manager brings are programs of ours, there without being loaded. Its own condition files are recognised, served
+//!   by them and not evaluated; one that was edited is a problem.
 //! - A condition that is defined again keeps its stoppers. Stoppers share no variables between sessions; what they keep for a
 //!   message is gone with it.
 //! - There are settings of our own. `--show-config` prints them behind those of milter manager in their group.

@@ -145,7 +145,11 @@ fn load_blocks(page: &str) -> usize {
 }
 
 fn load(block: &Block) -> Loaded {
-    let directory = Directory::new(&[("milters/clamav.conf", "")]);
+    let directory = Directory::new(&[
+        ("milters/clamav.conf", ""),
+        ("clients.cidr", "192.0.2.0/24 OK\n"),
+        ("senders.regexp", "/^<bounce-(.*)@/ WARN $1\n"),
+    ]);
     load_str(NAME, &block.text, &directory.options())
 }
 

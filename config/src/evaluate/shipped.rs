@@ -104,7 +104,8 @@ fn edited(shipped: &Shipped, lines: &[(usize, usize)], source: &Source) -> Compl
             let numbers: Vec<_> =
                 lines.iter().take(MOST).map(|(start, _)| source.line(*start).to_string()).collect();
             let more = if lines.len() > MOST { " and more" } else { "" };
-            format!("lines {}{more} are in no release of it", numbers.join(", "))
+            let (word, verb) = if lines.len() == 1 { ("line", "is") } else { ("lines", "are") };
+            format!("{word} {}{more} {verb} in no release of it", numbers.join(", "))
         }
     };
     Complaint::with_hint(

@@ -133,8 +133,8 @@ fn expand(action: &Text, group: impl Fn(usize) -> Text) -> Text {
 
 /// The rules of a file, or what is wrong in it.
 pub(crate) fn parse(of: Of, path: &str, bytes: &[u8]) -> Result<Vec<Rule>, String> {
-    // The rules of each `if` that is open, with its pattern and its line.
-    let mut open: Vec<(Vec<Rule>, Option<(bool, Pattern)>, String)> = vec![(Vec::new(), None, String::new())];
+    let mut outermost = Vec::new();
+    let mut open: Vec<Open> = Vec::new();
     for (number, line) in logical_lines(bytes) {
         let place = |what: &str| format!("{path}:{number}: {what}");
         let wrong = || place(&format!("invalid format <{line}>"));
@@ -149,11 +149,12 @@ pub(crate) fn parse(of: Of, path: &str, bytes: &[u8]) -> Result<Vec<Rule>, Strin
                 if open.len() > MAX_DEPTH {
                     return Err(place(&format!("more than {MAX_DEPTH} if in each other")));
                 }
-                open.push((Vec::new(), Some((negated, pattern)), place(&format!("no endif: <{line}>"))));
+                let unclosed = place(&format!("no endif: <{line}>"));
+                open.push(Open { rules: Vec::new(), negated, pattern, unclosed });
             }
             "endif" => {
-                let Some((rules, Some((negated, pattern)), _)) = open.pop() else { return Err(wrong()) };
-                let Some((outer, ..)) = open.last_mut() else { return Err(wrong()) };
+                let Some(Open { rules, negated, pattern, .. }) = open.pop() else { return Err(wrong()) };
+                let outer = open.last_mut().map_or(&mut outermost, |open| &mut open.rules);
                 outer.push(Rule { negated, pattern, then: Then::Rules(rules) });
             }
             _ => {
@@ -164,29 +165,36 @@ pub(crate) fn parse(of: Of, path: &str, bytes: &[u8]) -> Result<Vec<Rule>, Strin
                     return Err(wrong());
                 }
                 let then = Then::Action(Text::from(action));
-                if let Some((rules, ..)) = open.last_mut() {
-                    rules.push(Rule { negated, pattern, then });
-                }
+                let rules = open.last_mut().map_or(&mut outermost, |open| &mut open.rules);
+                rules.push(Rule { negated, pattern, then });
             }
         }
     }
-    match (open.pop(), open.is_empty()) {
-        (Some((rules, ..)), true) => Ok(rules),
-        (Some((.., unclosed)), false) => Err(unclosed),
-        (None, _) => Ok(Vec::new()),
-    }
+    open.pop().map_or(Ok(outermost), |open| Err(open.unclosed))
 }
 
-/// The message for a bad pattern; without a detail it has no form at all.
-fn told(detail: Option<(String, String)>, place: &dyn Fn(&str) -> String, line: &str) -> String {
+/// An `if` without its `endif` so far.
+struct Open {
+    rules: Vec<Rule>,
+    negated: bool,
+    pattern: Pattern,
+    /// What is said when there is none.
+    unclosed: String,
+}
+
+/// What is wrong with which part of a pattern; nothing where it has no form at all.
+type Fault = Option<(String, String)>;
+
+/// The message for a bad pattern.
+fn told(detail: Fault, place: &dyn Fn(&str) -> String, line: &str) -> String {
     match detail {
         Some((detail, value)) => place(&format!("{detail}: <{value}>: <{line}>")),
         None => place(&format!("invalid format <{line}>")),
     }
 }
 
-/// A pattern with `!` or without, and what is behind it; or what is wrong with which part of it.
-fn pattern(of: Of, text: &str) -> Result<(bool, Pattern, &str), Option<(String, String)>> {
+/// A pattern with `!` or without, and what is behind it; or what is wrong with it.
+fn pattern(of: Of, text: &str) -> Result<(bool, Pattern, &str), Fault> {
     let (negated, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest.trim_start()));
     match of {
         Of::Networks => {
