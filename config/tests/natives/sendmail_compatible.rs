@@ -50,6 +50,14 @@ fn what_postfix_tells_needs_no_question_and_what_is_there_stays() {
 }
 
 #[test]
+fn what_postfix_tells_of_it_by_default_counts_also_when_nobody_knows_the_rest() {
+    let mut visit =
+        behind_postfix().macros(b'C', "v Postfix {daemon_addr} 198.51.100.1 {if_name} mx.example.com");
+    visit.answers.0.push((local_end(), Answer::Nothing));
+    assert_eq!(visit.ask(Stage::Connect), runs_with(&[("if_addr", "198.51.100.1")]));
+}
+
+#[test]
 fn what_nobody_knows_is_left_out() {
     for unknown in [Answer::Nothing, Answer::Failed] {
         let mut visit = behind_postfix();

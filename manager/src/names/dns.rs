@@ -10,6 +10,7 @@ use millstream_resolver::{Answer, Family as Kind, Options, Question, Resolver};
 
 use super::Reply;
 use super::failures::Failures;
+use super::local_ends::LocalEnds;
 use crate::log::Logger;
 
 /// How long a question may take: below the 7 s after which an MTA other than Postfix is answered, whoever is still waited for.
@@ -23,6 +24,7 @@ pub(crate) struct Names {
     /// The administrator has named the name servers.
     named: bool,
     failures: Arc<Failures>,
+    local_ends: LocalEnds,
 }
 
 impl Names {
@@ -31,7 +33,12 @@ impl Names {
         let name_servers = name_servers.to_vec();
         let named = !name_servers.is_empty();
         let options = Options { name_servers, time_limit: TIME_LIMIT, ..Options::default() };
-        Self { resolver: Resolver::new(options), named, failures: Arc::default() }
+        Self {
+            resolver: Resolver::new(options),
+            named,
+            failures: Arc::default(),
+            local_ends: LocalEnds::default(),
+        }
     }
 
     /// Answers a session's question, in another thread or at once.
@@ -43,8 +50,7 @@ impl Names {
                 Question::Addresses { name, family: Kind::V4 }
             }
             machine::Question::Names(address) => Question::Names(address),
-            // The kernel's tables are not read yet.
-            machine::Question::LocalEnd(_) => return reply(machine::Answer::Failed),
+            machine::Question::LocalEnd(client) => return self.local_ends.find(client, reply),
         };
         let (text, failures, log) = (question.to_string(), Arc::clone(&self.failures), log.clone());
         let reply = move |answer| {
@@ -146,7 +152,7 @@ mod tests {
         }
         let client = Ipv4Addr::new(192, 0, 2, 7);
         assert_eq!(ask(Question::Names(client.into())), Answer::Found(vec!["client.test".into()]));
-        assert_eq!(ask(Question::LocalEnd(SocketAddr::new(client.into(), 25))), Answer::Failed);
+        assert_eq!(ask(Question::LocalEnd(SocketAddr::new(client.into(), 25))), Answer::Nothing);
 
         drop(guard);
         let text = std::fs::read_to_string(&path).unwrap();

@@ -7,6 +7,7 @@
 mod dns;
 #[cfg(feature = "dns")]
 mod failures;
+mod local_ends;
 #[cfg(not(feature = "dns"))]
 mod system;
 

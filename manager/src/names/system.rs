@@ -7,22 +7,27 @@ use millstream_config::{Addresses, Family, Resolver, SystemResolver};
 use millstream_core::machine::{Answer, Question};
 
 use super::Reply;
+use super::local_ends::LocalEnds;
 use crate::log::Logger;
 
 /// The system's resolver.
 #[derive(Debug)]
 pub(crate) struct Names {
     told: Once,
+    local_ends: LocalEnds,
 }
 
 impl Names {
     /// The system's resolver asks those of the system, whatever is set.
     pub(crate) fn new(_name_servers: &[SocketAddr]) -> Self {
-        Self { told: Once::new() }
+        Self { told: Once::new(), local_ends: LocalEnds::default() }
     }
 
-    /// Nobody knows, which is told once.
-    pub(crate) fn look_up(&self, _question: Question, reply: Reply, log: &Logger) {
+    /// Nobody knows names, which is told once.
+    pub(crate) fn look_up(&self, question: Question, reply: Reply, log: &Logger) {
+        if let Question::LocalEnd(client) = question {
+            return self.local_ends.find(client, reply);
+        }
         self.told.call_once(|| {
             log.warning(|| {
                 "[resolve] a condition needs a look-up, and this program is built without: each counts as failed. Build it \

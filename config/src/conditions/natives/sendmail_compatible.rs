@@ -26,38 +26,37 @@ impl Native for FillingIn {
             set_if_missing(situation, b"i", Some(b"dummy-id"));
             return Ok(false);
         }
-        let local_end = local_end(situation)?;
-        let (address, port) =
-            local_end.as_ref().map_or((None, None), |(address, port)| (Some(address), Some(port)));
-        set_if_missing(situation, b"daemon_port", port.map(String::as_bytes));
-        set_if_missing(situation, b"if_addr", address.map(String::as_bytes));
+        let (address, port) = local_end(situation)?;
+        set_if_missing(situation, b"daemon_port", port.as_deref().map(str::as_bytes));
+        set_if_missing(situation, b"if_addr", address.as_deref().map(str::as_bytes));
         if is_missing(situation, b"if_name") {
-            let name = address.map(|address| name_of(situation, address)).transpose()?.flatten();
+            let name = address.map(|address| name_of(situation, &address)).transpose()?.flatten();
             set_if_missing(situation, b"if_name", name.as_deref().map(str::as_bytes));
         }
         Ok(false)
     }
 }
 
-/// The address and the port that the client is connected to. Postfix tells both where it is asked to, else the kernel knows when
-/// the MTA is on this machine.
-fn local_end(situation: &Situation<'_>) -> Result<Option<(String, String)>> {
+/// The address and the port that the client is connected to. Postfix tells what it is asked to, the address by default; the kernel
+/// knows the rest when the MTA is on this machine.
+fn local_end(situation: &Situation<'_>) -> Result<(Option<String>, Option<String>)> {
     let told = |name| situation.macro_value(situation.child, name).map(|value| value.to_string());
-    if let (Some(address), Some(port)) = (told(b"daemon_addr"), told(b"daemon_port")) {
-        return Ok(Some((address, port)));
+    let (address, port) = (told(b"daemon_addr"), told(b"daemon_port"));
+    if address.is_some() && port.is_some() {
+        return Ok((address, port));
     }
-    let Some(ClientAddress::Ip(address, port)) = situation.facts.client.map(|client| &client.address) else {
-        return Ok(None);
+    let Some(ClientAddress::Ip(client, client_port)) = situation.facts.client.map(|client| &client.address)
+    else {
+        return Ok((address, port));
     };
-    let question = Question::LocalEnd((*address, *port).into());
-    Ok(match situation.answers.find(&question) {
+    let question = Question::LocalEnd((*client, *client_port).into());
+    let known = match situation.answers.find(&question) {
         None => return Err(Stop::Need(vec![question])),
-        Some(Answer::Found(ends)) => ends.first().and_then(|end| {
-            let (address, port) = end.split_once(' ')?;
-            Some((address.to_owned(), port.to_owned()))
-        }),
+        Some(Answer::Found(ends)) => ends.first().and_then(|end| end.split_once(' ')),
         Some(Answer::Nothing | Answer::Failed) => None,
-    })
+    };
+    let owned = |text: &str| text.to_owned();
+    Ok((address.or(known.map(|(address, _)| owned(address))), port.or(known.map(|(_, port)| owned(port)))))
 }
 
 /// The name of an address.
