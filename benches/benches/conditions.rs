@@ -41,14 +41,20 @@ const STOPPERS: [(&str, Stage, &str); 5] = [
     ),
 ];
 
+/// Built-in conditions that are asked at connect.
+const BUILT_IN: [&str; 2] = ["S25R", "Remote Network"];
+
 fn policy(stopper: &str) -> Arc<dyn Policy> {
-    let source = format!(
+    policy_of(&format!(
         "domains = (1..1000).map {{|n| \"domain#{{n}}.example\" }}\n\
          patterns = (1..20).map {{|n| /\\A[^.]*#{{n}}-\\d+[^.]*\\.dyn\\./ }}\n\
          define_applicable_condition(\"C\") do |condition|\n{stopper}\nend\n\
          define_milter(\"m\") {{|m| m.connection_spec = \"unix:/m\"; m.add_applicable_condition(\"C\") }}"
-    );
-    let loaded = load_str("bench.conf", &source, &LoadOptions::default());
+    ))
+}
+
+fn policy_of(source: &str) -> Arc<dyn Policy> {
+    let loaded = load_str("bench.conf", source, &LoadOptions::default());
     assert_eq!(loaded.problems, []);
     loaded.configuration.policy().unwrap_or_else(|problems| panic_with(&problems))
 }
@@ -90,8 +96,13 @@ fn evaluation(c: &mut Criterion) {
     };
     let (macros, memory) = (Macros::default(), Memory::default());
     let mut group = c.benchmark_group("stopper");
-    for (name, stage, stopper) in STOPPERS {
-        let policy = policy(stopper);
+    let built_in = BUILT_IN.map(|name| {
+        let source = format!("define_milter(\"m\") {{|m| m.connection_spec = \"unix:/m\"; m.add_applicable_condition(\"{name}\") }}");
+        (name, Stage::Connect, policy_of(&source))
+    });
+    for (name, stage, policy) in
+        STOPPERS.into_iter().map(|(name, stage, stopper)| (name, stage, policy(stopper))).chain(built_in)
+    {
         let run = || decide(&*policy, stage, &client, &macros, &memory);
         black_box(run());
         let (cost, _) = allocations(run);

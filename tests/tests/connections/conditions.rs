@@ -1,7 +1,10 @@
 //! `define_applicable_condition` in the running manager: what a stopped milter sees, and what the log says.
 
+use std::net::Ipv4Addr;
+
 use millstream_tests::bench::{Bench, folder, milter};
 use millstream_tests::counting_child::Child;
+use millstream_tests::name_server::{NameServer, Said};
 use millstream_tests::until::until_true;
 
 const CONDITIONS: &str = r#"manager.n_workers = 1
@@ -76,4 +79,39 @@ fn a_built_in_condition_needs_no_definition_and_its_knobs_change_with_a_reload()
         ["other", "scanner"].map(|name| bench.lines(&[&format!("[stopped] {name}: {local}")])),
         [1, 1]
     );
+}
+
+#[test]
+fn the_first_list_that_has_the_client_decides_and_nobody_waits_for_the_others() {
+    let Some(folder) = folder() else { return };
+    let sockets = ["scanner", "other"].map(|name| folder.join(&format!("{name}.sock")));
+    let [scanner, other] = sockets.each_ref().map(|socket| Child::agreeing(socket));
+    let server = NameServer::start();
+    // The bench's client is at 203.0.113.7.
+    let [listed, silent] = ["list", "silent"].map(|zone| format!("7.113.0.203.{zone}.test"));
+    server.say(&listed, Said::Addresses(vec![Ipv4Addr::new(127, 0, 0, 2)], 60));
+    server.say(&silent, Said::NoSuchName(Some(60)));
+    server.hold(&silent);
+    let settings = format!(
+        "manager.n_workers = 1\nlog.level = \"all\"\ndnsbl.clear\ndnsbl.name_server = \"{}\"\n\
+         dnsbl.add_service(\"silent.test\")\ndnsbl.add_service(\"list.test\", \"127.0.0.0/30\")\n",
+        server.address()
+    );
+    let milters = milter("scanner", &[&sockets[0]], &["applicable_conditions = [\"DNSBL Listed\"]"])
+        + &milter("other", &[&sockets[1]], &["applicable_conditions = [\"Not DNSBL Listed\"]"]);
+    let bench = Bench::start(&folder, &settings, &milters);
+
+    for _ in 0..2 {
+        assert_eq!(bench.visit("mail.example.com"), 'c');
+    }
+    until_true("its end", || scanner.letters(1).ends_with('Q'));
+    assert_eq!([scanner.letters(0), scanner.letters(1)], ["OCQ", "OCQ"]);
+    assert_eq!(other.letters(0), "OQ", "it was asked what it wants before there was a client");
+    assert_eq!(
+        bench.lines(&["[stopped] other: by condition \"Not DNSBL Listed\" (built-in), at connect"]),
+        2
+    );
+    assert_eq!(server.asked(&listed), 1, "the answer is kept");
+    assert!(server.asked(&silent) >= 1, "both are asked");
+    server.release();
 }
