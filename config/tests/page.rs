@@ -116,7 +116,7 @@ fn the_tables_mark_what_is_read_at_start() {
                   log.use_syslog = false\nlog.syslog_facility = \"news\"\nmanager.connection_spec = \"inet:1\"\n\
                   manager.unix_socket_mode = 0600\nmanager.unix_socket_group = \"g\"\n\
                   manager.remove_unix_socket_on_create = false\nmanager.remove_unix_socket_on_close = false\n\
-                  manager.pid_file = \"/p\"\nmanager.suspend_time_on_unacceptable = 1\nmanager.max_connections = 1\n\
+                  manager.daemon = true\nmanager.pid_file = \"/p\"\nmanager.suspend_time_on_unacceptable = 1\nmanager.max_connections = 1\n\
                   manager.max_file_descriptors = 1\nmanager.fallback_status = \"reject\"\nmanager.n_workers = 1\n\
                   manager.event_loop_backend = \"smol\"\nmanager.event_loop_fallback = false\n\
                   manager.name_servers = \"::1\"\n";

@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::backend;
+use crate::background::Behind;
 use crate::current::{Current, Watch};
 use crate::listen::{self, ListenError};
 use crate::log::{self, Logger, printable};
@@ -23,6 +24,7 @@ use crate::pid_file::{PidFile, PidFileError};
 use crate::privileges::{self, PrivilegeError};
 use crate::sentences;
 use crate::service::ManagerService;
+use crate::supervisor;
 
 /// How long sessions that are running at a stop may take to end.
 const STOP_GRACE: Duration = Duration::from_secs(30);
@@ -42,6 +44,8 @@ pub(crate) enum DaemonError {
     Start(io::Error),
     #[error("failed to start: {0}")]
     Backend(String),
+    #[error("failed to daemonize: {0}")]
+    Background(io::Error),
     #[error("not started: {}", list(.0))]
     Policy(Vec<Problem>),
 }
@@ -50,12 +54,12 @@ fn list(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Serves until a signal says stop.
+/// Serves until a signal says stop; tells who waits at the terminal when it does.
 ///
 /// # Errors
 ///
 /// Something stands in the way of serving; nothing was accepted then.
-pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError> {
+pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) -> Result<(), DaemonError> {
     let configuration = &loaded.configuration;
     keep_running_at_the_file_size_limit().map_err(DaemonError::Start)?;
     // What comes from now on waits until it can be done, instead of ending the process.
@@ -67,7 +71,7 @@ pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError>
     let (logger, log_guard) = log::start(&configuration.log).map_err(DaemonError::Log)?;
     raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
     relay(&loaded.messages, &logger);
-    remark(configuration, options, &logger);
+    remark(configuration, &logger);
     let identity = privileges::identity(&configuration.security)?;
     if let Some(text) = privileges::unheeded(&configuration.security) {
         logger.warning(|| format!("[privileges] {text}"));
@@ -76,7 +80,12 @@ pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError>
     for signal in [SIGTERM, SIGINT] {
         signals.add_signal(signal).map_err(DaemonError::Start)?;
     }
-    let mut bound = listen::listen(&configuration.manager)?;
+    let handed_over = listen::handed_over()?;
+    let is_handed_over = handed_over.is_some();
+    let mut bound = match handed_over {
+        Some(bound) => bound,
+        None => listen::listen(&configuration.manager)?,
+    };
     if let Some(identity) = &identity {
         bound.give_to(identity.user.uid).map_err(DaemonError::Start)?;
         identity.assume()?;
@@ -102,13 +111,33 @@ pub(crate) fn run(loaded: &Loaded, options: &Options) -> Result<(), DaemonError>
         .map_err(DaemonError::Start)?;
     logger.message(|| {
         let enabled = configuration.milters.iter().filter(|milter| milter.enabled).count();
+        let place = if is_handed_over {
+            "what the service manager has opened".to_owned()
+        } else {
+            configuration.manager.connection_spec.to_string()
+        };
         format!(
-            "[start] listening at {}, {} enabled, on {}",
-            configuration.manager.connection_spec,
+            "[start] listening at {place}, {} enabled, on {}",
             crate::count(enabled, "milter"),
             backend.name()
         )
     });
+
+    if let Some(behind) = behind {
+        let log = &configuration.log;
+        let is_lost = log.path.as_deref().is_none_or(|path| path == "-");
+        if is_lost && !log.use_syslog {
+            crate::complain(
+                "nothing is logged: standard output leads nowhere in the background. Set log.path or log.use_syslog",
+            );
+        }
+        behind.serves().map_err(DaemonError::Background)?;
+        if is_lost {
+            // It still has the old one in hand.
+            logger.reopen();
+        }
+    }
+    supervisor::ready(&logger);
 
     let handle = server.handle();
     let signals_handle = signals.handle();
@@ -146,8 +175,8 @@ fn runtime_options(configuration: &Configuration) -> RuntimeOptions {
 }
 
 /// One line for each thing in a configuration that does not do what the file says, or hardly what is meant.
-fn remark(configuration: &Configuration, options: &Options, logger: &Logger) {
-    warn(&crate::ineffective(configuration, options), logger);
+fn remark(configuration: &Configuration, logger: &Logger) {
+    warn(&configuration.without_effect(), logger);
     warn(&configuration.warnings(), logger);
     for note in configuration.notes() {
         logger.log(LogLevel::INFO, || format!("[configuration] {note}"));
@@ -184,7 +213,11 @@ fn obey(mut signals: Signals, handle: &Handle, reloading: &Reloading<'_>, logger
     let mut stopping = false;
     for signal in signals.forever() {
         match signal {
-            SIGHUP => reload(reloading, logger),
+            SIGHUP => {
+                supervisor::reloading(logger);
+                reload(reloading, logger);
+                supervisor::ready(logger);
+            }
             SIGUSR1 => logger.reopen(),
             SIGUSR2 => tell_state(handle, logger),
             _ if stopping => {
@@ -193,6 +226,7 @@ fn obey(mut signals: Signals, handle: &Handle, reloading: &Reloading<'_>, logger
             }
             _ => {
                 stopping = true;
+                supervisor::stopping(logger);
                 let sessions = handle.sessions();
                 logger.message(|| {
                     format!(
@@ -228,7 +262,7 @@ fn reload(reloading: &Reloading<'_>, logger: &Logger) {
                 }
                 logger.configure(&loaded.configuration.log);
                 relay(&loaded.messages, logger);
-                remark(&loaded.configuration, options, logger);
+                remark(&loaded.configuration, logger);
                 warn(&loaded.configuration.waiting_for_restart(started), logger);
                 logger.message(|| "[reload] done; running sessions keep the old configuration".to_owned());
                 return;

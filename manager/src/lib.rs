@@ -3,12 +3,14 @@
 //! ```text
 //!   options ── configuration ──┬── --show-config, --check-config
 //!                              ├── --demo ── demo
-//!                              └── daemon: listen, privileges, service on a runtime, signals, host names, log
+//!                              └── (in the background) daemon: listen, privileges, service on a runtime, signals,
+//!                                  host names, log
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod backend;
+mod background;
 mod current;
 mod daemon;
 mod demo;
@@ -20,12 +22,16 @@ mod pid_file;
 mod privileges;
 mod sentences;
 mod service;
+mod socket_mode;
+mod supervisor;
 
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use millstream_config::{Configuration, Ineffective, LoadOptions, Loaded, Problem};
+use background::Behind;
+use daemon::DaemonError;
+use millstream_config::{LoadOptions, Loaded, Problem};
 use options::{Action, Options};
 
 /// Runs `milter-manager` with its command line and returns its exit status: 0 when all went well, 1 otherwise.
@@ -36,6 +42,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // milter manager's scripts look for this on standard output.
         Err(text) => return print(&text, ExitCode::FAILURE),
     };
+    for argument in &options.ignored {
+        complain(&format!("not an option, and ignored: {}", argument.display()));
+    }
     if options.demo {
         return demo::run();
     }
@@ -49,7 +58,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             problems.extend(loaded.configuration.policy_at(&hosts).err().into_iter().flatten());
         }
         report(&problems);
-        for remark in ineffective(&loaded.configuration, &options) {
+        for remark in loaded.configuration.without_effect() {
             complain(&remark.to_string());
         }
         for warning in loaded.configuration.warnings() {
@@ -69,31 +78,34 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         complain(&format!("not started: {} in the configuration", count(loaded.problems.len(), "problem")));
         return ExitCode::FAILURE;
     }
-    match daemon::run(&loaded, &options) {
+    let behind = if options.detached {
+        Some(Behind::leave_terminal())
+    } else if options.daemon(loaded.configuration.manager.daemon) {
+        return background::start().unwrap_or_else(|error| fail(&DaemonError::Background(error)));
+    } else {
+        None
+    };
+    match behind
+        .transpose()
+        .map_err(DaemonError::Background)
+        .and_then(|behind| daemon::run(&loaded, &options, behind))
+    {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
+}
+
+fn fail(error: &DaemonError) -> ExitCode {
+    complain(&error.to_string());
+    ExitCode::FAILURE
 }
 
 /// Loads the configuration and applies what the command line says about the log.
 fn load(load_options: &LoadOptions, options: &Options) -> Loaded {
     let mut loaded = millstream_config::load(load_options);
-    let level = &mut loaded.configuration.log.level;
-    if let Some(wanted) = options.log_level(*level) {
-        *level = wanted;
-    }
+    options.apply_to_log(&mut loaded.configuration.log);
     loaded.problems.extend(backend::chosen(&loaded.configuration).err());
     loaded
-}
-
-/// What the files set without effect, without what the command line has decided instead.
-fn ineffective(configuration: &Configuration, options: &Options) -> Vec<Ineffective> {
-    let mut remarks = configuration.without_effect();
-    remarks.retain(|remark| !(options.no_daemon && remark.setting == "manager.daemon"));
-    remarks
 }
 
 fn report(problems: &[Problem]) {

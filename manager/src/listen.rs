@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use listenfd::ListenFd;
 use millstream_config::{ConnectionSpec, Manager};
 use millstream_core::policy::Endpoint;
 use millstream_runtime::Listener;
@@ -31,6 +32,8 @@ pub(crate) enum ListenError {
         "failed to listen: <{spec}>: a socket is there already and manager.remove_unix_socket_on_create is false"
     )]
     NotRemoved { spec: String },
+    #[error("failed to listen: what the service manager hands over (LISTEN_FDS): {0}")]
+    HandedOver(io::Error),
     #[error("failed to listen: <{spec}>: no such group: {group} (manager.unix_socket_group)")]
     NoGroup { spec: String, group: String },
 }
@@ -48,6 +51,25 @@ struct SocketFile {
     /// Device and inode, so that only our own socket is removed.
     identity: (u64, u64),
     remove: bool,
+}
+
+/// The sockets that a service manager has opened (`sd_listen_fds(3)`), where it has. Their files are its own.
+///
+/// # Errors
+///
+/// One of them is no socket that connections come from.
+pub(crate) fn handed_over() -> Result<Option<Bound>, ListenError> {
+    let mut given = ListenFd::from_env();
+    let mut listeners = Vec::with_capacity(given.len());
+    for index in 0..given.len() {
+        let unix = given.take_unix_listener(index).ok().flatten().map(Listener::Unix);
+        let listener = match unix {
+            Some(listener) => Some(listener),
+            None => given.take_tcp_listener(index).map_err(ListenError::HandedOver)?.map(Listener::Tcp),
+        };
+        listeners.extend(listener);
+    }
+    Ok((!listeners.is_empty()).then_some(Bound { listeners, socket_file: None }))
 }
 
 /// Listens where `settings` say.

@@ -3,24 +3,39 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Parser;
 use clap::error::ErrorKind;
-use millstream_config::{ConnectionSpec, EventLoopBackend, LoadOptions, LogLevel, Overrides};
+use clap::{ArgAction, Parser};
+use millstream_config::{ConnectionSpec, EventLoopBackend, LoadOptions, Log, LogLevel, Overrides};
+
+use crate::socket_mode;
 
 /// Where the configuration is looked for after `--config-dir`.
 const CONFIG_DIR_VARIABLE: &str = "MILTER_MANAGER_CONFIG_DIR";
 
+/// As many loops as the language allows.
+const MOST_WORKERS: u32 = 1000;
+
 /// Puts several milters behind one, for Postfix and Sendmail.
+///
+/// Of options that say the same the last one counts.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "milter-manager", disable_version_flag = true, args_override_self = true)]
 pub(crate) struct Options {
     /// Look for the configuration in DIRECTORY first
-    #[arg(short = 'c', long, value_name = "DIRECTORY")]
+    #[arg(short = 'c', long, value_name = "DIRECTORY", value_parser = absolute)]
     pub(crate) config_dir: Option<PathBuf>,
 
     /// Listen at SPEC: unix:PATH, inet:PORT@HOST or inet6:PORT@HOST
     #[arg(short = 's', long, visible_alias = "spec", value_name = "SPEC", value_parser = connection_spec)]
-    pub(crate) connection_spec: Option<String>,
+    connection_spec: Option<String>,
+
+    /// Let the group GROUP use the unix socket
+    #[arg(long, alias = "socket-group-name", value_name = "GROUP")]
+    unix_socket_group: Option<String>,
+
+    /// Let those use the unix socket that MODE names: up to three octal digits, or as in ug=rw
+    #[arg(long, value_name = "MODE", value_parser = socket_mode::parse)]
+    unix_socket_mode: Option<u32>,
 
     /// Print the configuration and exit
     #[arg(long)]
@@ -32,23 +47,79 @@ pub(crate) struct Options {
 
     /// Serve on BACKEND: std, smol or glommio, as far as they are built in
     #[arg(long, value_name = "BACKEND")]
-    pub(crate) event_loop_backend: Option<EventLoopBackend>,
+    event_loop_backend: Option<EventLoopBackend>,
+
+    /// Serve with N event loops; 0 is one for each core
+    #[arg(long, value_name = "N", value_parser = workers)]
+    n_workers: Option<u32>,
+
+    /// Serve in the background: the command ends when it serves, or with what stands in the way
+    #[arg(long, overrides_with = "no_daemon")]
+    daemon: bool,
 
     /// Stay in the foreground, whatever the configuration says
-    #[arg(long)]
-    pub(crate) no_daemon: bool,
+    #[arg(long, overrides_with = "daemon")]
+    no_daemon: bool,
+
+    /// Write the process id to FILE
+    #[arg(long, value_name = "FILE", value_parser = absolute_text)]
+    pid_file: Option<String>,
+
+    /// Serve as this user when started as root
+    #[arg(short = 'u', long, value_name = "UID_OR_USER_NAME", overrides_with_all = ["user_id", "user_name"])]
+    user: Option<String>,
+
+    /// The same, as a number
+    #[arg(long, value_name = "UID", value_parser = number, overrides_with_all = ["user", "user_name"])]
+    user_id: Option<u32>,
+
+    /// The same, as a name
+    #[arg(long, value_name = "USER_NAME", overrides_with_all = ["user", "user_id"])]
+    user_name: Option<String>,
+
+    /// Serve as this group when started as root
+    #[arg(short = 'g', long, value_name = "GID_OR_GROUP_NAME", overrides_with_all = ["group_id", "group_name"])]
+    group: Option<String>,
+
+    /// The same, as a number
+    #[arg(long, value_name = "GID", value_parser = number, overrides_with_all = ["group", "group_name"])]
+    group_id: Option<u32>,
+
+    /// The same, as a name
+    #[arg(long, value_name = "GROUP_NAME", overrides_with_all = ["group", "group_id"])]
+    group_name: Option<String>,
 
     /// Log everything
     #[arg(short = 'v', long)]
-    pub(crate) verbose: bool,
+    verbose: bool,
 
     /// Log nothing
     #[arg(short = 'q', long, conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
+    quiet: bool,
 
     /// Log LEVEL: names joined by |, a leading + or - changes the configured level
     #[arg(long, value_name = "LEVEL", value_parser = log_level, allow_hyphen_values = true)]
-    pub(crate) log_level: Option<String>,
+    log_level: Option<String>,
+
+    /// Log to the file PATH; - is standard output
+    #[arg(long, value_name = "PATH", value_parser = log_path, allow_hyphen_values = true)]
+    log_path: Option<String>,
+
+    /// Log to syslog, too, whatever the configuration says
+    #[arg(long)]
+    syslog: bool,
+
+    /// Log to this syslog facility, as mail or local3
+    #[arg(long, value_name = "FACILITY")]
+    syslog_facility: Option<String>,
+
+    /// Taken for milter manager's sake: what is written to an MTA or a milter is gathered anyhow
+    #[arg(long, value_name = "SIZE")]
+    packet_buffer_size: Option<u32>,
+
+    /// Taken for milter manager's sake: sessions that are over are gone at once
+    #[arg(long, value_name = "N")]
+    max_pending_finished_sessions: Option<u32>,
 
     /// Show the whole program at work: two built-in milters, two messages, real sockets
     #[arg(long)]
@@ -57,6 +128,18 @@ pub(crate) struct Options {
     /// Print the version and exit
     #[arg(long)]
     version: bool,
+
+    /// Print help, as milter manager has it
+    #[arg(long, visible_alias = "help-milter", action = ArgAction::Help)]
+    help_all: Option<bool>,
+
+    /// This is the process in the background, whose standard input takes the word that it serves
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
+
+    /// milter manager ignores them; here that is told
+    #[arg(hide = true)]
+    pub(crate) ignored: Vec<OsString>,
 }
 
 /// What the command line asks for.
@@ -86,28 +169,84 @@ impl Options {
         // An empty one would mean the working directory.
         let second = std::env::var_os(CONFIG_DIR_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
         options.config_dirs = first.chain(second).chain(options.config_dirs).collect();
+        let either = |any: &Option<String>, id: Option<u32>, name: &Option<String>| {
+            any.clone().or_else(|| id.map(|id| id.to_string())).or_else(|| name.clone())
+        };
         options.overrides = Overrides {
             connection_spec: self.connection_spec.clone(),
+            pid_file: self.pid_file.clone(),
+            effective_user: either(&self.user, self.user_id, &self.user_name),
+            effective_group: either(&self.group, self.group_id, &self.group_name),
+            unix_socket_mode: self.unix_socket_mode,
+            unix_socket_group: self.unix_socket_group.clone(),
+            n_workers: self.n_workers,
             event_loop_backend: self.event_loop_backend,
-            ..Overrides::default()
+            packet_buffer_size: self.packet_buffer_size,
+            max_pending_finished_sessions: self.max_pending_finished_sessions,
         };
         options
     }
 
-    /// The log level that the command line asks for, given the configured one.
-    pub(crate) fn log_level(&self, configured: LogLevel) -> Option<LogLevel> {
+    /// Whether to serve in the background, given what is configured.
+    pub(crate) fn daemon(&self, configured: bool) -> bool {
+        self.daemon || configured && !self.no_daemon
+    }
+
+    /// What the command line says about the log goes before what is configured.
+    pub(crate) fn apply_to_log(&self, log: &mut Log) {
         if self.verbose {
-            return Some(LogLevel::ALL);
+            log.level = LogLevel::ALL;
+        } else if self.quiet {
+            log.level = LogLevel::NONE;
+        } else if let Some(level) = self.log_level.as_deref().and_then(|text| log.level.apply(text).ok()) {
+            log.level = level;
         }
-        if self.quiet {
-            return Some(LogLevel::NONE);
+        if let Some(path) = &self.log_path {
+            log.path = Some(path.clone());
         }
-        configured.apply(self.log_level.as_deref()?).ok()
+        log.use_syslog |= self.syslog;
+        if let Some(facility) = &self.syslog_facility {
+            log.syslog_facility = facility.to_lowercase();
+        }
     }
 }
 
 fn connection_spec(text: &str) -> Result<String, String> {
     text.parse::<ConnectionSpec>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// As seen from here: in the background the working directory is another one.
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    std::path::absolute(text).map_err(|error| error.to_string())
+}
+
+fn absolute_text(text: &str) -> Result<String, String> {
+    let path = absolute(text)?;
+    path.into_os_string().into_string().map_err(|path| format!("not UTF-8: {}", path.display()))
+}
+
+fn log_path(text: &str) -> Result<String, String> {
+    if text == "-" { Ok(text.to_owned()) } else { absolute_text(text) }
+}
+
+/// A user or group id.
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (parsed, rest) = text.split_at(digits);
+        let mut rest = rest.chars();
+        let bad = rest.next().map(String::from).unwrap_or_default();
+        format!("invalid integer value: <{text}>({parsed}>{bad}<{})", rest.as_str())
+    })
+}
+
+fn workers(text: &str) -> Result<u32, String> {
+    match number(text)? {
+        parsed if parsed > MOST_WORKERS => {
+            Err(format!("too big: <{text}>: parsed=<{parsed}>, max=<{MOST_WORKERS}>"))
+        }
+        parsed => Ok(parsed),
+    }
 }
 
 fn log_level(text: &str) -> Result<String, String> {
@@ -150,21 +289,87 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_repeated_options_wins() {
-        let options = options(&["-c", "/a", "--config-dir=/b"]);
+    fn the_last_of_options_that_say_the_same_wins() {
+        let options = options(&[
+            "-c",
+            "/a",
+            "--config-dir=/b",
+            "-u5",
+            "--user-name",
+            "filter",
+            "--daemon",
+            "--no-daemon",
+        ]);
         assert_eq!(options.config_dir, Some(PathBuf::from("/b")));
+        let Overrides { effective_user, .. } = options.load_options().overrides;
+        assert_eq!(effective_user.as_deref(), Some("filter"));
+        assert!(!options.daemon(true));
+    }
+
+    #[test]
+    fn the_background_is_configured_unless_the_command_line_says_otherwise() {
+        assert!(options(&["--no-daemon", "--daemon"]).daemon(false));
+        assert!(options(&[]).daemon(true));
+        assert!(!options(&[]).daemon(false));
+    }
+
+    #[test]
+    fn what_the_packaged_services_pass_is_understood() {
+        let options = options(&[
+            "--daemon",
+            "--pid-file",
+            "/run/m.pid",
+            "--connection-spec",
+            "inet:10025",
+            "--user-name",
+            "milter-manager",
+            "--group-name",
+            "mail",
+            "--unix-socket-group",
+            "postfix",
+            "--unix-socket-mode=ug=rw",
+            "--n-workers=2",
+        ]);
+        let overrides = options.load_options().overrides;
+        assert_eq!(overrides.pid_file.as_deref(), Some("/run/m.pid"));
+        assert_eq!(overrides.effective_group.as_deref(), Some("mail"));
+        assert_eq!(overrides.unix_socket_group.as_deref(), Some("postfix"));
+        assert_eq!((overrides.unix_socket_mode, overrides.n_workers), (Some(0o660), Some(2)));
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_refused_with_what_is_wrong_about_it() {
+        for (argument, reason) in [
+            ("--user-id=12x4", "invalid integer value: <12x4>(12>x<4)"),
+            ("--n-workers=1001", "too big: <1001>: parsed=<1001>, max=<1000>"),
+        ] {
+            let Err(text) = parse(&[argument]) else { panic!() };
+            assert!(text.contains(reason), "{text}");
+        }
     }
 
     #[test]
     fn a_log_level_with_a_sign_changes_the_configured_one() {
-        let options = options(&["--log-level", "-statistics"]);
-        let level = options.log_level(LogLevel::DEFAULT).unwrap();
-        assert!(!level.logs(LogLevel::STATISTICS));
-        assert!(level.logs(LogLevel::ERROR));
+        let mut log = Log::default();
+        options(&["--log-level", "-statistics", "--log-path", "-"]).apply_to_log(&mut log);
+        assert!(!log.level.logs(LogLevel::STATISTICS));
+        assert!(log.level.logs(LogLevel::ERROR));
+        assert_eq!(log.path.as_deref(), Some("-"));
     }
 
     #[test]
-    fn what_is_unknown_is_an_error() {
+    fn paths_are_as_seen_from_here() {
+        let mut log = Log::default();
+        let options = options(&["--log-path=m.log", "-c", "etc"]);
+        options.apply_to_log(&mut log);
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(log.path, Some(here.join("m.log").to_str().unwrap().to_owned()));
+        assert_eq!(options.config_dir, Some(here.join("etc")));
+    }
+
+    #[test]
+    fn what_is_unknown_is_an_error_and_what_is_left_over_is_not() {
         assert!(parse(&["--no-such-option"]).is_err());
+        assert_eq!(options(&["start"]).ignored, ["start"]);
     }
 }

@@ -49,12 +49,11 @@ fn without_its_pid_file_the_manager_does_not_start() {
 #[test]
 fn what_has_no_effect_is_told_at_start_and_at_reload() {
     let folder = Folder::new("effect");
-    folder.configure("manager.max_connections = 5\nmanager.chunk_size = 100\nmanager.daemon = true");
+    folder.configure("manager.max_connections = 5\nmanager.chunk_size = 100");
     let place = folder.file();
     let mut manager = Manager::start(&folder);
     let before = manager.expect("[start] listening at ");
     let told: Vec<_> = before.iter().filter(|line| line.contains("[configuration]")).collect();
-    // The command line keeps it in the foreground: nothing of the file is missing.
     let [line] = &told[..] else { panic!("{told:?}") };
     assert!(
         line.ends_with(&format!("[configuration] {place}:5: manager.chunk_size has no effect yet")),

@@ -103,7 +103,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row(Manager, "manager.unix_socket_group", UnlessNil, Start, |c| Slot::Text(&mut c.manager.unix_socket_group)),
     row(Manager, "manager.remove_unix_socket_on_create", Always, Start, |c| Slot::Flag(&mut c.manager.remove_unix_socket_on_create)),
     row(Manager, "manager.remove_unix_socket_on_close", Always, Start, |c| Slot::Flag(&mut c.manager.remove_unix_socket_on_close)),
-    row(Manager, "manager.daemon", Always, Never, |c| Slot::Flag(&mut c.manager.daemon)),
+    row(Manager, "manager.daemon", Always, Start, |c| Slot::Flag(&mut c.manager.daemon)),
     row(Manager, "manager.pid_file", UnlessNil, Start, |c| Slot::Text(&mut c.manager.pid_file)),
     row(Manager, "manager.maintenance_interval", UnlessNil, Never, |c| Slot::number(&mut c.manager.maintenance_interval, 0, U32, 0).with_nil_for_zero()),
     row(Manager, "manager.suspend_time_on_unacceptable", UnlessNil, Start, |c| Slot::number(&mut c.manager.suspend_time_on_unacceptable, 0, U32, 5)),

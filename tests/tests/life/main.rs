@@ -1,4 +1,6 @@
 //! The daemon's life, as who runs it sees it: how it starts, what it does at signals, and how it ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests report by panicking")]
 
+mod background;
+mod service;
 mod signals;
