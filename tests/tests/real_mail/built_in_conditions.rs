@@ -2,8 +2,11 @@
 
 use millstream_tests::children::Plan;
 use millstream_tests::message::Message;
+use millstream_tests::mta::Server;
 use millstream_tests::post::{Chain, Route};
 use millstream_tests::smtp::Smtp;
+
+behind_both_mtas!(a_restricted_milter_sees_only_messages_to_its_accounts);
 
 /// A milter shows that it was asked with a header of its name.
 fn marks(name: &str, conditions: &[&str]) -> Plan {
@@ -67,5 +70,34 @@ fn each_client_gets_the_milters_that_its_conditions_say() {
         assert_eq!(exchange.last().code, 250, "{client}: {exchange:?}");
         let delivered = chain.deliveries(number + 1);
         assert_eq!(delivered[number].header("X-Asked"), expected, "{client} from {sender}");
+    }
+}
+
+fn a_restricted_milter_sees_only_messages_to_its_accounts(server: Server) {
+    let settings = r#"restrict_accounts_by_list(/\Abob@/, condition_name: "Bob", milters: [])"#;
+    let plans = [marks("restricted", &["Bob"]), marks("free", &[])];
+    let Some(chain) = Chain::start_behind(server, Route::Managed, settings, plans) else { return };
+    let mut smtp = chain.smtp();
+    for (number, (recipients, expected)) in [
+        (&["bob"][..], &["restricted", "free"][..]),
+        (&["bob", "alice"], &["free"]),
+        (&["alice", "bob"], &["free"]),
+        (&["alice"], &["free"]),
+        (&["bob"], &["restricted", "free"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let message = Message::new(chain.domain(), "whose").to(chain.domain(), recipients);
+
+        let exchange = smtp.send(&message);
+
+        assert_eq!(exchange.last().code, 250, "{recipients:?}: {exchange:?}");
+        let delivered = chain.deliveries(number + 1);
+        // The MTAs put added headers in different orders.
+        let mut asked = delivered[number].header("X-Asked");
+        asked.sort_by(|a, b| b.cmp(a));
+        assert_eq!(asked, expected, "to {recipients:?}");
+        assert_eq!(delivered[number].recipients.len(), recipients.len());
     }
 }
