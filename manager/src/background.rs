@@ -62,18 +62,14 @@ impl Behind {
     ///
     /// # Errors
     ///
-    /// The operating system refuses; it was told nevertheless where that was possible.
+    /// The operating system refuses, or who waited at the terminal was interrupted: then nobody wants it to serve.
     pub(crate) fn serves(mut self) -> io::Result<()> {
         let nowhere = nowhere()?;
         io::stdout().flush()?;
         dup2_stdout(&nowhere)?;
         dup2_stderr(&nowhere)?;
         env::set_current_dir("/")?;
-        match self.word.write_all(b".") {
-            // Who started it has not waited.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result,
-        }
+        self.word.write_all(b".")
     }
 }
 
