@@ -104,14 +104,14 @@ impl<'a> Model<'a> {
     fn command(&mut self, exchange: &Exchange) -> Result<(), String> {
         let (letter, rejected) = (exchange.letter, exchange.is_rejected());
         let in_order = letter == b'R' && !self.record.setting.parallel;
-        let (mut decided, mut spared) = (None, false);
+        let mut decided = None;
         for i in 0..self.runners.len() {
             // Once it is certain, the others may be spared, also those behind one that is given up after its answer.
+            let spared = self.runners[..i].iter().any(|it| !it.has_left(letter) && it.may_refuse());
             self.prepare(i, letter, exchange.certain && decided.is_none() && !spared);
             let runner = &mut self.runners[i];
             let hidden = rejected && runner.failed.is_none() && !runner.joined.wants_rejected();
             if hidden || runner.has_left(letter) || in_order && decided.is_some() {
-                spared |= hidden && runner.may_refuse();
                 continue;
             }
             let verdict = runner.show(letter, &exchange.payload, false).map_err(of(i))?;
@@ -121,7 +121,6 @@ impl<'a> Model<'a> {
             if spared && decided.is_none() && verdict != Verdict::Go && self.ways.perhaps() {
                 continue;
             }
-            spared |= runner.may_refuse();
             decided = decided.or(runner.draw(letter, verdict));
         }
         self.lose(2 * self.at + 1);
@@ -134,11 +133,10 @@ impl<'a> Model<'a> {
             }
             return exchange.told(&plain(if self.is_alone(letter) { b'a' } else { b'c' }));
         };
-        match letter {
-            b'C' | b'H' => self.gone = Some(frame.clone()),
-            b'M' | b'T' => self.refuse_message(&frame),
-            b'R' if frame.0 == b'd' => self.refuse_message(&frame),
-            _ => {}
+        if b"CH".contains(&letter) {
+            self.gone = Some(frame.clone());
+        } else if b"MT".contains(&letter) || frame.0 == b'd' {
+            self.refuse_message(&frame);
         }
         exchange.told(&frame)
     }
@@ -181,10 +179,8 @@ impl<'a> Model<'a> {
 
     /// Nobody has a say any more.
     fn is_alone(&self, letter: u8) -> bool {
-        let is_silent = |runner: &Runner<'_>| match runner.failed {
-            Some(fallback) => runner.plan.evaluation || fallback == Fallback::Accept,
-            None => runner.has_left(letter),
-        };
+        let is_mild = |it: &Runner<'_>| it.plan.evaluation || it.failed == Some(Fallback::Accept);
+        let is_silent = |it: &Runner<'_>| if it.failed.is_some() { is_mild(it) } else { it.has_left(letter) };
         letter != b'U' && self.record.setting.mark.is_none() && self.runners.iter().all(is_silent)
     }
 
