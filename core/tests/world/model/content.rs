@@ -1,10 +1,13 @@
 //! Content in the model: one child after another, each shown what those before it have made of the message.
 
-use super::child::Part;
+use super::child::{Part, Runner};
 use super::{Model, of};
 use crate::plan::{Fallback, Frame, Verdict, plain};
 use crate::queue::{Message, differ};
 use crate::record::Exchange;
+
+/// Who refused the message, and what became of it.
+type Outcome = Result<(Option<Frame>, Message), String>;
 
 impl Model<'_> {
     pub(super) fn end_of_message(&mut self, exchange: &Exchange, over: Option<Frame>) -> Result<(), String> {
@@ -25,32 +28,28 @@ impl Model<'_> {
         }
     }
 
-    /// Runs the content through the chain; says who refused, and the message as it became.
-    pub(super) fn run_content(
-        &mut self,
-        ends: bool,
-        exact: bool,
-    ) -> Result<(Option<Frame>, Message), String> {
+    /// Runs the content through the chain.
+    pub(super) fn run_content(&mut self, ends: bool, exact: bool) -> Outcome {
         let mut view = self.message.clone();
-        // What an unfinished writer before may still change.
-        let (mut decided, mut unsettled, mut unfinished) = (None, 0, false);
         // Postfix asks nobody behind a child that has quarantined.
         let (postfix, mut held) = (view.sendmail.is_none(), false);
         for i in 0..self.runners.len() {
-            self.prepare(i, b'E', exact && decided.is_none() && !held);
+            let before = &self.runners[..i];
+            let decided = before.iter().any(|it| it.objection().is_some());
+            let unfinished = before.iter().filter(|it| it.part == Part::In && !it.plan.evaluation);
+            let unfinished: Vec<u32> = unfinished.map(|it| it.joined.actions).collect();
+            self.prepare(i, b'E', exact && !decided && !held);
             let runner = &mut self.runners[i];
             let (evaluation, independent) = (runner.plan.evaluation, runner.plan.independent);
             let (rights, leads) = (runner.joined.actions, runner.joined.leads());
             if runner.part == Part::In {
-                let changes = |letter, rights| runner.joined.wants(letter) && unsettled & rights != 0;
-                let blocked = !independent && (changes(b'L', 0x11) || changes(b'B', 0x02));
-                let waits = !evaluation && !independent && (decided.is_some() || unfinished || held);
+                // What an unfinished writer before may still change is not shown.
+                let is_open = unfinished.iter().any(|actions| actions & runner.joined.reads() != 0);
+                let blocked = is_open && !independent;
+                let waits = !evaluation && !independent && (decided || held || !unfinished.is_empty());
                 let shown = if independent { &self.message } else { &view };
                 let shown = if blocked { &Message::default() } else { shown };
                 let verdict = runner.feed(shown, ends && !waits && !blocked).map_err(of(i))?;
-                if verdict == Verdict::Cut && !evaluation {
-                    (unfinished, unsettled) = (true, unsettled | rights & 0x13);
-                }
                 let delivers = matches!(verdict, Verdict::Go | Verdict::Skip | Verdict::Accept);
                 runner.draw(b'E', verdict);
                 if delivers && runner.failed.is_none() && !evaluation && !held {
@@ -65,10 +64,9 @@ impl Model<'_> {
             if held {
                 runner.part = Part::Left(None);
             }
-            decided = decided.or(runner.objection());
         }
         self.mark_unseen(&mut view);
-        Ok((decided, view))
+        Ok((self.runners.iter().find_map(Runner::objection), view))
     }
 
     /// What goes on without a child is marked, and held when the child's fallback says so.

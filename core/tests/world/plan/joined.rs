@@ -23,6 +23,12 @@ impl Joined {
         !b"AQK".contains(&letter) && self.protocol & no_reply_bit(letter) == 0
     }
 
+    /// The actions of others that change what it is shown of the content.
+    pub(crate) fn reads(&self) -> u32 {
+        let if_wanted = |letter, actions| if self.wants(letter) { actions } else { 0 };
+        if_wanted(b'L', 0x11) | if_wanted(b'B', 0x02)
+    }
+
     /// It is shown the recipients that the MTA has refused itself.
     pub(crate) fn wants_rejected(&self) -> bool {
         self.protocol & 0x800 != 0
