@@ -82,6 +82,26 @@ fn the_same_set_again_is_not_copied() {
     assert_eq!(macros.bytes(), 6);
 }
 
+/// It is kept beside the sets, and must never be another than what they say.
+#[test]
+fn the_version_is_the_macro_v_whatever_comes_and_is_forgotten() {
+    const SETS: [&[u8]; 4] = [b"v\0Postfix\0", b"i\0id\0{v}\0Sendmail\0", b"i\0v\0", b""];
+    // Every sequence of four steps: a set for one of three commands, or forgetting from one of two stages on.
+    for mut steps in 0..14_u32.pow(4) {
+        let mut macros = Macros::default();
+        while steps > 0 {
+            let step = steps as usize % 14;
+            match step.checked_sub(12) {
+                None => macros.set(b"XCM"[step % 3], SETS[step / 3]),
+                Some(0) => macros.forget_from(Stage::Helo),
+                Some(_) => macros.forget_from(Stage::Connect),
+            }
+            assert_eq!(macros.version(), macros.value(b"v"));
+            steps /= 14;
+        }
+    }
+}
+
 #[test]
 fn a_stage_is_forgotten_with_all_later_ones() {
     // A new MAIL: its own macros came before it, those of the last message go.

@@ -262,7 +262,9 @@ impl Child {
     pub(super) fn retime(&mut self, settings: &ChildSettings, now: Instant) {
         self.connection.retime(&settings.timeouts, now);
         let is_busy = self.up().is_some_and(Client::is_busy);
-        self.busy.note(now, is_busy);
+        if is_busy != self.busy.since.is_some() {
+            self.busy.note(now, is_busy);
+        }
     }
 
     /// How long the session has waited for it since this was last asked.

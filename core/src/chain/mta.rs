@@ -20,7 +20,7 @@ pub(super) enum MtaKind {
 
 impl MtaKind {
     pub(super) fn of(macros: &Macros) -> Self {
-        Self::of_version(macros.value(b"v").unwrap_or_default())
+        Self::of_version(macros.version().unwrap_or_default())
     }
 
     /// The MTA that says this of itself.

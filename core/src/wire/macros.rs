@@ -13,6 +13,8 @@ use super::negotiation::names;
 #[derive(Debug, Clone, Default)]
 pub struct Macros {
     sets: Vec<Set>,
+    /// The macro `v`, and the command that it came for: it is looked at for every command.
+    version: Option<(u8, Bytes)>,
 }
 
 #[derive(Debug, Clone)]
@@ -33,9 +35,13 @@ impl Macros {
     /// with Postfix is so for every header and body chunk.
     pub fn set(&mut self, letter: u8, pairs: &[u8]) {
         match self.sets.iter_mut().find(|set| set.letter == letter) {
-            Some(set) if set.pairs == pairs => {}
+            Some(set) if set.pairs == pairs => return,
             Some(set) => set.pairs = Bytes::copy_from_slice(pairs),
             None => self.sets.push(Set { letter, pairs: Bytes::copy_from_slice(pairs) }),
+        }
+        let told = self.version.as_ref().is_some_and(|(by, _)| *by == letter);
+        if told || value_in(pairs, VERSION).is_some() {
+            self.look_for_version();
         }
     }
 
@@ -48,17 +54,29 @@ impl Macros {
     /// The value of a macro by its name, with or without braces; a later stage's value hides an earlier one's.
     #[must_use]
     pub fn value(&self, name: &[u8]) -> Option<&[u8]> {
-        let name = bare(name);
-        let mut found: Option<(usize, &[u8])> = None;
+        self.find(bare(name)).map(|(_, value)| value)
+    }
+
+    /// What the MTA says of itself, macro `v`.
+    #[must_use]
+    pub fn version(&self) -> Option<&[u8]> {
+        self.version.as_ref().map(|(_, value)| &value[..])
+    }
+
+    fn find(&self, name: &[u8]) -> Option<(&Set, &[u8])> {
+        let mut found: Option<(&Set, &[u8])> = None;
         for set in &self.sets {
-            let rank = rank(set.letter);
-            if found.is_none_or(|(best, _)| rank >= best)
-                && let Some((_, value)) = pairs(&set.pairs).find(|(known, _)| bare(known) == name)
+            if found.is_none_or(|(best, _)| rank(set.letter) >= rank(best.letter))
+                && let Some(value) = value_in(&set.pairs, name)
             {
-                found = Some((rank, value));
+                found = Some((set, value));
             }
         }
-        found.map(|(_, value)| value)
+        found
+    }
+
+    fn look_for_version(&mut self) {
+        self.version = self.find(VERSION).map(|(set, value)| (set.letter, set.pairs.slice_ref(value)));
     }
 
     /// Forgets the sets for `stage` and all later ones, and those of commands that have no stage.
@@ -68,6 +86,9 @@ impl Macros {
     pub fn forget_from(&mut self, stage: Stage) {
         let first = rank(stage.letter());
         self.sets.retain(|set| rank(set.letter) < first);
+        if self.version.as_ref().is_some_and(|(by, _)| rank(*by) >= first) {
+            self.look_for_version();
+        }
     }
 
     /// Bytes held.
@@ -75,6 +96,14 @@ impl Macros {
     pub fn bytes(&self) -> usize {
         self.sets.iter().map(|set| set.pairs.len()).sum()
     }
+}
+
+/// The name of the macro with which an MTA says what it is.
+const VERSION: &[u8] = b"v";
+
+/// The value of the macro with this name, without braces, in a set.
+fn value_in<'a>(set: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    pairs(set).find(|(known, _)| bare(known) == name).map(|(_, value)| value)
 }
 
 /// The name and value pairs of a macro set.
