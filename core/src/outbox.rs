@@ -5,8 +5,11 @@ use alloc::collections::VecDeque;
 use bytes::{Buf, Bytes, BytesMut};
 
 /// Payloads from this size on are sent from where they lie; smaller ones are copied next to each other. What waits for a
-/// child keeps at most as many read buffers in memory as there are such payloads in what may wait.
+/// child keeps at most as many read buffers in memory as there are such payloads in what may wait, and one more.
 const SHARE_FROM: usize = 4096;
+/// The same for the first that is sent so, which is mostly the only one: a copy would need a larger buffer than an idle peer
+/// keeps.
+const SHARE_FIRST_FROM: usize = KEEP;
 /// The largest buffer for small frames that an idle peer keeps.
 const KEEP: usize = 1024;
 /// The sizes of larger ones: most messages fit into the first, what one read brings into the second.
@@ -54,14 +57,20 @@ impl Outbox {
 
     /// Appends bytes that lie elsewhere, as a part of `whole`.
     pub(crate) fn share(&mut self, part: &[u8], whole: &Bytes) {
+        let from = if self.shares_nothing() { SHARE_FIRST_FROM } else { SHARE_FROM };
         match part.len() {
             0 => {}
-            1..SHARE_FROM => self.copy(part),
+            len if len < from => self.copy(part),
             len => {
                 self.len += len;
                 self.queue.push_back(Segment::Shared(whole.slice_ref(part)));
             }
         }
+    }
+
+    /// Whether all that waits lies side by side.
+    fn shares_nothing(&self) -> bool {
+        self.written + self.len == self.small.len()
     }
 
     /// Makes room in few steps, since a peer that is sent much is sent more.
@@ -77,7 +86,7 @@ impl Outbox {
     pub(crate) fn transmit<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
         let mut small = &self.small[self.written..];
         // By far the most usual.
-        if self.len == small.len()
+        if self.shares_nothing()
             && let Some(slot) = slices.first_mut()
         {
             *slot = small;
@@ -204,6 +213,19 @@ mod tests {
         let taken = step.min(joined.len());
         outbox.wrote(taken);
         joined[..taken].to_vec()
+    }
+
+    #[test]
+    fn of_payloads_of_middle_size_only_one_is_sent_from_where_it_lies() {
+        let mut outbox = Outbox::default();
+        let middle = Bytes::from(alloc::vec![7; SHARE_FIRST_FROM]);
+        outbox.write(|out| out.extend_from_slice(b"head"));
+        for _ in 0..5 {
+            outbox.share(&middle, &middle);
+        }
+        let shared = outbox.queue.iter().filter(|segment| matches!(segment, Segment::Shared(_)));
+        assert_eq!(shared.count(), 1);
+        assert_eq!(drain(&mut outbox, 1000), [&b"head"[..], &[7; 5 * SHARE_FIRST_FROM]].concat());
     }
 
     #[test]
