@@ -2,8 +2,8 @@
 //!
 //! A configuration file is written in a part of Ruby. It is read with a Ruby parser, turned into rules of our own, checked
 //! against two closed tables (constructs, and methods of each kind of value), and evaluated: nothing in a configuration file
-//! can run a program, read another file than by `load`, or look at the environment. What is not known is a [`Problem`] that
-//! names the place and says what to write instead.
+//! can run a program, read another file than by `load`, as a list of domains or as a Postfix table, or look at the
+//! environment. What is not known is a [`Problem`] that names the place and says what to write instead.
 //!
 //! ```text
 //!   load ── paths ── syntax ────────── language::check ── evaluate ──── settings ── Configuration ── policy
