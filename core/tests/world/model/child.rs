@@ -146,7 +146,10 @@ impl<'a> Runner<'a> {
                 Verdict::Skip if letter != b'E' => skipped.push(letter),
                 verdict => {
                     if pipelining && verdict != Verdict::Cut {
-                        pieces.for_each(|(letter, payload)| self.tape.pass_over(letter, &payload));
+                        for (letter, payload) in pieces {
+                            let macros = self.macros(letter, &payload);
+                            let _ = self.tape.take(letter, &payload, &macros);
+                        }
                     }
                     return Ok(verdict);
                 }
@@ -155,14 +158,22 @@ impl<'a> Runner<'a> {
         self.silence(Verdict::Cut, None)
     }
 
+    /// The macros that it must know for a command.
+    fn macros(&self, letter: u8, payload: &[u8]) -> Vec<(Text, Text)> {
+        let given = self.said.iter().rfind(|said| said.letter == letter).map_or(&[][..], |said| &said.macros);
+        let own = match self.plan.effect(letter, payload, &self.said[0].payload) {
+            Some(Effect::Macros(macros)) => &macros[..],
+            _ => &[],
+        };
+        self.joined.macros(letter, given, own)
+    }
+
     /// Shows it one command and says its answer; what it `skips` only its conditions see.
     pub(super) fn show(&mut self, letter: u8, payload: &[u8], skips: bool) -> Result<Verdict, String> {
         let late = self.exact.then(|| "must have been given up".to_owned());
         let effect = self.plan.effect(letter, payload, &self.said[0].payload);
-        let given = self.said.iter().rfind(|said| said.letter == letter).map_or(&[][..], |said| &said.macros);
-        let own = if let Some(Effect::Macros(macros)) = effect { &macros[..] } else { &[] };
         let mut tape = self.tape.clone();
-        let taken = tape.take(letter, payload, &self.joined.macros(letter, given, own));
+        let taken = tape.take(letter, payload, &self.macros(letter, payload));
         let silent = !self.joined.answers(letter);
         let unseen = match effect {
             Some(Effect::Stop | Effect::LookUp { said: Said::Found, .. }) => Some(Verdict::Stopped),

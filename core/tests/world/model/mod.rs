@@ -110,7 +110,9 @@ impl<'a> Model<'a> {
             let spared = self.runners[..i].iter().any(|it| !it.has_left(letter) && it.may_refuse());
             self.prepare(i, letter, exchange.certain && decided.is_none() && !spared);
             let runner = &mut self.runners[i];
-            let hidden = rejected && runner.failed.is_none() && !runner.joined.wants_rejected();
+            let mut hidden = rejected && runner.failed.is_none() && !runner.joined.wants_rejected();
+            // Before its turn its failure is its answer all the same.
+            hidden &= !in_order || runner.has_left(letter) || !runner.fails(false);
             if hidden || runner.has_left(letter) || in_order && decided.is_some() {
                 continue;
             }

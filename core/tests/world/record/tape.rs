@@ -43,13 +43,6 @@ impl<'a> Tape<'a> {
         self.retold || next.is_some_and(|seen| [DEAD, AGAIN].contains(&seen.letter))
     }
 
-    /// Passes over this command if it comes next.
-    pub(crate) fn pass_over(&mut self, letter: u8, payload: &[u8]) {
-        let next =
-            self.rest.split_first().filter(|(next, _)| next.letter == letter && next.payload == payload);
-        self.rest = next.map_or(self.rest, |(_, rest)| rest);
-    }
-
     /// Whether a command of this kind comes next.
     pub(crate) fn is_next(&self, letter: u8) -> bool {
         self.rest.first().is_some_and(|seen| seen.letter == letter)
