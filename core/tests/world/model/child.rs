@@ -147,8 +147,7 @@ impl<'a> Runner<'a> {
                 verdict => {
                     if pipelining && verdict != Verdict::Cut {
                         for (letter, payload) in pieces {
-                            let macros = self.macros(letter, &payload);
-                            let _ = self.tape.take(letter, &payload, &macros);
+                            let _ = self.tape.take(letter, &payload, &self.macros(letter, &payload));
                         }
                     }
                     return Ok(verdict);
@@ -161,10 +160,8 @@ impl<'a> Runner<'a> {
     /// The macros that it must know for a command.
     fn macros(&self, letter: u8, payload: &[u8]) -> Vec<(Text, Text)> {
         let given = self.said.iter().rfind(|said| said.letter == letter).map_or(&[][..], |said| &said.macros);
-        let own = match self.plan.effect(letter, payload, &self.said[0].payload) {
-            Some(Effect::Macros(macros)) => &macros[..],
-            _ => &[],
-        };
+        let effect = self.plan.effect(letter, payload, &self.said[0].payload);
+        let own = if let Some(Effect::Macros(macros)) = effect { &macros[..] } else { &[] };
         self.joined.macros(letter, given, own)
     }
 
