@@ -44,8 +44,7 @@ impl Model<'_> {
             let (rights, leads) = (runner.joined.actions, runner.joined.leads());
             if runner.part == Part::In {
                 // What an unfinished writer before may still change is not shown.
-                let is_open = unfinished.iter().any(|actions| actions & runner.joined.reads() != 0);
-                let blocked = is_open && !independent;
+                let blocked = !independent && unfinished.iter().any(|may| may & runner.joined.reads() != 0);
                 let waits = !evaluation && !independent && (decided || held || !unfinished.is_empty());
                 let shown = if independent { &self.message } else { &view };
                 let shown = if blocked { &Message::default() } else { shown };
