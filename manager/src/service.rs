@@ -58,6 +58,6 @@ impl Service for ManagerService {
     }
 
     fn look_up(&self, question: Question, reply: Reply) {
-        self.names.look_up(question, reply, &self.log);
+        self.names.look_up(&question, reply, &self.log);
     }
 }

@@ -42,15 +42,15 @@ impl Names {
     }
 
     /// Answers a session's question, in another thread or at once.
-    pub(crate) fn look_up(&self, question: machine::Question, reply: Reply, log: &Logger) {
+    pub(crate) fn look_up(&self, question: &machine::Question, reply: Reply, log: &Logger) {
         let question = match question {
             // Whole as they are: the search list is for people.
             machine::Question::Addresses(name) => {
-                let name = if name.ends_with('.') { name } else { format!("{name}.").into() };
+                let name = if name.ends_with('.') { name.clone() } else { format!("{name}.").into() };
                 Question::Addresses { name, family: Kind::V4 }
             }
-            machine::Question::Names(address) => Question::Names(address),
-            machine::Question::LocalEnd(client) => return self.local_ends.find(client, reply),
+            machine::Question::Names(address) => Question::Names(*address),
+            machine::Question::LocalEnd(client) => return self.local_ends.find(*client, reply),
         };
         let (text, failures, log) = (question.to_string(), Arc::clone(&self.failures), log.clone());
         let reply = move |answer| {
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::log;
 
-    fn answer(names: &Names, question: Question, log: &Logger) -> Answer {
+    fn answer(names: &Names, question: &Question, log: &Logger) -> Answer {
         let (reply, replied) = channel();
         names.look_up(question, Box::new(move |answer| reply.send(answer).unwrap()), log);
         replied.recv().unwrap()
@@ -142,7 +142,7 @@ mod tests {
         server.say("9.2.0.192.list.test", Said::Error(2));
         server.say("7.2.0.192.in-addr.arpa", Said::Name("client.test".to_owned(), 60));
         let names = Names::new(&[server.address()]);
-        let ask = |question| answer(&names, question, &log);
+        let ask = |question: Question| answer(&names, &question, &log);
         let listed = |name: &str| Question::Addresses(name.into());
 
         assert_eq!(ask(listed("7.2.0.192.list.test")), Answer::Found(vec!["127.0.0.2".into()]));

@@ -24,9 +24,9 @@ impl Names {
     }
 
     /// Nobody knows names, which is told once.
-    pub(crate) fn look_up(&self, question: Question, reply: Reply, log: &Logger) {
+    pub(crate) fn look_up(&self, question: &Question, reply: Reply, log: &Logger) {
         if let Question::LocalEnd(client) = question {
-            return self.local_ends.find(client, reply);
+            return self.local_ends.find(*client, reply);
         }
         self.told.call_once(|| {
             log.warning(|| {
