@@ -9,7 +9,7 @@ use millstream_core::policy::{
     Answers, ChildIndex, ChildState, Decision, Effects, Facts, Fallback, Notes, Remark, RemarkLevel, Why,
 };
 use millstream_core::wire::{
-    Actions, ClientAddress, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX,
+    Actions, ClientAddress, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX,
 };
 
 use crate::driver::{Decide, World, agrees, negotiates, policy, says};
@@ -275,12 +275,7 @@ fn an_address_of_a_client_that_does_not_parse_is_known_as_it_came() {
         if came == Some(odd) { stop() } else { run() }
     };
     let mut world = World::new(policy, &[agrees]);
-    world.send(&Command::Negotiate(Negotiation {
-        version: VERSION_MAX,
-        actions: Actions::ALL,
-        protocol: Protocol::ALL,
-        macro_lists: Vec::new(),
-    }));
+    world.negotiate();
     world.raw(b'C', b"client.test\x004\x00\x19somewhere\0");
     world.raw(b'H', b"client.test\0");
     assert_eq!(world.seen(0), "CQ");

@@ -232,9 +232,14 @@ impl World {
         self
     }
 
+    /// The MTA's offer.
+    pub(crate) fn negotiate(&mut self) {
+        self.send(&Command::Negotiate(self.offer.clone()));
+    }
+
     /// Negotiates, connects and says HELO. `version` is what the MTA says of itself.
     pub(crate) fn begin(mut self, version: &'static str) -> Self {
-        self.send(&Command::Negotiate(self.offer.clone()));
+        self.negotiate();
         let pairs = Bytes::from([b"v\0", version.as_bytes(), b"\0"].concat());
         self.send(&Command::Macros { letter: b'C', pairs });
         self.raw(b'C', b"client.test\0U");

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use millstream_core::event::Event;
 use millstream_core::machine::{Closure, Input, Peer};
 use millstream_core::policy::{Answers, ChildIndex, Decision, Effects, Facts};
-use millstream_core::wire::{Actions, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX};
+use millstream_core::wire::{Actions, Final, Protocol, Reply, Stage};
 
 use crate::driver::{Behaviour, TestPolicy, World, agrees, negotiates, says};
 use crate::lazy::{answer, kept, remembering, reusing};
@@ -162,12 +162,7 @@ fn a_client_without_helo_is_not_taken_for_the_one_before_it() {
     for (protocol, asked) in [(Protocol::NONE, vec![('c', 0), ('f', 0)]), (Protocol::NO_HELO, vec![('c', 0)])]
     {
         let mut world = kept(reusing(1), &[(agrees, protocol)]);
-        world.send(&Command::Negotiate(Negotiation {
-            version: VERSION_MAX,
-            actions: Actions::ALL,
-            protocol: Protocol::ALL,
-            macro_lists: Vec::new(),
-        }));
+        world.negotiate();
         world.raw(b'C', b"client.test\0U");
         world.told.clear();
         world.pool.remembered.insert(0, answer(Protocol::NONE));
@@ -305,12 +300,7 @@ fn a_kept_connection_that_is_dead_before_the_mta_is_answered_binds_nobody() {
     let children: [(Behaviour, Protocol); 2] = [(agrees, Protocol::NO_BODY), (mute, Protocol::NONE)];
     let mut world = remembering(reusing(2), &children);
     world.pool.kept = vec![0];
-    world.send(&Command::Negotiate(Negotiation {
-        version: VERSION_MAX,
-        actions: Actions::ALL,
-        protocol: Protocol::ALL,
-        macro_lists: Vec::new(),
-    }));
+    world.negotiate();
     world.close(0);
     assert_eq!(world.pool.asked, [('c', 0), ('c', 1), ('f', 0)]);
     let failed = |event: &Event| matches!(event, Event::ChildFailed { .. });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use millstream_core::event::{Event, Failure};
 use millstream_core::policy::{Decision, Effects, Endpoint, Fallback, Reuse, Route, Why};
-use millstream_core::wire::{Actions, Command, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX};
+use millstream_core::wire::{Actions, Final, Negotiation, Protocol, Reply, Stage, VERSION_MAX};
 
 use crate::driver::{Behaviour, TestPolicy, World, agrees, negotiates, policy, says};
 
@@ -269,12 +269,7 @@ fn a_child_that_is_connected_in_a_message_without_helo_gets_a_fresh_connection()
         _ => Decision::Run(Effects::default()),
     };
     let mut world = kept(policy, &[(agrees, wanted), (agrees, wanted)]);
-    world.send(&Command::Negotiate(Negotiation {
-        version: VERSION_MAX,
-        actions: Actions::ALL,
-        protocol: Protocol::ALL,
-        macro_lists: Vec::new(),
-    }));
+    world.negotiate();
     world.raw(b'C', b"client.test\0U");
     world.pool.remembered.insert(1, answer(Protocol::NONE));
     world.mail();
