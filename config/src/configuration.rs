@@ -99,6 +99,14 @@ pub struct Log {
     pub syslog_facility: String,
 }
 
+impl Log {
+    /// The file, where it is one and not standard output.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        self.path.as_deref().filter(|path| *path != "-")
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self { level: LogLevel::DEFAULT, path: None, use_syslog: true, syslog_facility: "mail".to_owned() }

@@ -80,12 +80,7 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     for signal in [SIGTERM, SIGINT] {
         signals.add_signal(signal).map_err(DaemonError::Start)?;
     }
-    let handed_over = listen::handed_over()?;
-    let is_handed_over = handed_over.is_some();
-    let mut bound = match handed_over {
-        Some(bound) => bound,
-        None => listen::listen(&configuration.manager)?,
-    };
+    let mut bound = listen::listen(&configuration.manager)?;
     if let Some(identity) = &identity {
         bound.give_to(identity.user.uid).map_err(DaemonError::Start)?;
         identity.assume()?;
@@ -111,22 +106,17 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
         .map_err(DaemonError::Start)?;
     logger.message(|| {
         let enabled = configuration.milters.iter().filter(|milter| milter.enabled).count();
-        let place = if is_handed_over {
-            "what the service manager has opened".to_owned()
-        } else {
-            configuration.manager.connection_spec.to_string()
-        };
         format!(
-            "[start] listening at {place}, {} enabled, on {}",
+            "[start] listening at {}, {} enabled, on {}",
+            bound.place,
             crate::count(enabled, "milter"),
             backend.name()
         )
     });
 
     if let Some(behind) = behind {
-        let log = &configuration.log;
-        let is_lost = log.path.as_deref().is_none_or(|path| path == "-");
-        if is_lost && !log.use_syslog {
+        let is_lost = configuration.log.file().is_none();
+        if is_lost && !configuration.log.use_syslog {
             crate::complain(
                 "nothing is logged: standard output leads nowhere in the background. Set log.path or log.use_syslog",
             );

@@ -42,6 +42,8 @@ pub(crate) enum ListenError {
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub(crate) listeners: Vec<Listener>,
+    /// Where they are, for the log.
+    pub(crate) place: String,
     socket_file: Option<SocketFile>,
 }
 
@@ -58,7 +60,7 @@ struct SocketFile {
 /// # Errors
 ///
 /// One of them is no socket that connections come from.
-pub(crate) fn handed_over() -> Result<Option<Bound>, ListenError> {
+fn handed_over() -> Result<Option<Bound>, ListenError> {
     let mut given = ListenFd::from_env();
     let mut listeners = Vec::with_capacity(given.len());
     for index in 0..given.len() {
@@ -69,15 +71,19 @@ pub(crate) fn handed_over() -> Result<Option<Bound>, ListenError> {
         };
         listeners.extend(listener);
     }
-    Ok((!listeners.is_empty()).then_some(Bound { listeners, socket_file: None }))
+    let place = "what the service manager has opened".to_owned();
+    Ok((!listeners.is_empty()).then_some(Bound { listeners, place, socket_file: None }))
 }
 
-/// Listens where `settings` say.
+/// Takes what a service manager hands over, else listens where `settings` say.
 ///
 /// # Errors
 ///
 /// The place cannot be had; the error says what to do about it.
 pub(crate) fn listen(settings: &Manager) -> Result<Bound, ListenError> {
+    if let Some(bound) = handed_over()? {
+        return Ok(bound);
+    }
     let spec = settings.connection_spec.to_string();
     let bind_error = |error| ListenError::Bind { spec: spec.clone(), error };
     if let ConnectionSpec::Unix(path) = &settings.connection_spec {
@@ -90,10 +96,10 @@ pub(crate) fn listen(settings: &Manager) -> Result<Bound, ListenError> {
             identity: (metadata.dev(), metadata.ino()),
             remove: settings.remove_unix_socket_on_close,
         });
-        return Ok(Bound { listeners: vec![Listener::Unix(listener)], socket_file });
+        return Ok(Bound { listeners: vec![Listener::Unix(listener)], place: spec, socket_file });
     }
     let Endpoint::Tcp(addresses) = settings.connection_spec.bind_addresses()? else {
-        return Ok(Bound { listeners: Vec::new(), socket_file: None });
+        return Ok(Bound { listeners: Vec::new(), place: spec, socket_file: None });
     };
     let mut listeners = Vec::new();
     for address in addresses.iter() {
@@ -101,7 +107,7 @@ pub(crate) fn listen(settings: &Manager) -> Result<Bound, ListenError> {
         listen_again(&listener, Backlog::MAXALLOWABLE).map_err(|error| bind_error(error.into()))?;
         listeners.push(Listener::Tcp(listener));
     }
-    Ok(Bound { listeners, socket_file: None })
+    Ok(Bound { listeners, place: spec, socket_file: None })
 }
 
 /// Removes a socket that nobody listens on any more.

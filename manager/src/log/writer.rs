@@ -190,10 +190,9 @@ impl Syslog {
 }
 
 fn open_output(settings: &Log) -> io::Result<File> {
-    let path = match settings.path.as_deref() {
+    let Some(path) = settings.file() else {
         // A handle of our own, without the buffer of the standard library: it would keep what could not be written.
-        None | Some("-") => return Ok(io::stdout().as_fd().try_clone_to_owned()?.into()),
-        Some(path) => path,
+        return Ok(io::stdout().as_fd().try_clone_to_owned()?.into());
     };
     let mut options = OpenOptions::new();
     if fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo()) {
