@@ -45,6 +45,7 @@ pub mod message;
 pub mod mta;
 pub mod mta_side;
 pub mod name_server;
+pub mod ports;
 pub mod post;
 pub mod postfix;
 pub mod process;

@@ -1,10 +1,9 @@
 //! What the suites ask of an MTA, so that another one can stand where Postfix stands.
 
 use std::fmt::Debug;
-use std::net::{SocketAddr, TcpListener};
-use std::ops::Range;
-use std::process;
-use std::sync::{Mutex, PoisonError};
+use std::net::SocketAddr;
+
+use crate::ports;
 
 /// A running MTA with an SMTP port for every [`Entry`] of every lane.
 pub trait Mta: Debug + Send + Sync {
@@ -80,27 +79,11 @@ pub fn port_of(base: u16, lane: usize, entry: Entry) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("the ports were free")))
 }
 
-/// The first of as many free neighbouring ports as `lanes` need, below those that the system gives to clients. No port is
-/// given twice: an MTA opens its own only later.
+/// The first of the ports of an MTA with as many lanes.
 ///
 /// # Panics
 /// When there are none.
 #[must_use]
 pub fn free_ports(lanes: usize) -> u16 {
-    static GIVEN: Mutex<Vec<Range<u16>>> = Mutex::new(Vec::new());
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let count = u16::try_from(lanes * Entry::ALL.len()).expect("a few dozen");
-    let tries = 100;
-    let start = u16::try_from(process::id() % 97).expect("less than 97");
-    let base = (0..tries)
-        .map(|attempt| 20_000 + ((start + attempt) % tries) * count)
-        .filter(|&base| given.iter().all(|ports| base + count <= ports.start || ports.end <= base))
-        .find(|&base| {
-            let taken: Result<Vec<_>, _> =
-                (base..base + count).map(|port| TcpListener::bind(("127.0.0.1", port))).collect();
-            taken.is_ok()
-        })
-        .expect("there are free ports");
-    given.push(base..base + count);
-    base
+    ports::free(u16::try_from(lanes * Entry::ALL.len()).expect("a few dozen"))
 }

@@ -1,6 +1,6 @@
 //! A manager with one scripted child behind it, and an ordinary message to see that both still work.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use millstream_tests::child_side::ChildSide;
 use millstream_tests::manager::{self, Manager};
 use millstream_tests::mta_side::{Ending, MtaSide};
+use millstream_tests::ports;
 use millstream_tests::require;
 use millstream_tests::scratch::Scratch;
 use millstream_tests::until::PATIENCE;
@@ -38,7 +39,7 @@ impl Bench {
         }
         let scratch = Scratch::new("hostile");
         let child = ChildSide::agreeing(&scratch.join("child.sock"));
-        let port = free_port();
+        let port = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free(1)));
         let address = Address::Inet(port);
         let configuration = configuration(&address, settings, &scratch.join("child.sock"));
         let mut command = match starter {
@@ -95,8 +96,4 @@ fn configuration(address: &Address, settings: &str, child: &Path) -> String {
         address.specification(),
         child.display()
     )
-}
-
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a loopback port is free")
 }
