@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::kinds::{Kind, Kinds};
-use super::methods::{self, Method, STOPPERS, WithBlock};
+use super::methods::{self, Method, WithBlock};
 use crate::evaluate::objects::{is_property, is_setting, nearest, reads, unknown, unknown_property};
 use crate::evaluate::vocabulary::{Takes, Word, no_block, not_for_sessions, unknown_name};
 use crate::evaluate::{is_attribute, unknown_attribute};
@@ -252,16 +252,12 @@ impl Checker {
             && self.fault.is_none()
         {
             let name = &*call.name.text;
-            let stopper = STOPPERS.iter().find(|(known, ..)| *known == name);
-            let asked = stopper.is_some() || methods::SESSION_BLOCKS.contains(&name);
+            let for_sessions = methods::session_block(name);
             let definition = Word::find(name).map(|word| word.block_gets);
-            let parameters = match stopper {
-                Some((.., parameters)) => parameters,
-                None => definition.unwrap_or_default(),
-            };
-            self.stoppers += usize::from(asked);
+            let parameters = for_sessions.or(definition).unwrap_or_default();
+            self.stoppers += usize::from(for_sessions.is_some());
             self.block(block, parameters);
-            self.stoppers -= usize::from(asked);
+            self.stoppers -= usize::from(for_sessions.is_some());
         }
         gives
     }

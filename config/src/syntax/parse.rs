@@ -57,8 +57,12 @@ fn parse_here(source: &Arc<Source>) -> Result<File, Vec<Problem>> {
 }
 
 fn syntax_problem(source: &Source, found: &Diagnostic) -> Problem {
-    let message = found.render_message();
     let span = Span { start: found.loc.begin, end: found.loc.end };
+    let mut message = found.render_message();
+    // The parser has names of its own for what it did not expect, such as kDO.
+    if message.starts_with("unexpected k") || message.starts_with("unexpected t") {
+        message = format!("unexpected `{}`", source.quote(span));
+    }
     let complaint = if message.contains("END_OF_INPUT") || message.contains("end-of-input") {
         Complaint::with_hint(
             format!("syntax error: {message}"),

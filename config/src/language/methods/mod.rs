@@ -233,9 +233,19 @@ pub(crate) const STOPPERS: &[(&str, Stage, &[Kinds])] = {
     ]
 };
 
-/// What else has a block that is run for sessions.
-pub(crate) const SESSION_BLOCKS: &[&str] =
-    &["add_whitelist", "add_blacklist", "add_envelope_from_domain", "restrict_accounts_generic"];
+/// What else has a block that is run for sessions, with what it is given.
+const SESSION_BLOCKS: &[(&str, &[Kinds])] = &[
+    ("add_whitelist", &[Kinds::TEXT]),
+    ("add_blacklist", &[Kinds::TEXT]),
+    ("add_envelope_from_domain", &[Kinds::TEXT]),
+    ("restrict_accounts_generic", &[Kinds::of(Kind::Context), Kinds::TEXT]),
+];
+
+/// What the block of a method is given, if it is one that is run for sessions.
+pub(crate) fn session_block(method: &str) -> Option<&'static [Kinds]> {
+    let stopper = STOPPERS.iter().find(|(name, ..)| *name == method).map(|(.., gets)| *gets);
+    stopper.or_else(|| SESSION_BLOCKS.iter().find(|(name, _)| *name == method).map(|(_, gets)| *gets))
+}
 
 /// The stage of a stopper by the name of its definition.
 pub(crate) fn stage_of_stopper(method: &str) -> Option<Stage> {

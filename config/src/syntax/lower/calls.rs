@@ -204,9 +204,7 @@ impl Lowering<'_> {
 fn use_of(method: &str) -> Use {
     match method {
         "define_milter" | "define_applicable_condition" | "define_policy" => Use::Definition,
-        _ if methods::stage_of_stopper(method).is_some() || methods::SESSION_BLOCKS.contains(&method) => {
-            Use::Stopper
-        }
+        _ if methods::session_block(method).is_some() => Use::Stopper,
         _ => Use::Iteration,
     }
 }
