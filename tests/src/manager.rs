@@ -60,7 +60,10 @@ impl Manager {
     /// # Panics
     /// When it cannot be written.
     pub fn configure_exactly(&self, text: &str) {
-        fs::write(self.folder.join("milter-manager.conf"), text).expect("the configuration can be written");
+        // In one step: a reload that was asked for before may be reading.
+        let beside = self.folder.join("milter-manager.conf.new");
+        fs::write(&beside, text).expect("the configuration can be written");
+        fs::rename(&beside, self.folder.join("milter-manager.conf")).expect("a file can be renamed");
     }
 
     /// Sends SIGHUP.
