@@ -49,6 +49,7 @@ pub mod ports;
 pub mod post;
 pub mod postfix;
 pub mod process;
+pub mod programs;
 pub mod real_children;
 pub mod require;
 pub mod scratch;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::account;
 use crate::process::Process;
+use crate::programs;
 
 /// A running `milter-manager`, killed when this is dropped.
 #[derive(Debug)]
@@ -123,47 +124,14 @@ fn complete(configuration: &str) -> String {
     )
 }
 
-/// The program under test: `MILTER_MANAGER` when set; else this workspace's, brought up to date by cargo when cargo runs
-/// the tests, so that never an older one is tested.
+/// The program under test: `MILTER_MANAGER` when set; else this workspace's.
 ///
 /// # Panics
 /// When there is none and none can be built.
 #[must_use]
 pub fn program() -> &'static Path {
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-        if let Some(named) = env::var_os("MILTER_MANAGER") {
-            return PathBuf::from(named);
-        }
-        // TARGET/PROFILE/deps/TEST, or TARGET/PROFILE/PROGRAM where a program drives the tests
-        let test = env::current_exe().expect("a running program has a file");
-        let folder = test.parent().expect("tests are in a target folder");
-        let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
-        let profile = profile.expect("tests are in a target folder");
-        let program = profile.join("milter-manager");
-        let cargo = env::var_os("CARGO");
-        if cargo.is_some() || !program.is_file() {
-            build(&cargo.unwrap_or_else(|| "cargo".into()), profile);
-        }
-        assert!(program.is_file(), "{} is not there", program.display());
-        program
+        env::var_os("MILTER_MANAGER").map_or_else(|| programs::ours("milter-manager"), PathBuf::from)
     });
     &PROGRAM
-}
-
-fn build(cargo: &std::ffi::OsStr, profile: &Path) {
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--bin", "milter-manager"]);
-    if profile.ends_with("release") {
-        command.arg("--release");
-    }
-    if let Some(target) = profile.parent() {
-        command.arg("--target-dir").arg(target);
-    }
-    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let built = command.output().expect("cargo can be run");
-    assert!(
-        built.status.success(),
-        "milter-manager does not build:\n{}",
-        String::from_utf8_lossy(&built.stderr)
-    );
 }

@@ -59,6 +59,11 @@ fn the_configuration_knows_core_and_no_runtime() {
 }
 
 #[test]
+fn the_tools_know_core_and_how_a_socket_is_named() {
+    assert_eq!(ours("tools"), ["millstream-core", "millstream-config"]);
+}
+
+#[test]
 fn the_resolver_knows_nothing_of_ours() {
     assert_eq!(dependencies("resolver"), ["hickory-resolver", "thiserror", "tokio"]);
 }

@@ -16,4 +16,5 @@ mod relay;
 mod restart;
 mod sessions;
 mod signatures;
+mod test_server;
 mod verdicts;

@@ -190,6 +190,16 @@ impl Office {
         &self.managers[chain as usize]
     }
 
+    /// Where a milter that all use listens.
+    pub(crate) fn child_socket(&self, kind: Kind) -> PathBuf {
+        kind.socket(self.children.folder())
+    }
+
+    /// Where the manager of a chain listens.
+    pub(crate) fn manager_socket(&self, chain: Chain) -> PathBuf {
+        chain.manager(&self.scratch).join("manager.sock")
+    }
+
     /// The milters of the one test that kills them, and the managers in front of them: the accepting one first.
     pub(crate) fn mortal(&self) -> (Children, [Manager; 2]) {
         let children = Children::start(&self.scratch.join("mortal"), self.backends, &Kind::ALL);

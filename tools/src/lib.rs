@@ -1,0 +1,24 @@
+//! Programs that show what a milter does, without an MTA.
+//!
+//! ```text
+//!   options ---> mail ---> dialogue (the MTA's side, pure, on core's Client) ---> report
+//!                              |   ^
+//!                              v   |
+//!                          connection (sockets and time limits)
+//! ```
+
+pub mod connection;
+pub mod dialogue;
+pub mod flags;
+pub mod general_number;
+pub mod json;
+pub mod macro_sets;
+pub mod mail;
+pub mod mail_file;
+pub mod mask;
+pub mod outcome;
+pub mod program;
+pub mod record;
+pub mod replay;
+pub mod report;
+pub mod test_server;

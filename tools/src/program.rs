@@ -1,0 +1,47 @@
+//! What the programs have in common: their command lines, and how they end.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+
+/// Bad options, or nobody was reached.
+pub const FAILED: u8 = 1;
+
+/// Reads a command line.
+///
+/// # Errors
+///
+/// How the program ends when there is nothing to do: the help was printed, or what is wrong, on standard output, as the
+/// programs of milter manager do it.
+pub fn parse<T: CommandFactory + FromArgMatches>(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<(T, clap::ArgMatches), ExitCode> {
+    let mut command = T::command();
+    let result = command
+        .try_get_matches_from_mut(arguments)
+        .and_then(|matches| T::from_arg_matches(&matches).map(|options| (options, matches)));
+    result.map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            print(error.to_string().as_bytes());
+            ExitCode::SUCCESS
+        }
+        ErrorKind::UnknownArgument => fail(&format!("{error}\n{}", command.render_help())),
+        _ => fail(&error.to_string()),
+    })
+}
+
+/// Ends with what is wrong.
+#[must_use]
+pub fn fail(message: &str) -> ExitCode {
+    print(format!("{}\n", message.trim_end()).as_bytes());
+    ExitCode::from(FAILED)
+}
+
+/// Writes to standard output, all at once: several sessions may want to. Who does not read it any more does not miss it.
+pub fn print(text: &[u8]) {
+    let mut output = std::io::stdout().lock();
+    let _ = output.write_all(text).and_then(|()| output.flush());
+}
