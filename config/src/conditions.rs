@@ -17,6 +17,7 @@ pub(crate) use self::matcher::Matcher;
 use self::natives::Native;
 use crate::configuration::Location;
 use crate::evaluate::{Evaluator, Situation, Stop};
+use crate::explain::{Said, Says};
 use crate::language::procs::Callable;
 use crate::milter::Milter;
 use crate::source::Span;
@@ -64,6 +65,13 @@ impl Condition {
             native: None,
             stoppers: Vec::new(),
         }
+    }
+
+    /// Whether it has anything to say at `stage`.
+    #[must_use]
+    pub fn watches(&self, stage: Stage) -> bool {
+        self.native.as_ref().is_some_and(|native| native.watches(stage))
+            || self.stoppers.iter().any(|stopper| stopper.stage == stage)
     }
 
     /// The blocks that sessions run.
@@ -156,12 +164,19 @@ pub(crate) struct Asked<'o> {
     pub(crate) knobs: &'o Arc<Knobs>,
 }
 
-/// Asks what is in `applied` for a stage, one after another, up to the first that stops.
-pub(crate) fn decide(applied: &[Applied], asked: &Asked<'_>, notes: &mut Notes) -> Decision {
+/// Asks what is in `applied` for a stage, one after another, up to the first that stops. What each has said is added to
+/// `said`, when somebody wants to know.
+pub(crate) fn decide(
+    applied: &[Applied],
+    asked: &Asked<'_>,
+    notes: &mut Notes,
+    mut said: Option<&mut Vec<Said>>,
+) -> Decision {
     let Asked { children, child, stage, facts, answers, knobs } = *asked;
     let mut macros = Vec::new();
     for applied in applied.iter().filter(|applied| applied.watches(stage)) {
         let why = &applied.why;
+        let before = said.as_ref().map(|_| (macros.clone(), notes.remarks.len()));
         let situation = Situation {
             child,
             stage,
@@ -173,12 +188,26 @@ pub(crate) fn decide(applied: &[Applied], asked: &Asked<'_>, notes: &mut Notes) 
             from: why,
             knobs,
         };
-        match applied.stops(situation) {
-            Ok(false) => {}
-            Ok(true) => return Decision::Stop(why.clone()),
+        let says = match applied.stops(situation) {
+            Ok(false) => Says::Passes,
+            Ok(true) => Says::Stops,
             Err(Stop::Need(questions)) => return Decision::Need(questions),
             Err(Stop::Await(other)) => return Decision::Await(other),
-            Err(stop) => notes.remarks.push(failed(why.clone(), &stop)),
+            Err(stop) => {
+                notes.remarks.push(failed(why.clone(), &stop));
+                Says::Fails
+            }
+        };
+        if let (Some(said), Some((macros_before, remarks_before))) = (said.as_deref_mut(), before) {
+            said.push(Said {
+                from: why.clone(),
+                says,
+                macros: macros.iter().filter(|set| !macros_before.contains(set)).cloned().collect(),
+                remarks: notes.remarks[remarks_before..].to_vec(),
+            });
+        }
+        if says == Says::Stops {
+            return Decision::Stop(why.clone());
         }
     }
     Decision::Run(Effects { macros })

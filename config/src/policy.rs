@@ -12,8 +12,10 @@ use millstream_core::wire::Stage;
 
 use crate::conditions::{Applied, Asked, Knobs, applied_to, decide};
 use crate::configuration::Configuration;
+use crate::explain::Said;
 use crate::hosts::Hosts;
 use crate::language::procs::HeldFrames;
+use crate::log_level::LogLevel;
 use crate::milter::Milter;
 use crate::problem::Problem;
 
@@ -32,6 +34,8 @@ pub struct ManagerPolicy {
     pipelining: Box<[bool]>,
     /// For each child, in the order in which they are asked.
     conditions: Box<[Box<[Applied]>]>,
+    /// The log is told of conditions that do not stop, too.
+    tells_all: bool,
     /// What is set on the objects of built-in conditions.
     knobs: Arc<Knobs>,
     /// The variables that the conditions can see.
@@ -96,10 +100,31 @@ impl Policy for ManagerPolicy {
         answers: &Answers,
         notes: &mut Notes,
     ) -> Decision {
+        if !self.tells_all {
+            return self.decide_and_say(child, stage, facts, answers, notes, None);
+        }
+        let mut said = Vec::new();
+        let decision = self.decide_and_say(child, stage, facts, answers, notes, Some(&mut said));
+        notes.remarks.extend(said.iter().filter_map(Said::for_the_log));
+        decision
+    }
+}
+
+impl ManagerPolicy {
+    /// Decides; what each condition says is added to `said`, when somebody wants to know.
+    pub(crate) fn decide_and_say(
+        &self,
+        child: ChildIndex,
+        stage: Stage,
+        facts: &Facts<'_>,
+        answers: &Answers,
+        notes: &mut Notes,
+        said: Option<&mut Vec<Said>>,
+    ) -> Decision {
         let applied = self.conditions.get(usize::from(child.0)).map_or(&[][..], |applied| applied);
         let asked =
             Asked { children: &self.children, child: child.0, stage, facts, answers, knobs: &self.knobs };
-        decide(applied, &asked, notes)
+        decide(applied, &asked, notes, said)
     }
 }
 
@@ -119,6 +144,10 @@ impl Configuration {
     ///
     /// A problem for each enabled milter that has no connection spec, or with a host name that has no address in `hosts`.
     pub fn policy_at(&self, hosts: &Hosts) -> Result<Arc<dyn Policy>, Vec<Problem>> {
+        Ok(Arc::new(self.manager_policy(hosts)?))
+    }
+
+    pub(crate) fn manager_policy(&self, hosts: &Hosts) -> Result<ManagerPolicy, Vec<Problem>> {
         let mut children = Vec::new();
         let mut fallbacks = Vec::new();
         let mut independent = Vec::new();
@@ -148,12 +177,13 @@ impl Configuration {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Arc::new(ManagerPolicy {
+        Ok(ManagerPolicy {
             children: children.into(),
             fallbacks: fallbacks.into(),
             independent: independent.into(),
             pipelining: pipelining.into(),
             conditions: conditions.into(),
+            tells_all: self.log.level.logs(LogLevel::DEBUG),
             knobs: Arc::clone(&self.knobs),
             _frames: self.frames.clone(),
             lazy_connect: self.manager.lazy_connect,
@@ -161,7 +191,7 @@ impl Configuration {
             fallback: self.manager.fallback_status,
             recipients: self.manager.recipients,
             unfiltered_header: self.manager.unfiltered_header.as_deref().map(Into::into),
-        }))
+        })
     }
 }
 

@@ -43,6 +43,11 @@ fn the_page_of_built_in_conditions_loads() {
 }
 
 #[test]
+fn the_configuration_that_is_explained_can_be_loaded() {
+    assert_eq!(load_blocks(&page("explain.md")), 1);
+}
+
+#[test]
 fn the_problems_on_the_page_are_printed_so() {
     let blocks = blocks(&page("configuration.md"));
     let mut count = 0;

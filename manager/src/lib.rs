@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   options ── configuration ──┬── --show-config, --check-config
+//!                              ├── --explain ── explain
 //!                              ├── --demo ── demo
 //!                              └── (in the background) daemon: listen, privileges, service on a runtime, signals,
 //!                                  host names, log
@@ -14,6 +15,7 @@ mod background;
 mod current;
 mod daemon;
 mod demo;
+mod explain;
 mod listen;
 mod log;
 mod names;
@@ -75,8 +77,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     if !loaded.problems.is_empty() {
         report(&loaded.problems);
-        complain(&format!("not started: {} in the configuration", count(loaded.problems.len(), "problem")));
+        let lacking = if options.explain { "nothing is explained" } else { "not started" };
+        complain(&format!("{lacking}: {} in the configuration", count(loaded.problems.len(), "problem")));
         return ExitCode::FAILURE;
+    }
+    if options.explain {
+        return match explain::explain(&loaded.configuration, &options.mail) {
+            Ok(text) => print(&text, ExitCode::SUCCESS),
+            Err(errors) => {
+                errors.iter().for_each(|error| complain(error));
+                ExitCode::FAILURE
+            }
+        };
     }
     let behind = if options.detached {
         Some(Behind::leave_terminal())

@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser};
 use millstream_config::{ConnectionSpec, EventLoopBackend, LoadOptions, Log, LogLevel, Overrides};
 
+use crate::explain::MailOptions;
 use crate::socket_mode;
 
 /// Where the configuration is looked for after `--config-dir`.
@@ -44,6 +45,13 @@ pub(crate) struct Options {
     /// Look for everything that is wrong with the configuration, print it and exit; status 1 when there is anything
     #[arg(long, conflicts_with = "show_config")]
     pub(crate) check_config: bool,
+
+    /// Print for each milter whether it would be shown a mail, and if not, which condition stops it
+    #[arg(long, conflicts_with_all = ["show_config", "check_config"])]
+    pub(crate) explain: bool,
+
+    #[command(flatten)]
+    pub(crate) mail: MailOptions,
 
     /// Serve on BACKEND: std, smol or glommio, as far as they are built in
     #[arg(long, value_name = "BACKEND")]
@@ -155,6 +163,9 @@ impl Options {
         match Self::try_parse_from(arguments) {
             Ok(options) if options.version => {
                 Ok(Action::Print(format!("milter-manager {}", env!("CARGO_PKG_VERSION"))))
+            }
+            Ok(options) if !options.explain && options.mail.tell_something() => {
+                Err("which mail is meant can be told with --explain only".to_owned())
             }
             Ok(options) => Ok(Action::Run(Box::new(options))),
             Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Action::Print(error.to_string())),
