@@ -1,12 +1,12 @@
 //! The configuration as core sees it: an immutable snapshot of the enabled milters.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use millstream_core::limits::Limits;
 use millstream_core::policy::{
-    Answers, ChildIndex, ChildSettings, Decision, Facts, FailureKind, Fallback, Notes, Policy, Recipients,
-    Route,
+    Answers, ChildIndex, ChildSettings, ClientCheck, Decision, Facts, FailureKind, Fallback, Notes, Policy,
+    Recipients, Route,
 };
 use millstream_core::wire::Stage;
 
@@ -45,6 +45,7 @@ pub struct ManagerPolicy {
     fallback: Fallback,
     recipients: Recipients,
     unfiltered_header: Option<Box<str>>,
+    client_check: Option<ClientCheck>,
 }
 
 impl Policy for ManagerPolicy {
@@ -85,6 +86,10 @@ impl Policy for ManagerPolicy {
 
     fn unfiltered_header(&self) -> Option<&str> {
         self.unfiltered_header.as_deref()
+    }
+
+    fn client_check(&self) -> Option<ClientCheck> {
+        self.client_check
     }
 
     fn watches(&self, child: ChildIndex, stage: Stage) -> bool {
@@ -191,7 +196,18 @@ impl Configuration {
             fallback: self.manager.fallback_status,
             recipients: self.manager.recipients,
             unfiltered_header: self.manager.unfiltered_header.as_deref().map(Into::into),
+            client_check: self.client_check(),
         })
+    }
+}
+
+impl Configuration {
+    /// How it is looked for clients that have gone, if at all.
+    fn client_check(&self) -> Option<ClientCheck> {
+        let seconds = self.manager.connection_check_interval;
+        let interval = Duration::from_secs(seconds.into());
+        (seconds > 0)
+            .then_some(ClientCheck { interval, fallback: self.manager.fallback_status_at_disconnect })
     }
 }
 

@@ -3,10 +3,12 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{good, problem, shown};
 use millstream_config::{EventLoopBackend, LogLevel};
 use millstream_core::limits::Limits;
-use millstream_core::policy::Fallback;
+use millstream_core::policy::{ClientCheck, Fallback};
 
 #[track_caller]
 fn set(key: &str, value: &str, expected: &str) {
@@ -462,6 +464,26 @@ fn an_unknown_setting_gets_the_nearest_known_one_as_hint() {
     assert_eq!(problem.hint.as_deref(), Some("did you mean manager.max_connections?"));
 }
 
+/// `--show-config` has the interval, and no checker.
+#[test]
+fn the_checker_of_milter_manager_is_an_interval() {
+    for (call, expected) in [("", "5"), ("(9)", "9"), (" 12", "12"), ("(nil)", "0")] {
+        let configuration = good(&format!("\nmanager.use_netstat_connection_checker{call}\n"));
+        let (_, line) = shown(&configuration, "manager.connection_check_interval");
+        assert_eq!(line, format!("manager.connection_check_interval = {expected}"));
+    }
+    refused(
+        "manager.use_netstat_connection_checker(\"often\")",
+        "manager.connection_check_interval should be a whole number from 0 to 4294967295, or nil but was \"often\"",
+    );
+    let policy = |source: &str| good(source).policy().unwrap();
+    assert_eq!(policy("").client_check(), None);
+    let check =
+        policy("manager.use_netstat_connection_checker\nmanager.fallback_status_at_disconnect = \"reject\"");
+    let expected = ClientCheck { interval: Duration::from_secs(5), fallback: Fallback::Reject };
+    assert_eq!(check.client_check(), Some(expected));
+}
+
 #[test]
 fn what_runs_programs_in_the_manager_is_refused() {
     refused(
@@ -473,7 +495,7 @@ fn what_runs_programs_in_the_manager_is_refused() {
         "manager.report_memory_statistics is not supported: programs that run in the manager",
     );
     refused(
-        "manager.use_netstat_connection_checker",
-        "manager.use_netstat_connection_checker is not supported yet: connection checkers",
+        "manager.define_connection_checker(\"mine\") { |context| true }",
+        "manager.define_connection_checker is not supported: the kernel's table of connections is all that is looked at",
     );
 }

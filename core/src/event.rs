@@ -319,6 +319,13 @@ pub enum Event {
         /// The child is in evaluation mode, so that nothing is answered instead.
         evaluation: bool,
     },
+    /// The SMTP client is gone although the MTA waits for an answer: the children are let go.
+    ClientGone {
+        /// Since the MTA has connected.
+        elapsed: Duration,
+        /// What the MTA is answered.
+        answered: Fallback,
+    },
     /// A condition stopped a child.
     ChildStopped {
         /// Which child.

@@ -146,6 +146,16 @@ pub enum Question {
     Names(core::net::IpAddr),
     /// The local end of the TCP connection whose remote end this is, as `address port`.
     LocalEnd(core::net::SocketAddr),
+    /// The state of the TCP connection whose remote end this is: [`ESTABLISHED`](Self::ESTABLISHED), or
+    /// [`CLOSED_THERE`](Self::CLOSED_THERE). Nothing: this machine has no such connection, at least not that can be seen.
+    State(core::net::SocketAddr),
+}
+
+impl Question {
+    /// Both ends may still send.
+    pub const ESTABLISHED: &'static str = "established";
+    /// The remote end has closed, and the local one has not (`CLOSE_WAIT`).
+    pub const CLOSED_THERE: &'static str = "closed there";
 }
 
 /// What came back for a [`Question`].

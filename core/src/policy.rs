@@ -28,6 +28,15 @@ pub enum Endpoint {
     Tcp(Arc<[SocketAddr]>),
 }
 
+/// Looking whether the SMTP client is still there while the MTA waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientCheck {
+    /// Between two looks.
+    pub interval: Duration,
+    /// What the MTA is answered when it is gone.
+    pub fallback: Fallback,
+}
+
 /// Which of several endpoints of a child is asked. One whose breaker is open is passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EndpointChoice {
@@ -436,6 +445,11 @@ pub trait Policy: Send + Sync + fmt::Debug {
     /// The name of a header that marks delivered mail which a child did not see because of its fallback. The same header
     /// on mail that comes in is removed.
     fn unfiltered_header(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether it is looked for clients that have gone while the MTA waits for an answer.
+    fn client_check(&self) -> Option<ClientCheck> {
         None
     }
 

@@ -4,6 +4,8 @@
 
 #[path = "chain/bounds.rs"]
 mod bounds;
+#[path = "chain/client_gone.rs"]
+mod client_gone;
 #[path = "chain/conditions.rs"]
 mod conditions;
 #[path = "chain/driver.rs"]

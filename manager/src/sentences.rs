@@ -21,6 +21,7 @@ pub(crate) fn level(event: &Event) -> LogLevel {
     match event {
         Event::Negotiated { .. } | Event::ChildStopped { .. } => LogLevel::DEBUG,
         Event::Answered { .. } => LogLevel::INFO,
+        Event::ClientGone { .. } => LogLevel::STATISTICS,
         // That it is down was told once; the line of each message says what was answered instead.
         Event::ChildFailed { failure: Failure::Connect(Refusal::Down { .. }), .. } => LogLevel::INFO,
         Event::EditIgnored { .. } => LogLevel::WARNING,
@@ -64,6 +65,10 @@ pub(crate) fn event(session: SessionId, event: &Event) -> String {
                 FallbackReason::Kind => format!("answered instead: {fallback} ({})", of_kind(failure.kind())),
             };
             format!("[milter][failed] {name}: {failure}, at {stage}; {consequence}")
+        }
+        // As milter manager writes it: its analysers read this.
+        Event::ClientGone { elapsed, .. } => {
+            return format!("[session][disconnected][{:.6}]({session})", elapsed.as_secs_f64());
         }
         Event::ChildStopped { name, stage, why, .. } => {
             format!("[milter][stopped] {name}: by condition {:?} ({}), at {stage}", why.condition, why.place)

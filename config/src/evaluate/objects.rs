@@ -11,6 +11,12 @@ use crate::settings::{Property, Remember, SETTINGS, Setting, Slot};
 use crate::source::Span;
 use crate::value::{Object, Value};
 
+/// What milter manager looks for clients with. The table that its program prints is looked at without that program here.
+const NETSTAT_CHECKER: &str = "use_netstat_connection_checker";
+
+/// Seconds between two looks, when nothing else is said.
+const NETSTAT_INTERVAL: i64 = 5;
+
 impl Evaluator<'_> {
     pub(super) fn object_method(
         &mut self,
@@ -22,6 +28,15 @@ impl Evaluator<'_> {
     ) -> Result<Value> {
         if (object, method) == (Object::Database, "extra_options") && arguments.is_empty() {
             return Ok(self.loading().map_or(Value::Nil, |loading| loading.extra_options.clone()));
+        }
+        if (object, method) == (Object::Manager, NETSTAT_CHECKER)
+            && let Some(setting) = Setting::find(object, "connection_check_interval")
+        {
+            match arguments {
+                [] => return self.set(setting, &Value::Int(NETSTAT_INTERVAL), at, at),
+                [interval] => return self.set(setting, interval, at, value_at),
+                _ => {}
+            }
         }
         match (method.strip_suffix('='), arguments) {
             (Some(name), [value]) => match Setting::find(object, name) {
@@ -169,13 +184,14 @@ pub(crate) fn unknown(object: Object, name: &str) -> Complaint {
             format!("{full} is not supported: there is no database connection"),
             "remove the line; the other database settings are remembered and shown",
         ),
-        (
-            Object::Manager,
-            "use_netstat_connection_checker" | "define_connection_checker" | "netstat_connection_checker",
-        ) => Complaint::with_hint(
-            format!("{full} is not supported yet: connection checkers"),
-            "remove the line",
-        ),
+        (Object::Manager, "define_connection_checker" | "netstat_connection_checker") => {
+            Complaint::with_hint(
+                format!(
+                    "{full} is not supported: the kernel's table of connections is all that is looked at"
+                ),
+                "set manager.connection_check_interval instead",
+            )
+        }
         (Object::Manager, "maintained" | "event_loop_created" | "report_memory_statistics") => {
             Complaint::with_hint(
                 format!("{full} is not supported: programs that run in the manager"),
@@ -189,6 +205,7 @@ pub(crate) fn unknown(object: Object, name: &str) -> Complaint {
 /// Whether an object has this method, for the check at load.
 pub(crate) fn is_setting(object: Object, method: &str) -> bool {
     match method.strip_suffix('=') {
+        _ if (object, method) == (Object::Manager, NETSTAT_CHECKER) => true,
         Some(name) => Setting::find(object, name).is_some(),
         None => find_reader(object, method).is_some(),
     }

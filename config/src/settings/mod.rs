@@ -111,11 +111,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row(Manager, "manager.max_file_descriptors", UnlessNil, Start, |c| Slot::number(&mut c.manager.max_file_descriptors, 0, U32, 0)),
     row(Manager, "manager.custom_configuration_directory", UnlessNil, Never, |c| Slot::Text(&mut c.manager.custom_configuration_directory)),
     row(Manager, "manager.fallback_status", UnlessNil, Reload, |c| Slot::Status(&mut c.manager.fallback_status)),
-    row(Manager, "manager.fallback_status_at_disconnect", UnlessNil, Never, |c| Slot::Status(&mut c.manager.fallback_status_at_disconnect)),
+    row(Manager, "manager.fallback_status_at_disconnect", UnlessNil, Reload, |c| Slot::Status(&mut c.manager.fallback_status_at_disconnect)),
     row(Manager, "manager.event_loop_backend", UnlessNil, Start, |c| Slot::Backend(&mut c.manager.event_loop_backend)),
     row(Manager, "manager.n_workers", UnlessNil, Start, |c| Slot::number(&mut c.manager.n_workers, 0, 1000, 0)),
     row(Manager, "manager.packet_buffer_size", UnlessNil, Never, |c| Slot::number(&mut c.manager.packet_buffer_size, 0, U32, 0)),
-    row(Manager, "manager.connection_check_interval", UnlessNil, Never, |c| Slot::number(&mut c.manager.connection_check_interval, 0, U32, 0)),
+    row(Manager, "manager.connection_check_interval", UnlessNil, Reload, |c| Slot::number(&mut c.manager.connection_check_interval, 0, U32, 0)),
     row(Manager, "manager.chunk_size", UnlessNil, Never, |c| Slot::number(&mut c.manager.chunk_size, 1, 65535, 65535).with_clamp()),
     row(Manager, "manager.max_pending_finished_sessions", UnlessNil, Never, |c| Slot::number(&mut c.manager.max_pending_finished_sessions, 0, U32, 0)),
     // From here on settings of our own, behind those of milter manager.

@@ -229,6 +229,8 @@ fn question(question: &Question) -> String {
         Question::Addresses(name) => name.to_string(),
         Question::Names(address) => address.to_string(),
         Question::LocalEnd(_) => "its own end".to_owned(),
+        // No condition asks for it.
+        Question::State(_) => "its state".to_owned(),
     }
 }
 

@@ -116,6 +116,7 @@ impl Session {
             }
         }
         self.retime_mta();
+        self.retime_presence();
         self.unread_until = match (self.has_room(), self.unread_until) {
             (true, _) => None,
             (false, None) => Some(now + self.policy.limits().unread),
@@ -157,6 +158,7 @@ impl Session {
         note(self.message_deadline());
         note(self.unread_until);
         note(self.progress_at);
+        note(self.presence.due);
         for child in &self.children {
             note(child.connection.timer.map(|timer| timer.deadline));
         }
@@ -234,6 +236,10 @@ impl Session {
             self.progress_at = Some(self.now() + self.policy.limits().progress);
             // Nothing is lost when the MTA's end does not take it now.
             let _ = self.filter.progress();
+            fired = true;
+        }
+        if self.presence.due.is_some_and(|deadline| self.clock.is_due(deadline)) {
+            self.look_for_client();
             fired = true;
         }
         if let Some((name, deadline)) = self.mta_timer

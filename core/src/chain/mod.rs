@@ -28,6 +28,7 @@ mod gate;
 mod mta;
 mod negotiate;
 mod policy;
+mod presence;
 mod replies;
 mod report;
 mod spill;
@@ -55,6 +56,7 @@ use child::Child;
 use connect::Leaving;
 use connection::{Gone, Link};
 use mta::MtaKind;
+use presence::Presence;
 use transaction::Transaction;
 
 /// How many frames of the MTA are looked at in one call; the rest follows in the next.
@@ -87,6 +89,8 @@ pub struct Session {
     asks_version: bool,
     told_kind: Option<MtaKind>,
     client: Option<Box<ConnectInfo>>,
+    /// Whether it is still there.
+    presence: Presence,
     /// The payloads of CONNECT and HELO.
     connect: Option<Bytes>,
     helo: Option<Bytes>,
@@ -167,6 +171,7 @@ impl Session {
             asks_version: false,
             told_kind: None,
             client: None,
+            presence: Presence::default(),
             connect: None,
             helo: None,
             refused: None,

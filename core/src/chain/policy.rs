@@ -141,6 +141,9 @@ impl Session {
 
     /// The resolver has answered.
     pub(super) fn look_up_answered(&mut self, query: QueryId, answer: Answer) {
+        if self.client_looked_for(query, &answer) {
+            return;
+        }
         for asked in self.children.iter_mut().map(|child| &mut child.asked) {
             if let Some(at) = asked.queries.iter().position(|(known, _)| *known == query) {
                 let (_, question) = asked.queries.swap_remove(at);

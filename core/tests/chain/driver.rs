@@ -11,8 +11,8 @@ use millstream_core::machine::{
     Answer, Input, IoError, IoKind, Machine, Output, Peer, QueryId, Question, Refusal, TRANSMIT_SLICES,
 };
 use millstream_core::policy::{
-    Answers, ChildIndex, ChildSettings, Decision, Endpoint, Environment, Facts, FailureKind, Fallback,
-    Limits, Notes, Policy, Recipients, Route, Timeouts,
+    Answers, ChildIndex, ChildSettings, ClientCheck, Decision, Endpoint, Environment, Facts, FailureKind,
+    Fallback, Limits, Notes, Policy, Recipients, Route, Timeouts,
 };
 use millstream_core::reserve::Reserve;
 use millstream_core::time::Instant;
@@ -39,6 +39,7 @@ pub(crate) struct TestPolicy {
     pub(crate) lazy: bool,
     pub(crate) pipelining: bool,
     pub(crate) decide: Decide,
+    pub(crate) client_check: Option<ClientCheck>,
     pub(crate) notes: fn(ChildIndex, Stage, &Facts<'_>, &mut Notes),
 }
 
@@ -86,6 +87,10 @@ impl Policy for TestPolicy {
         self.unfiltered_header
     }
 
+    fn client_check(&self) -> Option<ClientCheck> {
+        self.client_check
+    }
+
     fn watches(&self, _: ChildIndex, stage: Stage) -> bool {
         self.watched.contains(&stage)
     }
@@ -122,6 +127,7 @@ pub(crate) fn policy(count: usize) -> TestPolicy {
         watched: Vec::new(),
         lazy: false,
         pipelining: false,
+        client_check: None,
         decide: |_, _, _, _| Decision::Run(millstream_core::policy::Effects::default()),
         notes: |_, _, _, _| {},
     }

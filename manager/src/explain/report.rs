@@ -96,6 +96,7 @@ fn asked(question: &Question) -> String {
         Question::Addresses(name) => format!("addresses of {name}"),
         Question::Names(address) => format!("names of {address}"),
         Question::LocalEnd(client) => format!("to where {client} is connected"),
+        Question::State(client) => format!("whether {client} is connected"),
     }
 }
 

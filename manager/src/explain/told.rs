@@ -35,7 +35,7 @@ impl Told {
         let name = match question {
             Question::Addresses(name) => name.trim_end_matches('.').to_ascii_lowercase(),
             Question::Names(address) => address.to_string(),
-            Question::LocalEnd(_) => return None,
+            Question::LocalEnd(_) | Question::State(_) => return None,
         };
         let told = all.iter().find(|told| told.name == name)?;
         Some(if told.records.is_empty() { Answer::Nothing } else { Answer::Found(told.records.clone()) })

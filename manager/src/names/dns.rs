@@ -9,8 +9,8 @@ use millstream_core::machine;
 use millstream_resolver::{Answer, Family as Kind, Options, Question, Resolver};
 
 use super::Reply;
+use super::connections::{About, Connections};
 use super::failures::Failures;
-use super::local_ends::LocalEnds;
 use crate::log::Logger;
 
 /// How long a question may take: below the 7 s after which an MTA other than Postfix is answered, whoever is still waited for.
@@ -24,7 +24,7 @@ pub(crate) struct Names {
     /// The administrator has named the name servers.
     named: bool,
     failures: Arc<Failures>,
-    local_ends: LocalEnds,
+    connections: Connections,
 }
 
 impl Names {
@@ -37,7 +37,7 @@ impl Names {
             resolver: Resolver::new(options),
             named,
             failures: Arc::default(),
-            local_ends: LocalEnds::default(),
+            connections: Connections::default(),
         }
     }
 
@@ -50,7 +50,12 @@ impl Names {
                 Question::Addresses { name, family: Kind::V4 }
             }
             machine::Question::Names(address) => Question::Names(*address),
-            machine::Question::LocalEnd(client) => return self.local_ends.find(*client, reply),
+            machine::Question::LocalEnd(client) => {
+                return self.connections.find(*client, About::LocalEnd, reply, log);
+            }
+            machine::Question::State(client) => {
+                return self.connections.find(*client, About::State, reply, log);
+            }
         };
         let (text, failures, log) = (question.to_string(), Arc::clone(&self.failures), log.clone());
         let reply = move |answer| {

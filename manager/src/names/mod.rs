@@ -3,11 +3,11 @@
 //! With the feature `dns` one service answers both. Without it the system's resolver looks host names up, which blocks and
 //! does not tell for how long its answers hold, and look-ups of sessions have no answer.
 
+mod connections;
 #[cfg(feature = "dns")]
 mod dns;
 #[cfg(feature = "dns")]
 mod failures;
-mod local_ends;
 #[cfg(not(feature = "dns"))]
 mod system;
 

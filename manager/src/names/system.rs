@@ -7,26 +7,30 @@ use millstream_config::{Addresses, Family, Resolver, SystemResolver};
 use millstream_core::machine::{Answer, Question};
 
 use super::Reply;
-use super::local_ends::LocalEnds;
+use super::connections::{About, Connections};
 use crate::log::Logger;
 
 /// The system's resolver.
 #[derive(Debug)]
 pub(crate) struct Names {
     told: Once,
-    local_ends: LocalEnds,
+    connections: Connections,
 }
 
 impl Names {
     /// The system's resolver asks those of the system, whatever is set.
     pub(crate) fn new(_name_servers: &[SocketAddr]) -> Self {
-        Self { told: Once::new(), local_ends: LocalEnds::default() }
+        Self { told: Once::new(), connections: Connections::default() }
     }
 
     /// Nobody knows names, which is told once.
     pub(crate) fn look_up(&self, question: &Question, reply: Reply, log: &Logger) {
-        if let Question::LocalEnd(client) = question {
-            return self.local_ends.find(*client, reply);
+        match question {
+            Question::LocalEnd(client) => {
+                return self.connections.find(*client, About::LocalEnd, reply, log);
+            }
+            Question::State(client) => return self.connections.find(*client, About::State, reply, log),
+            Question::Addresses(_) | Question::Names(_) => {}
         }
         self.told.call_once(|| {
             log.warning(|| {

@@ -33,6 +33,7 @@ macro_rules! behind_both_mtas {
 }
 
 mod built_in_conditions;
+mod client_gone;
 mod content;
 mod content_filter;
 mod disposal;
