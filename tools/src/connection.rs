@@ -11,7 +11,7 @@ use millstream_core::policy::Endpoint;
 use millstream_core::wire::{Fault, Stage};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::record::{Direction, Recorder};
+use crate::record::{Direction, Entry, Recorder};
 
 /// As much is read at once.
 const READ: usize = 64 << 10;
@@ -101,7 +101,7 @@ pub struct Connection {
     socket: Socket,
     timeouts: Timeouts,
     begin: Instant,
-    recorder: Option<Recorder>,
+    record: Option<(Recorder, Vec<Entry>)>,
 }
 
 impl Connection {
@@ -111,33 +111,18 @@ impl Connection {
     ///
     /// [`Broken::Connect`] and [`Broken::ConnectionTimeout`].
     pub fn open(spec: &ConnectionSpec, timeouts: Timeouts) -> Result<Self, Broken> {
-        let failed = |reason: String| Broken::Connect { spec: spec.to_string(), reason };
-        let addresses: Vec<SockAddr> = match spec.resolve().map_err(|error| failed(error.to_string()))? {
-            Endpoint::Unix(path) => {
-                let path = OsStr::from_bytes(&path);
-                vec![SockAddr::unix(path).map_err(|error| failed(reason(&error)))?]
-            }
-            Endpoint::Tcp(addresses) => addresses.iter().copied().map(SockAddr::from).collect(),
-        };
-        let mut last = failed("it has no address".to_owned());
-        for address in addresses {
-            match connect(&address, timeouts.connection) {
-                Ok(socket) => return Ok(Self { socket, timeouts, begin: Instant::now(), recorder: None }),
-                Err(error) if is_timeout(&error) => last = Broken::ConnectionTimeout,
-                Err(error) => last = failed(reason(&error)),
-            }
-        }
-        Err(last)
+        let socket = socket(spec, timeouts.connection)?;
+        Ok(Self { socket, timeouts, begin: Instant::now(), record: None })
     }
 
     /// Records what passes from now on.
     pub fn record(&mut self) {
-        self.recorder = Some(Recorder::default());
+        self.record = Some((Recorder::default(), Vec::new()));
     }
 
     /// What has passed, if it was to be recorded.
-    pub fn take_record(&mut self) -> Option<Recorder> {
-        self.recorder.take()
+    pub fn take_record(&mut self) -> Vec<Entry> {
+        self.record.take().map(|(_, entries)| entries).unwrap_or_default()
     }
 
     /// Since the connection was there.
@@ -175,7 +160,7 @@ impl Connection {
             match self.socket.write(slices[0]) {
                 Ok(written) => {
                     let seconds = self.begin.elapsed().as_secs_f64();
-                    note(self.recorder.as_mut(), seconds, Direction::ToMilter, &slices[0][..written]);
+                    note(&mut self.record, seconds, Direction::ToMilter, &slices[0][..written]);
                     talk.wrote(written);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -198,7 +183,7 @@ impl Connection {
                 Ok(length) => {
                     data.truncate(length);
                     let seconds = self.begin.elapsed().as_secs_f64();
-                    note(self.recorder.as_mut(), seconds, Direction::FromMilter, &data);
+                    note(&mut self.record, seconds, Direction::FromMilter, &data);
                     return Ok(data);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -210,10 +195,35 @@ impl Connection {
     }
 }
 
+/// Connects within a time limit, or without one when it is zero.
+///
+/// # Errors
+///
+/// [`Broken::Connect`] and [`Broken::ConnectionTimeout`].
+pub fn socket(spec: &ConnectionSpec, timeout: Duration) -> Result<Socket, Broken> {
+    let failed = |reason: String| Broken::Connect { spec: spec.to_string(), reason };
+    let addresses: Vec<SockAddr> = match spec.resolve().map_err(|error| failed(error.to_string()))? {
+        Endpoint::Unix(path) => {
+            let path = OsStr::from_bytes(&path);
+            vec![SockAddr::unix(path).map_err(|error| failed(reason(&error)))?]
+        }
+        Endpoint::Tcp(addresses) => addresses.iter().copied().map(SockAddr::from).collect(),
+    };
+    let mut last = failed("it has no address".to_owned());
+    for address in addresses {
+        match connect(&address, timeout) {
+            Ok(socket) => return Ok(socket),
+            Err(error) if is_timeout(&error) => last = Broken::ConnectionTimeout,
+            Err(error) => last = failed(reason(&error)),
+        }
+    }
+    Err(last)
+}
+
 /// Bytes that are no frames end the conversation anyhow, and are told there.
-fn note(recorder: Option<&mut Recorder>, seconds: f64, direction: Direction, bytes: &[u8]) {
-    if let Some(recorder) = recorder {
-        let _ = recorder.pass(seconds, direction, bytes);
+fn note(record: &mut Option<(Recorder, Vec<Entry>)>, seconds: f64, direction: Direction, bytes: &[u8]) {
+    if let Some((recorder, entries)) = record {
+        entries.extend(recorder.pass(seconds, direction, bytes).into_iter().flatten());
     }
 }
 

@@ -22,3 +22,5 @@ pub mod record;
 pub mod replay;
 pub mod report;
 pub mod test_server;
+pub mod timeline;
+pub mod trace;

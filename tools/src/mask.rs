@@ -1,6 +1,7 @@
 //! Takes out of a record what is nobody's business.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use crate::record::{Direction, Entry};
 
@@ -11,6 +12,18 @@ pub enum Mask {
     Addresses,
     /// Letters and digits of the body, also of one that the milter made.
     Body,
+}
+
+impl FromStr for Mask {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "addresses" => Ok(Self::Addresses),
+            "body" => Ok(Self::Body),
+            _ => Err("it should be one of addresses, body".to_owned()),
+        }
+    }
 }
 
 /// Masks entries. The same address becomes the same one each time, so that a session keeps its meaning.

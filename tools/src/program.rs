@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
+use millstream_config::{ConnectionSpec, SpecError};
 
 /// Bad options, or nobody was reached.
 pub const FAILED: u8 = 1;
@@ -31,6 +32,16 @@ pub fn parse<T: CommandFactory + FromArgMatches>(
         ErrorKind::UnknownArgument => fail(&format!("{error}\n{}", command.render_help())),
         _ => fail(&error.to_string()),
     })
+}
+
+/// A connection specification of a command line, where a path alone is one of a unix socket.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn connection_spec(text: &str) -> Result<ConnectionSpec, String> {
+    let text = if text.starts_with('/') { format!("unix:{text}") } else { text.to_owned() };
+    text.parse().map_err(|error: SpecError| error.to_string())
 }
 
 /// Ends with what is wrong.

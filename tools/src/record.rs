@@ -12,6 +12,10 @@
 //! quotes and with the escapes `\0 \t \n \r \" \\ \xNN`. Payloads go on in lines that begin with a blank. `#` begins a comment.
 
 use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use bytes::BytesMut;
 use millstream_core::wire::{Decoder, WireError};
@@ -55,30 +59,31 @@ const FRAME_LIMIT: usize = 64 << 20;
 pub struct Recorder {
     to_milter: Decoder,
     from_milter: Decoder,
-    entries: Vec<Entry>,
 }
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self {
-            to_milter: Decoder::new(FRAME_LIMIT),
-            from_milter: Decoder::new(FRAME_LIMIT),
-            entries: Vec::new(),
-        }
+        Self { to_milter: Decoder::new(FRAME_LIMIT), from_milter: Decoder::new(FRAME_LIMIT) }
     }
 }
 
 impl Recorder {
-    /// Bytes have passed.
+    /// Bytes have passed. Returns the frames that are complete with them.
     ///
     /// # Errors
     ///
     /// They are no frames.
-    pub fn pass(&mut self, seconds: f64, direction: Direction, bytes: &[u8]) -> Result<(), WireError> {
+    pub fn pass(
+        &mut self,
+        seconds: f64,
+        direction: Direction,
+        bytes: &[u8],
+    ) -> Result<Vec<Entry>, WireError> {
         let decoder = match direction {
             Direction::ToMilter => &mut self.to_milter,
             Direction::FromMilter => &mut self.from_milter,
         };
+        let mut entries = Vec::new();
         // A part of a frame that is here already stands in a buffer of its own, with room for the rest.
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -91,16 +96,10 @@ impl Recorder {
             while let Some(frame) = decoder.next_frame()? {
                 let letter = frame.letter();
                 let payload = frame.contiguous().to_vec();
-                self.entries.push(Entry { seconds, direction, letter, payload });
+                entries.push(Entry { seconds, direction, letter, payload });
             }
         }
-        Ok(())
-    }
-
-    /// What has passed.
-    #[must_use]
-    pub fn into_entries(self) -> Vec<Entry> {
-        self.entries
+        Ok(entries)
     }
 }
 
@@ -122,6 +121,17 @@ pub fn write(entries: &[Entry]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Writes a record into a file that nobody but its owner may read.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn save(entries: &[Entry], file: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(file)?.write_all(write(entries).as_bytes())
 }
 
 /// Reads the text of a record.
@@ -300,10 +310,8 @@ mod tests {
         }
         for size in [1, 3, 1000, wire.len()] {
             let mut recorder = Recorder::default();
-            for piece in wire.chunks(size) {
-                recorder.pass(0.5, Direction::ToMilter, piece).unwrap();
-            }
-            assert_eq!(recorder.into_entries(), entries, "{size}");
+            let pass = |piece| recorder.pass(0.5, Direction::ToMilter, piece).unwrap();
+            assert_eq!(wire.chunks(size).flat_map(pass).collect::<Vec<_>>(), entries, "{size}");
         }
     }
 }

@@ -3,9 +3,7 @@
 mod options;
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -16,7 +14,7 @@ use crate::connection::Connection;
 use crate::dialogue::Dialogue;
 use crate::mask::{self, Mask};
 use crate::outcome::{Outcome, Status};
-use crate::record::{self, Recorder};
+use crate::record::{self, Entry};
 use crate::replay::{Difference, Replay};
 use crate::{flags, json, program, report};
 
@@ -92,14 +90,10 @@ fn session(options: &Options, request: &Request) -> u8 {
     }
 }
 
-/// Writes a record for nobody but its owner.
-fn save(recorder: Option<Recorder>, file: &Path, masks: &[Mask]) -> Result<(), String> {
-    let mut entries = recorder.map(Recorder::into_entries).unwrap_or_default();
+fn save(mut entries: Vec<Entry>, file: &Path, masks: &[Mask]) -> Result<(), String> {
     mask::mask(&mut entries, masks);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options.open(file).and_then(|mut file| file.write_all(record::write(&entries).as_bytes()));
-    written.map_err(|error| format!("{}: the record cannot be written: {error}", file.display()))
+    record::save(&entries, file)
+        .map_err(|error| format!("{}: the record cannot be written: {error}", file.display()))
 }
 
 /// Plays a record, and tells what was answered otherwise.

@@ -19,6 +19,7 @@ use crate::mail::{Header, Mail, in_brackets};
 use crate::mail_file;
 use crate::mask::Mask;
 use crate::outcome::Status;
+use crate::program;
 
 /// Plays an MTA against one milter and shows what it does
 #[derive(Debug, Clone, Parser)]
@@ -163,7 +164,7 @@ pub(super) struct Options {
 
     /// Take out of the record: addresses, body
     #[arg(long, value_name = "WHAT,...", value_delimiter = ',', requires = "record")]
-    mask: Vec<String>,
+    mask: Vec<Mask>,
 
     /// Say what the MTA said in the record FILE, and show which answers are other ones
     #[arg(long, value_name = "FILE", conflicts_with = "threads")]
@@ -213,14 +214,12 @@ impl Options {
             macros: self.macros()?,
         };
         let fail_on = self.fail_on.iter().map(|name| status(name)).collect::<Result<_, _>>()?;
-        let mask = self.mask.iter().map(|name| mask(name)).collect::<Result<_, _>>()?;
+        let mask = self.mask.clone();
         Ok(Request { spec, plan, timeouts: self.timeouts()?, color: self.color()?, fail_on, mask })
     }
 
     fn spec(&self) -> Result<ConnectionSpec, String> {
-        let spec = self.connection_spec.as_deref().ok_or("spec should not be NULL")?;
-        let spec = if spec.starts_with('/') { format!("unix:{spec}") } else { spec.to_owned() };
-        spec.parse().map_err(|error: millstream_config::SpecError| error.to_string())
+        program::connection_spec(self.connection_spec.as_deref().ok_or("spec should not be NULL")?)
     }
 
     fn client_address(&self) -> Result<ClientAddress, String> {
@@ -351,14 +350,6 @@ fn status(name: &str) -> Result<Status, String> {
     let names = Status::ALL.map(Status::name).join(", ");
     let found = Status::ALL.into_iter().find(|status| status.name() == name);
     found.ok_or_else(|| format!("--fail-on: unknown status: <{name}>: it should be one of {names}"))
-}
-
-fn mask(name: &str) -> Result<Mask, String> {
-    match name {
-        "addresses" => Ok(Mask::Addresses),
-        "body" => Ok(Mask::Body),
-        _ => Err(format!("--mask: unknown: <{name}>: it should be one of addresses, body")),
-    }
 }
 
 /// Whether the terminal says that it knows colors.
