@@ -180,7 +180,8 @@ impl Evaluator<'_> {
         let block = &callable.block;
         let count = block.parameters.len();
         if callable.is_lambda && arguments.len() != count {
-            let message = format!("the lambda takes {count} arguments but got {}", arguments.len());
+            let plural = if count == 1 { "" } else { "s" };
+            let message = format!("the lambda takes {count} argument{plural} but got {}", arguments.len());
             return Err(self.stop(at, Complaint::new(message)));
         }
         if self.depth >= self.max_depth {
