@@ -15,9 +15,11 @@ use millstream_core::wire::Stage;
 pub(crate) use self::knobs::{Knobs, METHODS};
 pub(crate) use self::matcher::Matcher;
 use self::natives::Native;
+use crate::code::{self, Written};
 use crate::configuration::Location;
 use crate::evaluate::{Evaluator, Situation, Stop};
 use crate::explain::{Said, Says};
+use crate::language::methods::STOPPERS;
 use crate::language::procs::Callable;
 use crate::milter::Milter;
 use crate::source::Span;
@@ -44,7 +46,14 @@ pub struct Condition {
 
 impl PartialEq for Condition {
     fn eq(&self, other: &Self) -> bool {
-        let native = |condition: &Self| condition.native.as_ref().map(|native| format!("{native:?}"));
+        // Those without accounts have nothing of the files in them.
+        let native = |condition: &Self| {
+            let native = condition.native.as_ref()?;
+            Some(match native.accounts() {
+                Some(accounts) => accounts.written(""),
+                None => Ok(format!("{native:?}")),
+            })
+        };
         self.name == other.name
             && self.description == other.description
             && self.data == other.data
@@ -90,13 +99,17 @@ pub(crate) struct Stopper {
     pub(crate) place: Arc<str>,
 }
 
+impl Stopper {
+    /// The statements that define it for `condition`.
+    pub(crate) fn written(&self, indent: &str) -> Written {
+        let name = STOPPERS.iter().find(|(_, stage, ..)| *stage == self.stage).map_or("", |(name, ..)| *name);
+        code::call_with(&self.callable, "condition", &format!("condition.{name}"), indent)
+    }
+}
+
 impl PartialEq for Stopper {
     fn eq(&self, other: &Self) -> bool {
-        let text = |stopper: &Self| {
-            let block = &stopper.callable.block;
-            block.source.text(block.span).to_vec()
-        };
-        self.stage == other.stage && self.place == other.place && text(self) == text(other)
+        self.stage == other.stage && self.place == other.place && self.written("") == other.written("")
     }
 }
 

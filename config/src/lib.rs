@@ -9,7 +9,7 @@
 //!   load ── paths ── syntax ────────── language::check ── evaluate ──── settings ── Configuration ── policy
 //!           which    Ruby parser, then kinds and methods  statements,   one table    │                for core: asks
 //!           files    rules                                blocks        of settings  ├ conditions     conditions
-//!                                                                                   ├ show
+//!                                                                                   ├ show: as a file, with blocks by code
 //!                                                                                   ├ effect: what does nothing yet
 //!                                                                                   ├ hosts: addresses of host names
 //!                                                                                   └ warning: what is hardly meant
@@ -23,7 +23,8 @@
 //!   by them and not evaluated; one that was edited is a problem.
 //! - A condition that is defined again keeps its stoppers. Stoppers share no variables between sessions; what they keep for a
 //!   message is gone with it.
-//! - There are settings of our own. `--show-config` prints them behind those of milter manager in their group.
+//! - There are settings of our own. `--show-config` prints them behind those of milter manager in their group, and what it leaves
+//!   out (stoppers, calls of built-in conditions) where its format has room, so that the output loads to the same.
 //! - A milter that is defined again keeps its `fallback_status` and `evaluation_mode`; `command_options` can be nil;
 //!   `manager.packet_buffer_size` remembers its place; `fallback_status_at_disconnect` is read in any spelling and
 //!   checked; an unknown `log.syslog_facility` is a problem instead of `mail`; the log settings are reset with all
@@ -35,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod code;
 mod conditions;
 mod configuration;
 mod connection_spec;
@@ -74,4 +76,5 @@ pub use log_level::{LogLevel, LogLevelError};
 pub use milter::{AppliedCondition, Connections, FallbackByKind, Milter};
 pub use policy::ManagerPolicy;
 pub use problem::Problem;
+pub use show::Shown;
 pub use warning::{About, Answered, Warning};

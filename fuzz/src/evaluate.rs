@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use millstream_config::{LoadOptions, load_str};
+use millstream_config::{Configuration, LoadOptions, load_str};
 use millstream_core::policy::{Answers, ChildIndex, ChildState, Environment, Facts, Memory, Notes, Policy};
 use millstream_core::wire::{ClientAddress, ConnectInfo, Macros, Stage};
 
@@ -41,8 +41,31 @@ pub fn evaluate(data: &[u8]) {
     }
     let again = load_str("fuzz.conf", source, &options);
     assert_eq!(loaded.configuration.show(), again.configuration.show());
+    show_again(&loaded.configuration);
     let Ok(policy) = loaded.configuration.policy() else { return };
     ask(&*policy);
+}
+
+/// What is shown loads to the same, unless it says what it lacks.
+fn show_again(configuration: &Configuration) {
+    let shown = configuration.shown();
+    if !shown.lost.is_empty() {
+        return;
+    }
+    let options = LoadOptions { config_dirs: Vec::new(), ..LoadOptions::default() };
+    let again = load_str("shown.conf", &shown.text, &options);
+    for problem in &again.problems {
+        // Written out, what was made by steps can be more than a file may have.
+        assert!(
+            problem.message.contains("too") || problem.message.contains("steps"),
+            "{problem}\n{}",
+            shown.text
+        );
+    }
+    if again.problems.is_empty() {
+        let same = again.configuration.without_locations() == configuration.clone().without_locations();
+        assert!(same, "it loads to another configuration:\n{}", shown.text);
+    }
 }
 
 fn ask(policy: &dyn Policy) {

@@ -73,7 +73,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
             return status;
         }
-        return print(&loaded.configuration.show(), status);
+        let shown = loaded.configuration.shown();
+        for lost in &shown.lost {
+            complain(&format!("{lost}; what is printed does not load to the same"));
+        }
+        return print(&shown.text, if shown.lost.is_empty() { status } else { ExitCode::FAILURE });
     }
     if !loaded.problems.is_empty() {
         report(&loaded.problems);

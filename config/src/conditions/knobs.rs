@@ -7,6 +7,7 @@ use super::natives::remote_network::{self, RemoteNetwork};
 use super::natives::s25r::{self, S25r};
 use super::natives::stress::{self, Stress};
 use super::natives::trust::{self, Trust};
+use crate::code::Written;
 use crate::language::methods::Method;
 use crate::language::procs::Callable;
 
@@ -23,6 +24,17 @@ pub(crate) struct Knobs {
 }
 
 impl Knobs {
+    /// The statements that turn them from where they are at first to where they are now.
+    pub(crate) fn written(&self) -> Vec<Written> {
+        let mut statements = self.dnsbl.written();
+        statements.extend(self.remote_network.written());
+        statements.extend(self.s25r.written());
+        statements.extend(self.stress.written());
+        statements.extend(self.trust.written());
+        statements.extend(self.policies.iter().map(Policy::written));
+        statements
+    }
+
     /// The blocks that sessions run.
     pub(crate) fn callables(&self) -> impl Iterator<Item = &Callable> {
         let of_policies = self.policies.iter().flat_map(Policy::matchers);

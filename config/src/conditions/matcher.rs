@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::code::{self, Written};
 use crate::evaluate::Result;
+use crate::inspect;
 use crate::language::kinds::{Kind, Kinds};
 use crate::language::procs::Callable;
 use crate::language::regexp::{Options, Regexp};
@@ -50,6 +52,15 @@ impl Matcher {
         }
     }
 
+    /// The expression that gives it.
+    pub(crate) fn written(&self) -> Written {
+        match self {
+            Self::Text(text) => Ok(inspect::bytes(text)),
+            Self::Regexp(regexp) => Ok(code::regexp(regexp)),
+            Self::Block(callable) => code::lambda(callable),
+        }
+    }
+
     pub(crate) fn callable(&self) -> Option<&Callable> {
         if let Self::Block(callable) = self { Some(callable) } else { None }
     }
@@ -74,9 +85,7 @@ impl PartialEq for Matcher {
         match (self, other) {
             (Self::Text(a), Self::Text(b)) => a == b,
             (Self::Regexp(a), Self::Regexp(b)) => a.inspect() == b.inspect(),
-            (Self::Block(a), Self::Block(b)) => {
-                a.block.source.text(a.block.span) == b.block.source.text(b.block.span)
-            }
+            (Self::Block(a), Self::Block(b)) => code::lambda(a) == code::lambda(b),
             _ => false,
         }
     }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use millstream_core::wire::Stage;
 
+use self::restrict_accounts::Accounts;
 use super::Condition;
 use crate::evaluate::{Result, Situation};
 use crate::language::procs::Callable;
@@ -35,6 +36,11 @@ pub(crate) trait Native: fmt::Debug + Send + Sync {
 
     /// The block of the files that it runs.
     fn callable(&self) -> Option<&Callable> {
+        None
+    }
+
+    /// The accounts to which a call in the files restricts milters.
+    fn accounts(&self) -> Option<&Accounts> {
         None
     }
 }

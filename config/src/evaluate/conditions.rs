@@ -8,7 +8,7 @@ use crate::conditions::natives::policies::{self, Policy};
 use crate::conditions::{Condition, Stopper, natives};
 use crate::language::methods::{STOPPERS, stage_of_stopper};
 use crate::language::procs::Callable;
-use crate::milter::AppliedCondition;
+use crate::milter::{AppliedCondition, Milter};
 use crate::problem::Complaint;
 use crate::source::Span;
 use crate::value::Value;
@@ -77,7 +77,11 @@ impl Evaluator<'_> {
         }
         configuration.conditions.retain(|condition| condition.name != policies::NAME);
         configuration.conditions.push(policies::condition());
-        for milter in &mut configuration.milters {
+        let is_named = |milter: &Milter| {
+            milter.applicable_conditions.iter().any(|applied| applied.name == policies::NAME)
+        };
+        // What `--show-config` has printed names it already.
+        for milter in configuration.milters.iter_mut().filter(|milter| !is_named(milter)) {
             let applied = AppliedCondition { name: policies::NAME.to_owned(), location: None };
             milter.applicable_conditions.push(applied);
         }

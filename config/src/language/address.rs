@@ -121,6 +121,15 @@ impl Network {
             }
     }
 
+    /// The text that [`parse`](Self::parse) takes for it.
+    pub(crate) fn written(&self) -> String {
+        if self.bits == most_bits(self.address) {
+            self.address.to_string()
+        } else {
+            format!("{}/{}", self.address, self.bits)
+        }
+    }
+
     /// As Ruby's `IPAddr#inspect`.
     pub(crate) fn inspect(&self) -> String {
         match self.address {

@@ -62,6 +62,7 @@ pub(crate) fn freeze(callable: &Callable) {
             }
             Value::Table(table) => {
                 table.rules.freeze();
+                table.parsed.freeze();
             }
             Value::Proc(callable) => freeze_frames(Some(&callable.frame), &mut pending),
             _ => {}

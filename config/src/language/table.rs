@@ -29,6 +29,8 @@ pub(crate) enum Of {
 pub(crate) struct Table {
     pub(crate) of: Of,
     pub(crate) rules: Shared<Vec<Rule>>,
+    /// The files that they came from.
+    pub(crate) parsed: Shared<Vec<Text>>,
 }
 
 #[derive(Debug, Clone)]
@@ -59,7 +61,7 @@ pub(crate) enum Key {
 
 impl Table {
     pub(crate) fn new(of: Of) -> Self {
-        Self { of, rules: Shared::default() }
+        Self { of, rules: Shared::default(), parsed: Shared::default() }
     }
 
     /// The action for `key`.

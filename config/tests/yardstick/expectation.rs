@@ -123,6 +123,10 @@ impl Check<'_> {
         if without_places(&again.configuration.show()) != shown {
             self.failures.push(format!("{}: shown, it loads to another configuration", self.snippet.title));
         }
+        let of = |loaded: &Loaded| loaded.configuration.clone().without_locations();
+        if of(&again) != of(&self.loaded) {
+            self.failures.push(format!("{}: shown, it loads to other values", self.snippet.title));
+        }
     }
 
     fn shows(&self, text: &str) -> Result<(), String> {

@@ -12,7 +12,9 @@ use millstream_core::policy::Answers;
 use millstream_core::wire::Stage;
 
 use super::Native;
+use crate::code::Written;
 use crate::evaluate::{Given, Result, Situation, Stop, World};
+use crate::inspect;
 use crate::language::address::{Address, Network};
 use crate::language::kinds::{Kind, Kinds};
 use crate::language::methods::{Method, on};
@@ -54,6 +56,20 @@ impl Default for Dnsbl {
 }
 
 impl Dnsbl {
+    pub(in crate::conditions) fn written(&self) -> Vec<Written> {
+        let shipped = Self::default().services;
+        let (clear, added) = match self.services.strip_prefix(&shipped[..]) {
+            Some(added) => (None, added),
+            None => (Some("dnsbl.clear".to_owned()), &self.services[..]),
+        };
+        let add = |service: &Service| {
+            let domain = inspect::string(&service.domain);
+            let expected = service.expected.map(|network| format!(", \"{}\"", network.written()));
+            format!("dnsbl.add_service({domain}{})", expected.unwrap_or_default())
+        };
+        clear.into_iter().chain(added.iter().map(add)).map(Ok).collect()
+    }
+
     /// Whether a list has the address. Asks what it needs to know.
     fn is_listed(&self, address: &Address, answers: &Answers) -> Result<bool> {
         let Address::Inet(IpAddr::V4(address), _) = address else { return Ok(false) };

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use millstream_core::wire::Stage;
 
 use super::Native;
+use crate::code::Written;
 use crate::conditions::Condition;
 use crate::conditions::matcher::{MATCHERS, Matcher};
 use crate::evaluate::{Given, Result, Situation};
+use crate::inspect;
 use crate::language::address::{Address, Network};
 use crate::language::kinds::{Kind, Kinds};
 use crate::language::methods::{Method, on};
@@ -35,6 +37,18 @@ const FIELDS: [&str; 5] = ["host", "address", "fqdn", "from", "recipient"];
 impl Policy {
     pub(crate) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    pub(in crate::conditions) fn written(&self) -> Written {
+        let milters: Vec<_> = self.milters.iter().map(|name| inspect::string(name)).collect();
+        let mut text = format!("define_policy({}) do |policy|\n", inspect::string(&self.name));
+        text.push_str(&format!("  policy.milters = [{}]\n", milters.join(", ")));
+        for (field, matcher) in FIELDS.iter().zip(&self.matchers) {
+            if let Some(matcher) = matcher {
+                text.push_str(&format!("  policy.{field} = {}\n", matcher.written()?));
+            }
+        }
+        Ok(text + "end")
     }
 
     pub(in crate::conditions) fn matchers(&self) -> impl Iterator<Item = &Matcher> {

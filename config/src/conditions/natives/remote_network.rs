@@ -3,6 +3,7 @@
 use millstream_core::wire::Stage;
 
 use super::Native;
+use crate::code::Written;
 use crate::evaluate::{Given, Result, Situation};
 use crate::language::address::{Address, Network};
 use crate::language::kinds::{Kind, Kinds};
@@ -17,6 +18,14 @@ pub(crate) struct RemoteNetwork {
 }
 
 impl RemoteNetwork {
+    pub(in crate::conditions) fn written(&self) -> Vec<Written> {
+        let add = |method: &'static str| {
+            move |network: &Network| Ok(format!("remote_network.{method}(\"{}\")", network.written()))
+        };
+        let local = self.local.iter().map(add("add_local_address"));
+        local.chain(self.remote.iter().map(add("add_remote_address"))).collect()
+    }
+
     /// What is named as remote is remote, then loopback, private networks, and what is named as local are local. Unix sockets are
     /// local. An unknown address is no reason to take the client for a stranger.
     fn is_remote(&self, address: &Address) -> bool {

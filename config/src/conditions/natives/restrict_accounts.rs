@@ -8,9 +8,11 @@ use bytes::Bytes;
 use millstream_core::wire::Stage;
 
 use super::Native;
+use crate::code::{self, Written};
 use crate::conditions::Condition;
 use crate::conditions::matcher::{Matcher, any};
-use crate::evaluate::{Result, Situation};
+use crate::evaluate::{self, Situation};
+use crate::inspect;
 use crate::language::procs::Callable;
 use crate::language::text::Text;
 use crate::value::Value;
@@ -39,7 +41,22 @@ pub(crate) fn condition(name: &str, accounts: Accounts) -> Condition {
 }
 
 impl Accounts {
-    fn include(&self, recipient: &[u8], situation: &mut Situation<'_>) -> Result<bool> {
+    /// The call that makes the condition `name` of them, and applies it to no milter.
+    pub(crate) fn written(&self, name: &str) -> Written {
+        let options = format!("condition_name: {}, milters: []", inspect::string(name));
+        match self {
+            Self::List(accounts) => {
+                let accounts: Result<Vec<_>, _> = accounts.iter().map(Matcher::written).collect();
+                let arguments: Vec<_> = accounts?.into_iter().chain([options]).collect();
+                Ok(format!("restrict_accounts_by_list({})\n", arguments.join(", ")))
+            }
+            Self::Block(block) => {
+                code::call_with(block, "", &format!("restrict_accounts_generic({options})"), "")
+            }
+        }
+    }
+
+    fn include(&self, recipient: &[u8], situation: &mut Situation<'_>) -> evaluate::Result<bool> {
         match self {
             Self::List(accounts) => {
                 let inner = recipient.strip_prefix(b"<").and_then(|inner| inner.strip_suffix(b">"));
@@ -59,7 +76,7 @@ impl Native for Accounts {
         matches!(stage, Stage::Rcpt | Stage::Data)
     }
 
-    fn stops(&self, situation: &mut Situation<'_>) -> Result<bool> {
+    fn stops(&self, situation: &mut Situation<'_>) -> evaluate::Result<bool> {
         if situation.stage == Stage::Data {
             return Ok(situation.macro_value(situation.child, MARK).is_some_and(|mark| &mark[..] == b"true"));
         }
@@ -73,5 +90,9 @@ impl Native for Accounts {
 
     fn callable(&self) -> Option<&Callable> {
         if let Self::Block(block) = self { Some(block) } else { None }
+    }
+
+    fn accounts(&self) -> Option<&Accounts> {
+        Some(self)
     }
 }

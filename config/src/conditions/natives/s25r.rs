@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use millstream_core::wire::Stage;
 
 use super::Native;
+use crate::code::Written;
 use crate::conditions::matcher::{MATCHERS, Matcher, Run, any};
 use crate::evaluate::{Given, Result, Situation};
 use crate::language::address::Address;
@@ -59,6 +60,15 @@ impl Default for S25r {
 }
 
 impl S25r {
+    pub(in crate::conditions) fn written(&self) -> Vec<Written> {
+        let add = |method: &'static str| {
+            move |matcher: &Matcher| Ok(format!("s25r.{method}({})", matcher.written()?))
+        };
+        let only = (!self.only_ipv4).then(|| Ok("s25r.only_check_ipv4 = false".to_owned()));
+        let white = self.white.iter().map(add("add_whitelist"));
+        only.into_iter().chain(white).chain(self.black.iter().map(add("add_blacklist"))).collect()
+    }
+
     /// IPv6 machines have few names that the rules were made for, so that such clients are white.
     fn is_white(&self, host: &Text, address: &Address, run: Run<'_>) -> Result<bool> {
         if self.only_ipv4 && !matches!(address, Address::Inet(address, _) if address.is_ipv4()) {

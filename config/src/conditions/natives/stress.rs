@@ -10,6 +10,7 @@ use bytes::Bytes;
 use millstream_core::wire::Stage;
 
 use super::Native;
+use crate::code::Written;
 use crate::evaluate::{Given, Result, Situation};
 use crate::language::kinds::{Kind, Kinds};
 use crate::language::methods::{Method, on};
@@ -33,6 +34,10 @@ pub(crate) struct Stress {
 }
 
 impl Stress {
+    pub(in crate::conditions) fn written(&self) -> Option<Written> {
+        Some(Ok(format!("stress.threshold_n_connections = {}", self.set?)))
+    }
+
     /// Looks at Postfix's files, unless the number is set or known. True when that was done.
     pub(crate) fn detect(&mut self) -> bool {
         if self.set.or(self.detected).is_some() {

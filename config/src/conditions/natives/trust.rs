@@ -4,6 +4,7 @@ use bytes::Bytes;
 use millstream_core::wire::Stage;
 
 use super::Native;
+use crate::code::Written;
 use crate::conditions::matcher::{MATCHERS, Matcher, Run, any};
 use crate::evaluate::{Given, Result, Situation};
 use crate::language::kinds::{Kind, Kinds};
@@ -38,6 +39,16 @@ impl Default for Trust {
 }
 
 impl Trust {
+    pub(in crate::conditions) fn written(&self) -> Vec<Written> {
+        let shipped = Self::default().domains;
+        let (clear, added) = match self.domains.strip_prefix(&shipped[..]) {
+            Some(added) => (None, added),
+            None => (Some(Ok("trust.clear".to_owned())), &self.domains[..]),
+        };
+        let add = |matcher: &Matcher| Ok(format!("trust.add_envelope_from_domain({})", matcher.written()?));
+        clear.into_iter().chain(added.iter().map(add)).collect()
+    }
+
     /// Whether the domain of `<local@domain>` is trusted.
     fn is_trusted(&self, from: &[u8], run: Run<'_>) -> Result<bool> {
         domain(from).map_or(Ok(false), |domain| any(&self.domains, &domain, run))

@@ -88,9 +88,12 @@ fn parse_file(given: &mut Given<'_, '_>) -> Result<Value> {
     given.spend(lines.saturating_mul(each))?;
     let path = file.path.to_string();
     let more = parse(table.of, &path, &file.bytes).map_err(|message| given.stop(message))?;
-    match table.rules.write() {
-        Some(mut rules) => rules.extend(more),
-        None => return Err(given.stop("the table cannot be changed any more")),
+    match (table.rules.write(), table.parsed.write()) {
+        (Some(mut rules), Some(mut parsed)) => {
+            rules.extend(more);
+            parsed.push(file.path.clone());
+        }
+        _ => return Err(given.stop("the table cannot be changed any more")),
     }
     Ok(Value::Nil)
 }

@@ -8,6 +8,7 @@ use super::{Lowered, Lowering, Use, span};
 use crate::language::methods;
 use crate::problem::Complaint;
 use crate::rule::{Block, Call, Expr, Kind, Name, Operator, Place};
+use crate::source::Span;
 use crate::value::Object;
 
 impl Lowering<'_> {
@@ -133,6 +134,7 @@ impl Lowering<'_> {
         Ok(Arc::new(Block {
             source: Arc::clone(self.source),
             span: span(node.expression()),
+            braces: Span { start: block.begin_l.begin, end: block.end_l.end },
             parameters: parameters?,
             variables,
             body,
@@ -176,6 +178,7 @@ impl Lowering<'_> {
         lowered.block = Some(Arc::new(Block {
             source: Arc::clone(self.source),
             span: symbol_span,
+            braces: symbol_span,
             parameters: vec![place],
             variables,
             body: vec![Expr { kind: Kind::Call(Box::new(body)), span: symbol_span }],

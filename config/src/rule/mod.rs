@@ -9,8 +9,11 @@
 //! A rule owns its text, knows the place of everything in it, and has its variables and methods resolved, so that a block
 //! can outlive its load.
 
+mod captured;
+
 use std::sync::Arc;
 
+pub(crate) use self::captured::captured;
 use crate::language::regexp::{Options, Regexp};
 use crate::language::text::Text;
 use crate::problem::Problem;
@@ -160,7 +163,10 @@ pub(crate) struct Name {
 pub(crate) struct Block {
     /// The file, for the places of problems at run time.
     pub(crate) source: Arc<Source>,
+    /// With the call that it belongs to.
     pub(crate) span: Span,
+    /// From its brace or `do` to its end; of `&:name` the symbol.
+    pub(crate) braces: Span,
     /// The number of parameters; they are the first variables.
     pub(crate) parameters: Vec<Place>,
     /// How many variables it has, parameters included.
