@@ -52,6 +52,51 @@ pub fn steps(set: Protocol) -> Vec<&'static str> {
     STEPS.iter().filter(|(bit, _)| set.has(*bit)).map(|(_, name)| *name).collect()
 }
 
+/// The names of the actions in a word, `|` between them, and what has no name.
+#[must_use]
+pub fn shown_actions(set: Actions) -> String {
+    shown(&actions(set), "action", set.without(Actions::ALL).0)
+}
+
+/// The same of the steps.
+#[must_use]
+pub fn shown_steps(set: Protocol) -> String {
+    shown(&steps(set), "step", set.without(Protocol::ALL).0)
+}
+
+fn shown(names: &[&str], kind: &str, unknown: u32) -> String {
+    let names = names.join("|");
+    if unknown == 0 { names } else { format!("{names} (unknown flags: {kind}:{unknown:#x})") }
+}
+
+/// The actions of these names.
+///
+/// # Errors
+///
+/// The name that is none, and those that are.
+pub fn parse_actions(names: &[String]) -> Result<Actions, String> {
+    let mut bits = names.iter().map(|name| find(&ACTIONS, name));
+    bits.try_fold(Actions::NONE, |all, bit| Ok(all.with(bit?)))
+}
+
+/// The steps of these names.
+///
+/// # Errors
+///
+/// The name that is none, and those that are.
+pub fn parse_steps(names: &[String]) -> Result<Protocol, String> {
+    let mut bits = names.iter().map(|name| find(&STEPS, name));
+    bits.try_fold(Protocol::NONE, |all, bit| Ok(all.with(bit?)))
+}
+
+fn find<T: Copy>(table: &[(T, &str)], name: &str) -> Result<T, String> {
+    let found = table.iter().find(|(_, known)| *known == name).map(|(bit, _)| *bit);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = table.iter().map(|(_, known)| *known).collect();
+        format!("unknown: <{name}>: it should be one of {}", names.join(", "))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +106,11 @@ mod tests {
         assert_eq!(actions(Actions::ALL).len(), 9);
         assert_eq!(ACTIONS.iter().fold(Actions::NONE, |all, (bit, _)| all.with(*bit)), Actions::ALL);
         assert_eq!(STEPS.iter().fold(Protocol::NONE, |all, (bit, _)| all.with(*bit)), Protocol::ALL);
+        assert_eq!(shown_steps(Protocol(0x4000_0002)), "no-helo (unknown flags: step:0x40000000)");
+        assert_eq!(parse_steps(&["no-helo".to_owned(), "skip".to_owned()]), Ok(Protocol(0x402)));
+        assert!(
+            parse_actions(&["nothing".to_owned()]).unwrap_err().starts_with("unknown: <nothing>: it should")
+        );
         assert_eq!(steps(Protocol::NO_HELO.with(Protocol::SKIP)), ["no-helo", "skip"]);
     }
 }

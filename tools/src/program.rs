@@ -44,6 +44,16 @@ pub fn connection_spec(text: &str) -> Result<ConnectionSpec, String> {
     text.parse().map_err(|error: SpecError| error.to_string())
 }
 
+/// Up to three octal digits.
+///
+/// # Errors
+///
+/// What was expected.
+pub fn socket_mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| "expected up to three octal digits".to_owned())
+}
+
 /// Ends with what is wrong.
 #[must_use]
 pub fn fail(message: &str) -> ExitCode {

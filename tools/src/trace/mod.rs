@@ -3,8 +3,6 @@
 //! Two threads for each connection carry its bytes, each in one direction; what they have carried is shown by a
 //! [`Timeline`] that both share.
 
-mod listener;
-
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
@@ -15,11 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::{ArgAction, Parser};
-use listener::Listener;
 use millstream_config::ConnectionSpec;
 use socket2::Socket;
 
 use crate::connection;
+use crate::listener::Listener;
 use crate::mask::{self, Mask};
 use crate::program;
 use crate::record::{self, Direction, Entry, Recorder};
@@ -45,7 +43,7 @@ struct Options {
     connection_spec: Option<String>,
 
     /// Let those use the unix socket that MODE names, in octal digits
-    #[arg(long, value_name = "MODE", default_value = "660", value_parser = mode)]
+    #[arg(long, value_name = "MODE", default_value = "660", value_parser = program::socket_mode)]
     unix_socket_mode: u32,
 
     /// The milter's own socket
@@ -71,11 +69,6 @@ struct Options {
     /// Print this
     #[arg(short = 'h', long, action = ArgAction::Help)]
     help: Option<bool>,
-}
-
-fn mode(text: &str) -> Result<u32, String> {
-    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| "expected up to three octal digits".to_owned())
 }
 
 /// Runs the program.

@@ -1,4 +1,4 @@
-//! Where the MTA connects.
+//! Where an MTA connects.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -15,14 +15,19 @@ const BACKLOG: i32 = 128;
 
 /// A socket that listens. Its file goes with it.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub struct Listener {
     socket: Socket,
     file: Option<PathBuf>,
 }
 
 impl Listener {
-    /// Listens at `spec`. The file of a socket at which nobody listens any more is removed before.
-    pub(super) fn bind(spec: &ConnectionSpec, mode: u32) -> Result<Self, String> {
+    /// Listens at `spec`; a unix socket may be used as `mode` says. The file of a socket at which nobody listens any more is
+    /// removed before.
+    ///
+    /// # Errors
+    ///
+    /// What is in the way, for people.
+    pub fn bind(spec: &ConnectionSpec, mode: u32) -> Result<Self, String> {
         let failed = |error: io::Error| format!("cannot listen at {spec}: {error}");
         match spec.bind_addresses().map_err(|error| error.to_string())? {
             Endpoint::Unix(path) => {
@@ -42,8 +47,20 @@ impl Listener {
     }
 
     /// The next connection.
-    pub(super) fn accept(&self) -> io::Result<Socket> {
+    ///
+    /// # Errors
+    ///
+    /// What the system says; also once it is [stopped](Self::stop).
+    pub fn accept(&self) -> io::Result<Socket> {
         Ok(self.socket.accept()?.0)
+    }
+}
+
+impl Listener {
+    /// Takes no connection any more.
+    pub fn stop(&self) {
+        // Linux wakes who waits in accept() by this; a socket that has none to wake is as good.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }
 
