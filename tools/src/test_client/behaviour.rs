@@ -90,7 +90,6 @@ impl FromOption for Answer {
             "temporary-failure" => Final::TemporaryFailure,
             "discard" => Final::Discard,
             "skip" => Final::Skip,
-            "shutdown" => Final::Shutdown,
             _ if matches!(
                 code,
                 [b'4' | b'5', b'0'..=b'9', b'0'..=b'9'] | [b'4' | b'5', b'0'..=b'9', b'0'..=b'9', b' ', ..]
@@ -100,7 +99,7 @@ impl FromOption for Answer {
             }
             _ => {
                 return Err(format!(
-                    "<{text}> is no answer: continue, accept, reject, temporary-failure, discard, skip, shutdown, none, or \
+                    "<{text}> is no answer: continue, accept, reject, temporary-failure, discard, skip, none, or \
                      an SMTP reply as in \"550 5.7.1 no\""
                 ));
             }

@@ -48,7 +48,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "STEP,...", value_delimiter = ',')]
     steps: Vec<String>,
 
-    /// Answer WHAT at STAGE: continue, accept, reject, temporary-failure, discard, skip, shutdown, none, or an SMTP reply
+    /// Answer WHAT at STAGE: continue, accept, reject, temporary-failure, discard, skip, none, or an SMTP reply
     #[arg(long, value_name = "STAGE=WHAT", action = ArgAction::Append)]
     reply: Vec<At<Answer>>,
 
