@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::inspect;
+use crate::language::check::check;
 use crate::language::procs::{Callable, Frame, Variable};
 use crate::language::regexp::Regexp;
 use crate::language::table::Of;
@@ -29,13 +30,38 @@ pub(crate) type Written = Result<String, Lost>;
 
 /// The lambda or block `callable` as an expression.
 pub(crate) fn lambda(callable: &Callable) -> Written {
-    Writer::for_callable(callable).callable(callable, &[])
+    in_a_way_that_loads(
+        |hides_kinds| Writer::for_callable(callable, hides_kinds).callable(callable, &[]),
+        |code| format!("value = {code}\n"),
+    )
 }
 
 /// The statements that run `call` with the block `callable`, with `indent` before them. `call` begins with the name `receiver`, if
 /// there is one.
 pub(crate) fn call_with(callable: &Callable, receiver: &str, call: &str, indent: &str) -> Written {
-    let writer = Writer::for_callable(callable);
+    let around = |code: &str| match receiver {
+        "" => code.to_owned(),
+        _ => format!("define_applicable_condition(\"\") do |{receiver}|\n{code}end\n"),
+    };
+    in_a_way_that_loads(|hides_kinds| statements(callable, receiver, call, indent, hides_kinds), around)
+}
+
+/// What the check at load knows of a variable is wider in its file, where other values may be assigned, than behind its value alone. So
+/// where `write` gives what would be refused `around` it, it is asked again to hide what kind of values there are.
+fn in_a_way_that_loads(write: impl Fn(bool) -> Written, around: impl Fn(&str) -> String) -> Written {
+    for hides_kinds in [false, true] {
+        let code = write(hides_kinds)?;
+        let source = Arc::new(Source::new(String::new(), around(&code).into_bytes()));
+        let problems = parse(&source).map(|mut file| check(&mut file, &source));
+        if problems.is_ok_and(|problems| problems.iter().all(Vec::is_empty)) {
+            return Ok(code);
+        }
+    }
+    Err("a block that cannot stand alone, as one with a here document that ends behind it".to_owned())
+}
+
+fn statements(callable: &Callable, receiver: &str, call: &str, indent: &str, hides_kinds: bool) -> Written {
+    let writer = Writer::for_callable(callable, hides_kinds);
     let mut lines = Lines { text: String::new(), indent: indent.to_owned() };
     let mut call = call.to_owned();
     if !receiver.is_empty() && writer.needed.uses(receiver) {
@@ -157,13 +183,14 @@ impl Needed {
 
 struct Writer {
     needed: Needed,
+    hides_kinds: bool,
 }
 
 impl Writer {
-    fn for_callable(callable: &Callable) -> Self {
+    fn for_callable(callable: &Callable, hides_kinds: bool) -> Self {
         let mut needed = Needed::default();
         needed.of_callable(callable);
-        Self { needed }
+        Self { needed, hides_kinds }
     }
 
     /// The frames around `callable` that something is needed of and that are not open yet, the outermost first.
@@ -199,6 +226,7 @@ impl Writer {
             let written =
                 self.value(&value, open).map_err(|lost| format!("{lost} in the variable {name}"))?;
             let holds_lambdas = written.contains("lambda") || written.contains("proc");
+            let written = if self.hides_kinds { format!("[{written}].first") } else { written };
             if holds_lambdas {
                 first.insert(0, format!("{name} = nil"));
                 last.push(format!("{name} = {written}"));
@@ -322,12 +350,6 @@ fn text(callable: &Callable) -> Written {
     let block = &callable.block;
     let text = std::str::from_utf8(block.source.text(block.braces));
     let text = text.map_err(|_| "a block that is not UTF-8".to_owned())?;
-    if text.contains("<<") {
-        let alone = Source::new(String::new(), format!("call {text}\n").into_bytes());
-        if parse(&Arc::new(alone)).is_err() {
-            return Err("a block with a here document that ends behind it".to_owned());
-        }
-    }
     if let Some(method) = text.strip_prefix(':') {
         return Ok(format!("{{|element| element.{method} }}"));
     }

@@ -354,9 +354,18 @@ fn here_documents_are_written_where_they_end_within_the_block() {
     assert_eq!(
         site(behind).shown().lost,
         [
-            "test.conf:2: a stopper of condition \"C\" cannot be printed: a block with a here document that ends behind it"
+            "test.conf:2: a stopper of condition \"C\" cannot be printed: a block that cannot stand alone, as one with a here document that ends behind it"
         ]
     );
+}
+
+/// The check at load knows more of a variable behind its value alone than in its file.
+#[test]
+fn what_a_variable_might_have_held_does_not_count_against_its_value() {
+    let definition = "list = 5\nlist = [] if list == 6\ndefine_applicable_condition(\"C\") do |c|\n  \
+                      c.define_connect_stopper { list == 5 or list.empty? }\nend";
+    both_stop(definition, true);
+    assert!(site(definition).show().contains("    list = [5].first\n"));
 }
 
 fn literal(text: &str) -> String {
