@@ -38,6 +38,11 @@ fn the_guide_for_postfix_loads() {
 }
 
 #[test]
+fn the_guide_for_those_who_come_from_milter_manager_loads() {
+    assert_eq!(load_blocks(&page("upgrade.md")), 1);
+}
+
+#[test]
 fn the_page_of_built_in_conditions_loads() {
     assert!(load_blocks(&page("conditions.md")) >= 8);
 }
@@ -48,15 +53,18 @@ fn the_configuration_that_is_explained_can_be_loaded() {
 }
 
 #[test]
-fn the_problems_on_the_page_are_printed_so() {
-    let blocks = blocks(&page("configuration.md"));
-    let mut count = 0;
-    for (at, block) in blocks.iter().enumerate().filter(|(_, block)| block.words == "ruby error") {
-        let told = blocks[at + 1..].iter().find(|block| block.words == "text").unwrap();
-        assert_eq!(format!("{}\n", listed(&load(block).problems)), told.text, "line {}", block.line);
-        count += 1;
+fn the_problems_on_the_pages_are_printed_so() {
+    for name in ["configuration.md", "own-conditions.md"] {
+        let blocks = blocks(&page(name));
+        let mut count = 0;
+        for (at, block) in blocks.iter().enumerate().filter(|(_, block)| block.words == "ruby error") {
+            let told = blocks[at + 1..].iter().find(|block| block.words == "text").unwrap();
+            let found = format!("{}\n", listed(&load(block).problems));
+            assert_eq!(found, told.text, "{name}, line {}", block.line);
+            count += 1;
+        }
+        assert!(count > 0, "{name}");
     }
-    assert!(count > 0);
 }
 
 #[test]
