@@ -38,6 +38,11 @@ fn the_guide_for_postfix_loads() {
 }
 
 #[test]
+fn the_guide_for_sendmail_loads() {
+    assert_eq!(load_blocks(&page("sendmail.md")), 1);
+}
+
+#[test]
 fn the_guide_for_those_who_come_from_milter_manager_loads() {
     assert_eq!(load_blocks(&page("upgrade.md")), 1);
 }
