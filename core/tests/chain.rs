@@ -16,6 +16,8 @@ mod fallback;
 mod independent;
 #[path = "chain/kept.rs"]
 mod kept;
+#[path = "chain/kept_content.rs"]
+mod kept_content;
 #[path = "chain/lazy.rs"]
 mod lazy;
 #[path = "chain/order.rs"]

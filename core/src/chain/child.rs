@@ -94,6 +94,10 @@ pub(super) enum Part {
     Done(Outcome, Stage, usize),
 }
 
+/// A place in the content of a message: the number of the header, the stage, the number of the run of body chunks, and
+/// where in it.
+pub(super) type Place = (usize, Stage, usize, usize);
+
 /// How far along the message's timeline a child is.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
@@ -121,6 +125,22 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
+    /// Where what comes next stands, which is of `stage`.
+    pub(super) const fn place(&self, stage: Stage) -> Place {
+        match stage {
+            Stage::Header | Stage::EndOfHeaders => (self.next_header, stage, 0, 0),
+            _ => (self.next_header, stage, self.next_run, self.next_chunk),
+        }
+    }
+
+    /// It is shown the content from its beginning, the body only if it is `sent_body`.
+    pub(super) fn begin_again(&mut self, sent_body: bool) {
+        (self.next_header, self.past_headers, self.fetching) = (0, false, None);
+        if sent_body {
+            (self.next_run, self.next_chunk, self.fetched) = (0, 0, None);
+        }
+    }
+
     /// The run that comes next, as it was fetched.
     pub(super) fn fetched(&self) -> Option<&Chunks> {
         let (run, chunks) = self.fetched.as_ref()?;

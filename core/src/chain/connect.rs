@@ -190,7 +190,9 @@ impl Session {
         } else if let Some(command) = self.command.as_ref().filter(|_| may_be_dead) {
             let macros = self.macros.get(stage.letter()).cloned().unwrap_or_default();
             let (payload, extra) = (command.payload.clone(), extra.to_vec());
-            connection.told.say(Said { stage, payload, macros, extra });
+            // Twice the bytes that it may have without its macros.
+            let most = self.policy.limits().envelope_bytes.saturating_mul(2);
+            connection.told.say(Said { stage, payload, macros, extra }, most);
         }
     }
 
@@ -212,11 +214,15 @@ impl Session {
     }
 
     /// A kept connection turned out to be dead before the child said anything on it: once more on a fresh one, where all
-    /// that the child was told can be told again. Returns whether it can.
+    /// that the child was told can be told again, and the content is shown from its beginning. Returns whether it can.
     pub(super) fn replace_dead(&mut self, index: usize) -> bool {
         let child = &mut self.children[index];
-        if !child.connection.is_unproven() || !child.connection.told.is_whole() {
+        if !child.connection.is_replaceable() {
             return false;
+        }
+        let wants_body = child.terms().is_some_and(|terms| terms.wants(Stage::Body));
+        if let Some(cursor) = child.cursor_mut() {
+            cursor.begin_again(wants_body);
         }
         if let Some(command) = self.command.as_ref().filter(|_| child.step == Step::Waiting) {
             child.take_back(command.stage);

@@ -148,6 +148,11 @@ impl Connection {
         self.origin == Origin::Unproven
     }
 
+    /// Whether all that the child was told can be told again on another, should this one turn out to be dead.
+    pub(super) fn is_replaceable(&self) -> bool {
+        self.is_unproven() && self.told.is_whole()
+    }
+
     /// It is of no use any more: what was negotiated on it is what the child has to answer on another.
     pub(super) fn lose(&mut self) {
         if let Link::Up(client) = &self.link {

@@ -1,5 +1,7 @@
 //! The content of a message: onto its timeline at the speed of the MTA, to each child at its own.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::child::{Child, Part};
@@ -104,7 +106,8 @@ impl Session {
             most = most.min(limits.read_ahead / 2);
         }
         let waits = |child: &Child| child.cursor().is_some_and(|cursor| cursor.view.is_none());
-        if self.children.iter().any(waits) { most } else { most.min(limits.read_ahead.saturating_sub(1)) }
+        let keeps = |index| waits(&self.children[index]) || self.keeps_body(index);
+        if (0..self.children.len()).any(keeps) { most } else { most.min(limits.read_ahead.saturating_sub(1)) }
     }
 
     /// How much body may be taken at once, in bytes of payload behind which no further chunk begins.
@@ -220,13 +223,19 @@ impl Session {
     /// Shows a child what comes next, and what follows of the same kind while nobody has to be asked. Returns whether its
     /// cursor has moved on.
     fn show_content(&mut self, index: usize, stage: Stage) -> bool {
-        let (extra, remarks) = match self.consult(index, stage) {
-            Consulted::Waits => {
-                self.look_again(index, stage);
-                return false;
-            }
-            Consulted::Stopped => return false,
-            Consulted::Runs(extra, remarks) => (extra, remarks),
+        let child = &self.children[index];
+        let Some(place) = child.cursor().map(|cursor| cursor.place(stage)) else { return false };
+        let (extra, remarks) = match child.connection.told.again(place) {
+            // Its conditions have had their say.
+            Some(extra) => (extra.to_vec(), Vec::new()),
+            None => match self.consult(index, stage) {
+                Consulted::Waits => {
+                    self.look_again(index, stage);
+                    return false;
+                }
+                Consulted::Stopped => return false,
+                Consulted::Runs(extra, remarks) => (extra, remarks),
+            },
         };
         let child = &self.children[index];
         let Some(cursor) = child.cursor() else { return false };
@@ -238,6 +247,10 @@ impl Session {
             return false;
         }
         self.tell(index, stage, remarks);
+        let connection = &mut self.children[index].connection;
+        if connection.is_replaceable() {
+            connection.told.show(place, &extra);
+        }
         if !skipped {
             self.send_macros(index, stage.letter(), &extra);
             if self.send_content(index, stage) {
@@ -285,7 +298,6 @@ impl Session {
             return false;
         };
         let Some(view) = cursor.view.filter(|_| client.wants(stage)) else { return false };
-        child.connection.told.cut_short();
         child.connection.touched = true;
         let content = &transaction.content;
         match stage {
@@ -322,8 +334,21 @@ impl Session {
         wanted && child.cursor().is_some_and(|cursor| !cursor.skips_body)
     }
 
+    /// Whether a child may have to be shown again what it was shown of the body that the MTA sent: its connection was kept
+    /// from another session, and it has not answered on it.
+    pub(super) fn keeps_body(&self, index: usize) -> bool {
+        let child = &self.children[index];
+        if !child.connection.is_replaceable() || !child.terms().is_some_and(|terms| terms.wants(Stage::Body))
+        {
+            return false;
+        }
+        let view = child.cursor().and_then(|cursor| cursor.view);
+        let shows = |content: &Content| view.is_some_and(|view| content.shows_received_body(view));
+        self.transaction.as_ref().is_some_and(|transaction| shows(&transaction.content))
+    }
+
     /// Lets go of the runs of body chunks that nobody needs any more.
-    fn release_body(&mut self) {
+    pub(super) fn release_body(&mut self) {
         let Some(transaction) = &self.transaction else { return };
         if transaction.content.is_bodyless() {
             return;
@@ -334,11 +359,9 @@ impl Session {
             let reads = self.reads_body(index);
             match cursor.view {
                 _ if !reads => {}
-                None => first_needed = 0,
-                Some(view) if transaction.content.shows_received_body(view) => {
-                    first_needed = first_needed.min(cursor.next_run);
-                }
-                Some(_) => {}
+                Some(view) if !transaction.content.shows_received_body(view) => {}
+                Some(_) if !self.keeps_body(index) => first_needed = first_needed.min(cursor.next_run),
+                _ => first_needed = 0,
             }
         }
         if let Some(transaction) = &mut self.transaction {

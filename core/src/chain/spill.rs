@@ -20,37 +20,62 @@ pub(super) struct Spill {
 impl Session {
     /// Puts away what is past the memory limit of this session, or of all, half of it at once, so that files are written in large pieces.
     pub(super) fn put_away(&mut self) {
-        let Some(transaction) = &mut self.transaction else { return };
+        // Rather than fail the message, what is kept only for a connection that may be dead is let go.
+        let fits = self.make_room().or_else(|limit| match self.let_go() {
+            true => self.make_room(),
+            false => Err(limit),
+        });
+        if let Err(limit) = fits {
+            self.over_limit(limit);
+        }
+    }
+
+    /// What children were shown of the body on connections that may be dead is not kept for others. Returns whether any was.
+    fn let_go(&mut self) -> bool {
+        let mut kept = false;
+        for index in 0..self.children.len() {
+            if self.keeps_body(index) {
+                self.children[index].connection.told.cut_short();
+                kept = true;
+            }
+        }
+        self.release_body();
+        kept
+    }
+
+    /// Puts away what has to be. What would be past a limit stays as it is.
+    fn make_room(&mut self) -> Result<(), LimitName> {
+        let Some(transaction) = &mut self.transaction else { return Ok(()) };
         let held = transaction.content.body_bytes();
         let kept = (held + transaction.edit_bytes) as u64;
         if kept == 0 && self.share.memory() == 0 {
-            return;
+            return Ok(());
         }
         let limits = self.policy.limits();
         if held > limits.body_bytes.saturating_mul(2) || held > limits.body_bytes && limits.spill_bytes == 0 {
-            return self.over_limit(LimitName::BodyBytes);
+            return Err(LimitName::BodyBytes);
         }
         transaction.crowded = !self.share.fit(Room::Memory, kept, limits.total_body_bytes);
         if transaction.crowded {
             // What is read at once may come too much; the rest has to wait for the file.
             let excess = kept.saturating_sub(self.share.memory());
             if limits.spill_bytes == 0 || excess > limits.read_ahead as u64 {
-                return self.over_limit(LimitName::TotalBodyBytes);
+                return Err(LimitName::TotalBodyBytes);
             }
         } else if held <= limits.body_bytes {
-            return;
+            return Ok(());
         }
         let keep = if transaction.crowded { limits.read_ahead / 4 } else { limits.body_bytes / 2 };
-        let data = transaction.content.put_away(keep);
-        let away = transaction.content.bytes_away();
+        let away = transaction.content.would_be_away(keep);
         if away > limits.spill_bytes {
-            return self.over_limit(LimitName::SpillBytes);
+            return Err(LimitName::SpillBytes);
         }
         if !self.share.fit(Room::Files, away, limits.total_spill_bytes) {
-            return self.over_limit(LimitName::TotalSpillBytes);
+            return Err(LimitName::TotalSpillBytes);
         }
+        let data = transaction.content.put_away(keep);
         if data.is_empty() {
-            return;
+            return Ok(());
         }
         let next = &mut self.next_spill;
         let file = *transaction.spill.file.get_or_insert_with(|| {
@@ -58,6 +83,7 @@ impl Session {
             SpillId(*next)
         });
         self.outputs.push_back(Output::SpillAppend { file, data });
+        Ok(())
     }
 
     /// Asks for the run that comes next for a child, if it is away and was not asked for. Returns whether it is away.

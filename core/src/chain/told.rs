@@ -4,10 +4,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::child::Place;
 use crate::wire::Stage;
-
-/// Of an envelope no more than this is kept, in bytes: a thousand recipients with their macros.
-const MOST: usize = 1 << 20;
 
 /// Macros that were set for one child alone: name without braces, value.
 pub(super) type Extra = Vec<(Bytes, Bytes)>;
@@ -21,7 +19,10 @@ pub(super) struct Told {
     /// What it was sent of the message in hand, on a connection that may be dead.
     said: Vec<Said>,
     said_bytes: usize,
-    /// Of that message it was sent more than is kept here.
+    /// The last of the content of that message about which its conditions had their say, and the macros that these set.
+    shown: Option<Place>,
+    set: Vec<(Place, Extra)>,
+    /// Of that message it was sent more than is kept, here or of the body.
     is_short: bool,
 }
 
@@ -50,14 +51,29 @@ impl Told {
         (self.stages & 1 << stage as u16 != 0).then_some(extra.map_or(&[], |(_, extra)| extra))
     }
 
-    /// It was sent a command in a message, on a connection that may be dead.
-    pub(super) fn say(&mut self, said: Said) {
+    /// It was sent a command in a message, on a connection that may be dead. Of an envelope no more than `most` bytes are
+    /// kept, its macros included.
+    pub(super) fn say(&mut self, said: Said, most: usize) {
         let extra = said.extra.iter().map(|(name, value)| name.len() + value.len());
         self.said_bytes += said.payload.len() + said.macros.len() + extra.sum::<usize>();
         self.said.push(said);
-        if self.said_bytes > MOST {
+        if self.said_bytes > most {
             self.cut_short();
         }
+    }
+
+    /// It is shown what stands at a place of the content, with these macros, on a connection that may be dead.
+    pub(super) fn show(&mut self, place: Place, extra: &[(Bytes, Bytes)]) {
+        self.shown = Some(place);
+        if !extra.is_empty() {
+            self.set.push((place, extra.to_vec()));
+        }
+    }
+
+    /// The macros that were set for it alone with what stands at a place of the content, if it was shown that before.
+    pub(super) fn again(&self, place: Place) -> Option<&[(Bytes, Bytes)]> {
+        let at = || self.set.binary_search_by_key(&place, |(place, _)| *place);
+        (self.shown >= Some(place)).then(|| at().map_or(&[][..], |at| &self.set[at].1))
     }
 
     /// It was not sent the last of these after all. Returns the stage of the one before.
@@ -88,6 +104,8 @@ impl Told {
         self.stages &= (1 << stage as u16) - 1;
         self.extras.retain(|(told, _)| *told < stage);
         self.take_said();
+        self.shown = None;
+        self.set = Vec::new();
         self.is_short = false;
     }
 }

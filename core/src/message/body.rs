@@ -147,11 +147,30 @@ impl Body {
         }
     }
 
+    /// Payload bytes that are not leaving.
+    fn staying(&self) -> usize {
+        let leaving = self.runs.iter().filter(|run| matches!(run, Run::Leaving(..)));
+        self.held - leaving.map(Run::held).sum::<usize>()
+    }
+
+    /// Bytes that will have been put away when [`put_away`](Self::put_away) has kept at most `keep` payload bytes.
+    #[must_use]
+    pub fn would_be_away(&self, keep: usize) -> u64 {
+        let (mut staying, mut away) = (self.staying(), self.put_away);
+        for run in &self.runs {
+            if staying <= keep {
+                break;
+            }
+            let Run::Here(chunks) = run else { continue };
+            staying -= chunks.payload_len();
+            away += chunks.wire_len() as u64;
+        }
+        away
+    }
+
     /// Sends the oldest runs away until at most `keep` payload bytes stay. Returns what is to be appended to the file.
     pub fn put_away(&mut self, keep: usize) -> Vec<Bytes> {
-        let leaving = |run: &Run| matches!(run, Run::Leaving(..));
-        let mut staying =
-            self.held - self.runs.iter().filter(|run| leaving(run)).map(Run::held).sum::<usize>();
+        let mut staying = self.staying();
         let mut pieces = Vec::new();
         for run in &mut self.runs {
             if staying <= keep {

@@ -230,6 +230,12 @@ impl Content {
         self.bodies[0].put_away(keep)
     }
 
+    /// Bytes that will have been put away when [`put_away`](Self::put_away) has kept at most `keep`.
+    #[must_use]
+    pub fn would_be_away(&self, keep: usize) -> u64 {
+        self.bodies[0].would_be_away(keep)
+    }
+
     /// The file has everything up to `length` bytes.
     pub fn put_away_until(&mut self, length: u64) {
         self.bodies[0].put_away_until(length);

@@ -255,22 +255,7 @@ fn a_kept_connection_that_dies_before_content_that_the_child_wants_is_replaced()
     assert!(!world.events.iter().any(|event| matches!(event, Event::ChildFailed { .. })));
 }
 
-#[test]
-fn a_kept_connection_that_dies_in_the_content_is_the_fallback() {
-    let silence = SILENT_ENVELOPE.with(Protocol::NR_DATA).with(Protocol::NR_HEADERS);
-    let mute: Behaviour = |_, _| None;
-    let mut world = kept(reusing(1), &[(mute, silence)]).begin("Postfix 3.7");
-    world.mail();
-    world.rcpt("<c@d.test>");
-    world.raw(b'T', b"");
-    world.header("Subject", "test");
-    world.told.clear();
-    world.close(0);
-    world.end();
-    assert_eq!((world.pool.asked.clone(), world.told_letters()), (vec![('c', 0)], "t".to_owned()));
-}
-
-/// Nor is a message that is over when the fresh connection comes.
+/// It is over when the fresh connection comes.
 #[test]
 fn a_message_that_was_taken_back_is_not_told_on_the_fresh_connection() {
     let mut world = envelope_on_a_kept_connection(reusing(1));

@@ -210,7 +210,8 @@ impl Plan {
         // Who stops half-way with more on its way has to see where the next message begins.
         let optional = if pipelining { 0x37b } else { 0x37f };
         let terms = [0, 1].map(|_| {
-            let [unwanted, silent] = [30, 20].map(|percent| if rng.chance(50) { 0 } else { percent });
+            let unwanted = if rng.chance(50) { 0 } else { 30 };
+            let silent = *rng.pick(&[0, 0, 20, 100]);
             rng.some_bits(optional, unwanted) | rng.some_bits(0xff080, silent)
         });
         let kinds = [Fallback::Accept, Fallback::TemporaryFailure, Fallback::Reject];

@@ -233,7 +233,6 @@ impl Served {
                 if let Some(connection) = cx.kept.remove(&id) {
                     town.note(|| format!("s{number} is given #{connection}"));
                     town.connections[connection].owner = owner;
-                    town.connections[connection].sent.clear();
                     town.connections[connection].milter.serves.push_back(number);
                     link.connection = Some(connection);
                     link.phase = Phase::Connected(negotiated);

@@ -67,9 +67,6 @@ pub(crate) struct Connection {
     pub(crate) stood: bool,
     pub(crate) ended: bool,
     pub(crate) garbage: bool,
-    /// The commands that it was sent in this session, macros as the small letters of theirs.
-    pub(crate) sent: Text,
-    stream: Text,
     acts: bool,
     breaks: Option<(usize, Break)>,
     frames: usize,
@@ -253,8 +250,6 @@ impl Town {
             stood: false,
             ended: false,
             garbage: false,
-            sent: Vec::new(),
-            stream: Vec::new(),
             acts: false,
             breaks,
             frames: 0,
@@ -287,10 +282,6 @@ impl Town {
         };
         let connection = &mut self.connections[id];
         connection.to_child.extend_from_slice(&bytes[..n]);
-        connection.stream.extend_from_slice(&bytes[..n]);
-        while let Some((letter, payload)) = cut(&mut connection.stream) {
-            connection.sent.push(if letter == b'D' { payload[0].to_ascii_lowercase() } else { letter });
-        }
         self.set_off(id);
         n
     }

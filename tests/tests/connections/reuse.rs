@@ -1,6 +1,6 @@
 //! `milter.reuse_connections`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
@@ -10,7 +10,7 @@ use millstream_tests::until::until_true;
 use millstream_tests::wire::Frame;
 
 use millstream_tests::bench::{Bench, folder, milter, stays};
-use millstream_tests::counting_child::{Answer, Child, agree};
+use millstream_tests::counting_child::{Answer, Child, agree, agreed};
 
 /// One thread: each keeps its own.
 const SINGLE: &str = "manager.n_workers = 1";
@@ -128,6 +128,42 @@ fn a_connection_that_dies_when_it_is_used_again_is_replaced() {
 
     assert_eq!((child.connections(), child.count(b'C'), child.count(b'E')), (5, 9, 5));
     assert_eq!(bench.lines(&["[failed]"]), 0, "{}", bench.manager.log());
+}
+
+/// It says nothing before the end of the message: nobody knows that it is dead before it was shown all of one.
+#[test]
+fn a_silent_milter_that_dies_in_the_content_is_shown_all_of_it_again() {
+    // No replies to anything.
+    const SILENT: u32 = 0xf_f080;
+    for dies_with in *b"CMRTLNBE" {
+        let name = char::from(dies_with);
+        let Some(folder) = folder() else { return };
+        let socket = folder.join("child.sock");
+        let sessions = Mutex::new(BTreeMap::new());
+        let child = Child::scripted(&socket, move |connection, frame| {
+            let mut sessions = sessions.lock().unwrap();
+            let session: &mut usize = sessions.entry(connection).or_default();
+            *session += usize::from(frame.letter == b'C');
+            match frame.letter {
+                letter if (letter, *session) == (dies_with, 2) => Answer::Close,
+                b'E' => agreed(),
+                b'Q' => Answer::Close,
+                _ => Answer::Say(Vec::new()),
+            }
+        });
+        child.asks_for(SILENT);
+        let bench = start(&folder, &socket, &[]);
+
+        (0..5).for_each(|_| mail(&bench, &child));
+
+        // Each serves one session, and is tried in the next.
+        assert_eq!(child.connections(), 5, "dies with {name}: {}", bench.manager.log());
+        for connection in 0..5 {
+            let served = child.letters(connection);
+            assert!(served.starts_with("OCHMRTLNBEAUK"), "dies with {name}: {served}");
+        }
+        assert_eq!(bench.lines(&["[failed]"]), 0, "dies with {name}: {}", bench.manager.log());
+    }
 }
 
 #[test]

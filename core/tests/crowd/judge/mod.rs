@@ -104,7 +104,7 @@ impl Record {
             Failure::Timeout { timer: TimerName::Budget, .. } => false,
             Failure::Timeout { .. } => connection.is_some_and(|it| it.stood),
             Failure::Protocol(_) => connection.is_some_and(|it| it.garbage),
-            Failure::Closed(_) => connection.is_some_and(|it| it.ended) && !self.is_replaceable(town, child),
+            Failure::Closed(_) => connection.is_some_and(|it| it.ended) && !self.is_replaceable(child),
             Failure::Renegotiated => {
                 let differs = known.terms.iter().any(|(_, terms)| *terms != known.terms[0].1);
                 differs || !known.failures.is_empty()
@@ -115,12 +115,9 @@ impl Record {
         self.children[child].failures.push(Failed { from, to: to.max(from), fallback });
     }
 
-    /// Whether a connection that is lost was kept, and nothing is lost with it that could not be told again.
-    fn is_replaceable(&self, town: &Town, child: usize) -> bool {
-        let Some((id, true)) = self.children[child].connection else { return false };
-        let connection = &town.connections[id];
-        let content = connection.sent.iter().any(|letter| b"LNBE".contains(letter));
-        !content && !self.heard.contains(&id)
+    /// Whether a connection that is lost was kept, and has said nothing: all can be told again.
+    fn is_replaceable(&self, child: usize) -> bool {
+        self.children[child].connection.is_some_and(|(id, kept)| kept && !self.heard.contains(&id))
     }
 
     /// The session is over: every answer must have been right.

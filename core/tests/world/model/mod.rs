@@ -118,7 +118,7 @@ impl<'a> Model<'a> {
             }
             let verdict = runner.show(letter, &exchange.payload, false).map_err(of(i))?;
             if verdict == Verdict::Cut && in_order && !runner.plan.evaluation {
-                return Ok(());
+                break;
             }
             if spared && decided.is_none() && verdict != Verdict::Go && self.ways.perhaps() {
                 continue;

@@ -43,8 +43,8 @@ pub(crate) struct ChildEnd {
     pub(crate) died: bool,
     /// What it has read that it must answer.
     asked: usize,
-    /// It closes with the first command.
-    dies_at_first: bool,
+    /// It closes with the first of these commands.
+    dies_with: &'static [u8],
     /// How it fails, as its script says.
     pub(crate) fails: Option<Kind>,
     /// It has had its last word on the content of this message.
@@ -73,7 +73,7 @@ impl ChildEnd {
             dies_at: None,
             died: false,
             asked: 0,
-            dies_at_first: false,
+            dies_with: b"",
             fails,
             over: false,
         }
@@ -95,7 +95,7 @@ impl ChildEnd {
         match self.plan.kept {
             Kept::No | Kept::Alive => {}
             Kept::Dead => self.dies_at = Some(now),
-            Kept::DiesAtFirst => self.dies_at_first = true,
+            Kept::DiesAt(letters) => self.dies_with = letters,
             Kept::Dies(ms) => self.dies_at = Some(now + ms * MS),
         }
     }
@@ -224,8 +224,8 @@ impl ChildEnd {
             self.tape.push(Seen { letter, payload, macros, owes, answer, lost: None });
         }
         self.macros.came(letter);
-        if self.dies_at_first {
-            (self.dies_at, self.dies_at_first) = (Some(now), false);
+        if self.dies_with.contains(&letter) {
+            (self.dies_at, self.dies_with) = (Some(now), b"");
             return;
         }
         self.over &= b"LNBE".contains(&letter);

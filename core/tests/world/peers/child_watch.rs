@@ -71,11 +71,6 @@ impl Watch {
         self.state == b'A'
     }
 
-    /// The last thing that it was sent is content.
-    pub(crate) fn is_fed(&self) -> bool {
-        b"LNBE".contains(&self.state)
-    }
-
     /// It was sent a part of a message, and has not had its last word on that.
     pub(crate) fn is_in_message(&self) -> bool {
         self.in_message

@@ -165,8 +165,8 @@ pub(crate) enum Kept {
     Alive,
     /// The child has closed it meanwhile.
     Dead,
-    /// The child closes it with the first command.
-    DiesAtFirst,
+    /// The child closes it with the first of these commands.
+    DiesAt(&'static [u8]),
     /// The child closes it after so many milliseconds.
     Dies(u64),
 }

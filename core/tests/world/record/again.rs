@@ -23,15 +23,24 @@ pub(crate) fn repeated(old: &mut Vec<Seen>, new: &mut Vec<Seen>) -> Result<(), S
             _ => break,
         }
     }
-    // What it was sent of a message it is sent again, of which it may have read only a part. An UNKNOWN before is none of that.
+    // What it was sent of a message it is sent again, of which it may have read only a part, of each connection another. What
+    // it says counts. An UNKNOWN before is none of that.
     let is_one = |one: &Seen, other: &Seen| (one.letter, &one.payload) == (other.letter, &other.payload);
     let is_first = |seen: &Seen| new.first().is_some_and(|first| is_one(seen, first));
-    let outside = |seen: &Seen| !seen.is_note() && !b"MRTU".contains(&seen.letter);
+    let outside = |seen: &Seen| !seen.is_note() && !b"MRTULNBE".contains(&seen.letter);
     let mut from = old.iter().rposition(outside).map_or(0, |at| at + 1);
     from += old[from..].iter().take_while(|seen| seen.letter == b'U' && !is_first(seen)).count();
-    let said = old[from..].iter().filter(|seen| !seen.is_note());
-    if said.clone().count() <= new.len() && said.zip(new.iter()).all(|(one, other)| is_one(one, other)) {
+    let said: Vec<usize> = (from..old.len()).filter(|at| !old[*at].is_note()).collect();
+    let told = new.iter().take_while(|seen| !seen.is_note()).count();
+    if !said.iter().zip(&new[..told]).all(|(at, seen)| is_one(&old[*at], seen)) {
+        return Ok(());
+    }
+    if said.len() <= told {
         old.truncate(from);
+    } else {
+        for (at, seen) in said.into_iter().zip(new.drain(..told)) {
+            old[at] = seen;
+        }
     }
     Ok(())
 }

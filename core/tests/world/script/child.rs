@@ -19,6 +19,11 @@ pub(super) fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan
             _ => rng.some_bits(0x80, 30),
         };
     }
+    let kept = if full && version == 6 && rng.chance(20) { kept(rng) } else { Kept::No };
+    if kept != Kept::No && mta_version == 6 && rng.chance(50) {
+        // It says nothing before the end of the message.
+        protocol = protocol & !LEAD | NO_REPLY;
+    }
     let actions = match rng.below(4) {
         0 if full => 0,
         1 if full => rng.some_bits(0x1ff, 30),
@@ -52,7 +57,7 @@ pub(super) fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan
             rng.below(within)
         }),
         known: if rng.chance(60) { Known::Right } else { *rng.pick(&[Known::Nothing, Known::Wrong]) },
-        kept: if full && version == 6 && rng.chance(20) { kept(rng) } else { Kept::No },
+        kept,
         pipelining: full && rng.chance(30),
         forgets: rng.chance(50),
         pace: if full && rng.chance(3) { *rng.pick(&[20, 200, 2000]) } else { 0 },
@@ -109,7 +114,9 @@ pub(super) fn child(rng: &mut Rng, wildness: Wildness, mta_version: u32) -> Plan
 fn kept(rng: &mut Rng) -> Kept {
     let within = *rng.pick(&[150, 600]);
     let dies = Kept::Dies(rng.below(within));
-    *rng.pick(&[Kept::Alive, Kept::Alive, Kept::Dead, Kept::DiesAtFirst, dies])
+    let content = *rng.pick(&[&b"L"[..], b"N", b"B", b"E"]);
+    let dies_at = [Kept::DiesAt(b"CHMRTLNBEUAQK"), Kept::DiesAt(content)];
+    *rng.pick(&[Kept::Alive, Kept::Alive, Kept::Dead, dies_at[0], dies_at[1], dies])
 }
 
 pub(super) fn conditions(rng: &mut Rng) -> Vec<Condition> {

@@ -30,7 +30,7 @@ impl<M: Machine> World<M> {
             Failure::Protocol(_) | Failure::Renegotiated => Kind::Protocol,
             Failure::Closed(_) => Kind::Closed,
         };
-        let begun = self.has_come(b"LNBE");
+        let kept = self.keeps_body();
         let last = self.lines.iter().rfind(|line| index_of(line.peer) == child);
         let end = last.and_then(|line| line.child.as_ref());
         let deserved = match failure {
@@ -40,10 +40,20 @@ impl<M: Machine> World<M> {
         };
         if !deserved {
             self.fail(format!("c{child} was given up ({kind:?}) for no reason"));
-        } else if kind == Kind::Closed && !begun && last.is_some_and(|line| line.kept && line.quiet[1] == 0) {
+        } else if kind == Kind::Closed && kept && last.is_some_and(|line| line.kept && line.quiet[1] == 0) {
             self.fail(format!("c{child} is given up, and could have had a fresh connection"));
         }
         self.given_up(child, kind, false);
+    }
+
+    /// Whether there is room for all of the body that has come in the message in hand, to show it once more.
+    fn keeps_body(&self) -> bool {
+        let sent = &self.mta.exchanges[..self.mta_at.map_or(0, |at| at + 1)];
+        let message = sent.iter().rev().take_while(|it| it.letter != b'M');
+        let body: u64 = message.filter(|it| it.letter == b'B').map(|it| it.payload.len() as u64).sum();
+        let bounds = &self.scenario.bounds;
+        let in_memory = self.scenario.ration == 0 && bounds.body_bytes.is_none_or(|most| body <= most);
+        body == 0 || in_memory
     }
 
     /// A child is given up for its edits: they may be past the limits.

@@ -95,9 +95,7 @@ impl<M: Machine> World<M> {
             // The end of a message that did not leave the session any more.
             let dropped = line.cut && self.has_come(b"E");
             let left = line.watch.may_be_uncounted || line.watch.is_at_end() || dropped;
-            // Content that has left the session cannot be told again, unless it is about to be taken back.
-            let fed = line.watch.is_fed() && !line.unwritten;
-            let dead = line.kept && line.quiet[1] == 0 && !fed;
+            let dead = line.kept && line.quiet[1] == 0;
             let doubtful = line.kept && self.begins_without_helo();
             if !(left || doubtful || fresh && dead) || fresh && !(dead || stale) {
                 return self.fail(format!("{} acquired again for no reason", name(peer)));
