@@ -30,6 +30,7 @@
 //!   checked; an unknown `log.syslog_facility` is a problem instead of `mail`; the log settings are reset with all
 //!   others at each load.
 //! - The files of a directory are loaded sorted by name.
+//! - The machine-written file cannot have root start programs unless it belongs to root or to the owner of the main file.
 //! - Control characters that end a Ruby program in silence (NUL, ^D, ^Z) are a problem.
 //! - Loads and stoppers are bounded: size of a file, depth of nesting and of loads, number of steps, length of texts.
 
@@ -40,6 +41,7 @@ mod code;
 mod conditions;
 mod configuration;
 mod connection_spec;
+mod custom;
 mod effect;
 mod evaluate;
 mod explain;

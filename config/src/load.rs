@@ -1,6 +1,6 @@
 //! Loading a configuration from files or from a text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use millstream_core::policy::RemarkLevel;
@@ -19,6 +19,9 @@ use crate::value::{Object, Value};
 pub struct LoadOptions {
     /// The directories in which files are looked for, in order.
     pub config_dirs: Vec<PathBuf>,
+    /// Where `milter-manager.custom.conf` is looked for besides, and nothing else: a directory of the user who serves, who is not to say
+    /// what root does.
+    pub custom_dir: Option<PathBuf>,
     /// The main file, looked for in `config_dirs` when relative.
     pub main_file: PathBuf,
     /// What the command line says instead of the files.
@@ -32,6 +35,7 @@ impl Default for LoadOptions {
             if cfg!(target_os = "freebsd") { "/usr/local/etc/milter-manager" } else { "/etc/milter-manager" };
         Self {
             config_dirs: vec![PathBuf::from(directory)],
+            custom_dir: None,
             main_file: PathBuf::from("milter-manager.conf"),
             overrides: Overrides::default(),
         }
@@ -85,13 +89,23 @@ pub struct Message {
     pub location: Option<Location>,
 }
 
-/// Loads the main file and what it loads. That it cannot be found is a problem like any other.
+/// The file that milter manager's web interface writes, behind everything else.
+const CUSTOM_FILE: &str = "milter-manager.custom.conf";
+
+/// Loads the main file and what it loads, and then `milter-manager.custom.conf`, which is in XML, if there is one. That it cannot be found is a problem like any other.
 #[must_use = "the problems must be shown, and the configuration used"]
 pub fn load(options: &LoadOptions) -> Loaded {
     on_large_stack(|| {
         let mut evaluator = Evaluator::for_load(&options.config_dirs);
         match paths::find_main(&options.config_dirs, &options.main_file) {
-            Some(path) => evaluator.main_file(&path),
+            Some(path) => {
+                evaluator.main_file(&path);
+                let directories: Vec<_> =
+                    options.config_dirs.iter().chain(&options.custom_dir).cloned().collect();
+                if let Some(custom) = paths::find_main(&directories, Path::new(CUSTOM_FILE)) {
+                    evaluator.custom_file(&custom, &path);
+                }
+            }
             None => evaluator.report(main_file_missing(options)),
         }
         finish(evaluator, options)

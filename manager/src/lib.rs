@@ -13,6 +13,7 @@
 mod backend;
 mod background;
 mod current;
+mod custom_directory;
 mod daemon;
 mod demo;
 mod explain;
@@ -119,6 +120,9 @@ fn fail(error: &DaemonError) -> ExitCode {
 /// Loads the configuration and applies what the command line says about the log.
 fn load(load_options: &LoadOptions, options: &Options) -> Loaded {
     let mut loaded = millstream_config::load(load_options);
+    if let Some(directory) = custom_directory::of(&loaded.configuration) {
+        loaded = millstream_config::load(&directory.with(load_options));
+    }
     options.apply_to_log(&mut loaded.configuration.log);
     loaded.problems.extend(backend::chosen(&loaded.configuration).err());
     loaded

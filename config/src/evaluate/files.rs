@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::world::Loading;
 use super::{Evaluator, MAX_PROBLEMS, Result, Stop, World};
 use crate::conditions::{Condition, natives};
 use crate::configuration::Configuration;
+use crate::custom;
 use crate::language::check::check;
 use crate::language::procs::{Frame, HeldFrames, freeze};
 use crate::load::Message;
@@ -51,6 +53,34 @@ impl<'o> Evaluator<'o> {
         match read(path) {
             Ok(bytes) => self.text(&name, bytes),
             Err(complaint) => self.report(Problem::of_file(&name, complaint)),
+        }
+    }
+
+    /// Evaluates what milter manager's web interface has written, behind the main file.
+    pub(crate) fn custom_file(&mut self, path: &Path, main_file: &Path) {
+        let name = path.to_string_lossy().into_owned();
+        let owner = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.uid());
+        let may_say_all = owner(path).is_some_and(|uid| uid == 0 || Some(uid) == owner(main_file));
+        let text = match read(path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(complaint) => return self.report(Problem::of_file(&name, complaint)),
+        };
+        if !custom::is_xml(&text) {
+            let text = format!("{name} is not in XML, and not read");
+            if let Some(loading) = self.loading() {
+                loading.messages.push(Message { level: RemarkLevel::Warning, text, location: None });
+            }
+            return;
+        }
+        let custom = custom::read(path, &text, may_say_all);
+        custom.problems.into_iter().for_each(|problem| self.report(problem));
+        let before = self.loading().map_or(0, |loading| loading.problems.len());
+        self.text(&name, custom.statements.into_bytes());
+        // Only the lines are those of the file.
+        for problem in self.loading().into_iter().flat_map(|loading| loading.problems.iter_mut().skip(before))
+        {
+            problem.column = 0;
+            problem.source_line = None;
         }
     }
 

@@ -109,7 +109,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row(Manager, "manager.suspend_time_on_unacceptable", UnlessNil, Start, |c| Slot::number(&mut c.manager.suspend_time_on_unacceptable, 0, U32, 5)),
     row(Manager, "manager.max_connections", UnlessNil, Start, |c| Slot::number(&mut c.manager.max_connections, 0, U32, 0)),
     row(Manager, "manager.max_file_descriptors", UnlessNil, Start, |c| Slot::number(&mut c.manager.max_file_descriptors, 0, U32, 0)),
-    row(Manager, "manager.custom_configuration_directory", UnlessNil, Never, |c| Slot::Text(&mut c.manager.custom_configuration_directory)),
+    row(Manager, "manager.custom_configuration_directory", UnlessNil, Reload, |c| Slot::Text(&mut c.manager.custom_configuration_directory)),
     row(Manager, "manager.fallback_status", UnlessNil, Reload, |c| Slot::Status(&mut c.manager.fallback_status)),
     row(Manager, "manager.fallback_status_at_disconnect", UnlessNil, Reload, |c| Slot::Status(&mut c.manager.fallback_status_at_disconnect)),
     row(Manager, "manager.event_loop_backend", UnlessNil, Start, |c| Slot::Backend(&mut c.manager.event_loop_backend)),
