@@ -199,9 +199,10 @@ fn letter_of(word: &str) -> Option<u8> {
 #[must_use]
 pub fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
-    for byte in bytes {
+    for (place, byte) in bytes.iter().enumerate() {
         match byte {
-            b'\0' => text += "\\0",
+            // Not before a digit, where it would look like a number in octal.
+            b'\0' if !bytes.get(place + 1).is_some_and(u8::is_ascii_digit) => text += "\\0",
             b'\t' => text += "\\t",
             b'\n' => text += "\\n",
             b'\r' => text += "\\r",
@@ -262,7 +263,9 @@ mod tests {
             entry(Direction::ToMilter, b'B', b"one\r\n\"two\"\\\n\nthree"),
             entry(Direction::FromMilter, 0xff, b"#"),
             entry(Direction::FromMilter, b'\\', b"\n"),
+            entry(Direction::ToMilter, b'C', b"h\x004\0"),
         ];
+        assert!(write(&entries).ends_with(" > C \"h\\x004\\0\"\n"));
         assert_eq!(read(&write(&entries)).unwrap(), entries);
     }
 

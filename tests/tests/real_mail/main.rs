@@ -45,6 +45,7 @@ mod fallback_kinds;
 mod lifecycle;
 mod limits;
 mod proxy_filter;
+mod recorded;
 mod refusal;
 mod round_trips;
 mod same_answer;
