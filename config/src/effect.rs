@@ -28,6 +28,8 @@ pub struct Ineffective {
 pub enum Lack {
     /// The program does nothing with it yet.
     NoEffectYet,
+    /// `security.privilege_mode` is off.
+    Unprivileged,
     /// It was changed since the start, and is only read there.
     Restart,
     /// It names an event loop library of milter manager, which this program does not have.
@@ -47,6 +49,7 @@ impl fmt::Display for Ineffective {
         }
         f.write_str(match self.lack {
             Lack::NoEffectYet => " has no effect yet",
+            Lack::Unprivileged => " has no effect without security.privilege_mode = true",
             Lack::Restart => " counts from the next start",
             Lack::ForeignBackend => " names a library of milter manager, which stands for the default here",
         })
@@ -68,7 +71,8 @@ impl Configuration {
             .iter()
             .filter(|setting| setting.key == BACKEND && self.backend_is_foreign())
             .map(|setting| self.ineffective(setting, Lack::ForeignBackend));
-        settings.chain(foreign).chain(self.milters.iter().flat_map(properties_without_effect)).collect()
+        let idle = self.milters.iter().filter(|_| !self.security.privilege_mode);
+        settings.chain(foreign).chain(idle.flat_map(starts_without_effect)).collect()
     }
 
     /// What is different from `running`, the configuration that the program was started with, and only read at start.
@@ -108,16 +112,17 @@ impl Configuration {
     }
 }
 
-fn properties_without_effect(milter: &Milter) -> impl Iterator<Item = Ineffective> {
+/// What starts a milter, which nobody does without `security.privilege_mode`.
+fn starts_without_effect(milter: &Milter) -> impl Iterator<Item = Ineffective> {
     let show = |property: &Property, milter: &Milter| (property.slot)(&mut milter.clone()).show();
     let default = Milter::new(&milter.name);
     Property::all()
-        .filter(|property| property.read == Read::Never)
+        .filter(|property| property.read == Read::Privileged)
         .filter(move |property| show(property, milter) != show(property, &default))
         .map(|property| Ineffective {
             setting: format!("milter.{}", property.name),
             milter: Some(milter.name.clone()),
             location: milter.locations.get(property.name).cloned(),
-            lack: Lack::NoEffectYet,
+            lack: Lack::Unprivileged,
         })
 }

@@ -76,6 +76,8 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// What the files have told with `Milter::Logger`.
     pub messages: Vec<Message>,
+    /// The files that were read, the main one first; tables and lists of accounts, too.
+    pub files: Vec<PathBuf>,
 }
 
 /// A line for the log from a configuration file.
@@ -130,6 +132,7 @@ fn on_large_stack(work: impl FnOnce() -> Loaded + Send) -> Loaded {
         configuration: Configuration::default(),
         problems: vec![Problem::of_file("configuration", Complaint::new(message))],
         messages: Vec::new(),
+        files: Vec::new(),
     };
     thread::scope(|scope| {
         match thread::Builder::new()
@@ -146,7 +149,7 @@ fn on_large_stack(work: impl FnOnce() -> Loaded + Send) -> Loaded {
 }
 
 fn finish(evaluator: Evaluator<'_>, options: &LoadOptions) -> Loaded {
-    let (mut configuration, mut problems, messages) = evaluator.finish();
+    let (mut configuration, mut problems, messages, files) = evaluator.finish();
     for (object, name, value) in options.overrides.values() {
         let Some(setting) = Setting::find(object, name) else { continue };
         match (setting.slot)(&mut configuration).assign(setting.key, &value) {
@@ -158,7 +161,7 @@ fn finish(evaluator: Evaluator<'_>, options: &LoadOptions) -> Loaded {
         }
     }
     find_zone();
-    Loaded { configuration, problems, messages }
+    Loaded { configuration, problems, messages, files }
 }
 
 impl Overrides {

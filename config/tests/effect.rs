@@ -50,8 +50,11 @@ fn settings_without_a_place_in_show_config_are_told_with_it() {
 fn a_milter_is_named() {
     told(
         "define_milter(\"a \\\"b\\\"\") do |m|\n  m.command = \"x\"\n  m.enabled = false\nend",
-        &["test.conf:2: milter.command of \"a \\\"b\\\"\" has no effect yet"],
+        &[
+            "test.conf:2: milter.command of \"a \\\"b\\\"\" has no effect without security.privilege_mode = true",
+        ],
     );
+    told("security.privilege_mode = true\ndefine_milter(\"a\") { |m| m.command = \"x\" }", &[]);
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn the_tables_mark_what_has_no_effect_and_the_block_sets_all_of_it() {
 
 #[test]
 fn the_tables_mark_what_is_read_at_start() {
-    let source = "security.effective_user = \"u\"\nsecurity.effective_group = \"g\"\nlog.level = \"all\"\nlog.path = \"/l\"\n\
+    let source = "security.privilege_mode = true\nsecurity.effective_user = \"u\"\nsecurity.effective_group = \"g\"\nlog.level = \"all\"\nlog.path = \"/l\"\n\
                   log.use_syslog = false\nlog.syslog_facility = \"news\"\nmanager.connection_spec = \"inet:1\"\n\
                   manager.unix_socket_mode = 0600\nmanager.unix_socket_group = \"g\"\n\
                   manager.remove_unix_socket_on_create = false\nmanager.remove_unix_socket_on_close = false\n\

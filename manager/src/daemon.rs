@@ -16,6 +16,7 @@ use signal_hook::iterator::Signals;
 use crate::backend;
 use crate::background::Behind;
 use crate::current::{Current, Watch};
+use crate::launcher::Launcher;
 use crate::listen::{self, ListenError};
 use crate::log::{self, Logger, printable};
 use crate::names;
@@ -34,6 +35,8 @@ const STOP_GRACE: Duration = Duration::from_secs(30);
 pub(crate) enum DaemonError {
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error("failed to start the launcher: {0}")]
+    Launcher(io::Error),
     #[error(transparent)]
     Privilege(#[from] PrivilegeError),
     #[error(transparent)]
@@ -80,6 +83,7 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     for signal in [SIGTERM, SIGINT] {
         signals.add_signal(signal).map_err(DaemonError::Start)?;
     }
+    let launcher = Launcher::start(&configuration.security, &logger).map_err(DaemonError::Launcher)?;
     let mut bound = listen::listen(&configuration.manager)?;
     if let Some(identity) = &identity {
         bound.give_to(identity.user.uid).map_err(DaemonError::Start)?;
@@ -98,7 +102,8 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     }
     let pid_file =
         configuration.manager.pid_file.as_deref().map(Path::new).map(PidFile::write).transpose()?;
-    let service = Arc::new(ManagerService::new(policy, names, logger.clone()));
+    let service =
+        Arc::new(ManagerService::new(policy, names, logger.clone()).with_launcher(launcher.clone()));
     let current = Arc::new(Current::new(configuration.clone(), hosts, Arc::clone(&service), logger.clone()));
     let watch = Watch::start(Arc::clone(&current)).map_err(DaemonError::Start)?;
     let listeners = std::mem::take(&mut bound.listeners);
@@ -136,7 +141,13 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
         signals_handle.close();
         stopped
     });
-    let reloading = Reloading { current: &current, watch: &watch, options, started: configuration };
+    let reloading = Reloading {
+        current: &current,
+        watch: &watch,
+        launcher: launcher.as_ref(),
+        options,
+        started: configuration,
+    };
     obey(signals, &handle, &reloading, &logger);
     let stopped = waiter.map_err(DaemonError::Start)?.join().ok();
     if let Some((path, error)) = bound.remove_socket_file() {
@@ -193,6 +204,7 @@ fn warn(remarks: &[impl Display], logger: &Logger) {
 struct Reloading<'r> {
     current: &'r Current,
     watch: &'r Watch,
+    launcher: Option<&'r Launcher>,
     options: &'r Options,
     /// The configuration of the start, some of which holds until the end.
     started: &'r Configuration,
@@ -242,13 +254,16 @@ fn tell_state(handle: &Handle, logger: &Logger) {
 
 /// Loads the configuration again for new sessions. One with problems is refused and the old one stays.
 fn reload(reloading: &Reloading<'_>, logger: &Logger) {
-    let &Reloading { current, watch, options, started } = reloading;
+    let &Reloading { current, watch, launcher, options, started } = reloading;
     let loaded = crate::load(&options.load_options(), options);
     let problems = if loaded.problems.is_empty() {
         match current.replace(&loaded.configuration) {
             Ok(()) => {
                 if let Err(error) = watch.replaced() {
                     logger.warning(|| format!("[resolve] host names are not looked up again: {error}"));
+                }
+                if let Some(launcher) = launcher {
+                    launcher.reload();
                 }
                 logger.configure(&loaded.configuration.log);
                 relay(&loaded.messages, logger);

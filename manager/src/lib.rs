@@ -4,8 +4,8 @@
 //!   options ── configuration ──┬── --show-config, --check-config
 //!                              ├── --explain ── explain
 //!                              ├── --demo ── demo
-//!                              └── (in the background) daemon: listen, privileges, service on a runtime, signals,
-//!                                  host names, log
+//!                              └── (in the background) daemon: launcher, listen, privileges, service on a runtime,
+//!                                  signals, host names, log
 //! ```
 
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ mod custom_directory;
 mod daemon;
 mod demo;
 mod explain;
+mod launcher;
 mod listen;
 mod log;
 mod names;
@@ -39,6 +40,12 @@ use options::{Action, Options};
 
 /// Runs `milter-manager` with its command line and returns its exit status: 0 when all went well, 1 otherwise.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let [_, step, command @ ..] = &arguments[..]
+        && step == launcher::STEP
+    {
+        return launcher::start_milter(command);
+    }
     let options = match Options::parse(arguments) {
         Ok(Action::Run(options)) => options,
         Ok(Action::Print(text)) => return print(&text, ExitCode::SUCCESS),
@@ -50,6 +57,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     if options.demo {
         return demo::run();
+    }
+    if options.launcher {
+        return launcher::serve(&options);
     }
     let load_options = options.load_options();
     let loaded = load(&load_options, &options);

@@ -145,6 +145,10 @@ pub(crate) struct Options {
     #[arg(long, hide = true)]
     pub(crate) detached: bool,
 
+    /// This is the process that stays root and starts milters; its standard input leads to the manager
+    #[arg(long, hide = true)]
+    pub(crate) launcher: bool,
+
     /// milter manager ignores them; here that is told
     #[arg(hide = true)]
     pub(crate) ignored: Vec<OsString>,

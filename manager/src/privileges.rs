@@ -87,21 +87,39 @@ fn unheeded_by(user: (&str, Uid), group: (&str, Gid), security: &Security) -> Op
 }
 
 impl Identity {
+    /// A user with the groups that are its own.
+    pub(crate) fn of(user: User) -> Self {
+        Self { group: user.gid, user, by_default: false }
+    }
+
     /// Becomes that user for good.
     ///
     /// # Errors
     ///
     /// The operating system refuses, or root could be regained.
     pub(crate) fn assume(&self) -> Result<(), PrivilegeError> {
+        self.become_it()?;
+        match setuid(Uid::from_raw(0)) {
+            Err(_) => Ok(()),
+            Ok(()) => Err(PrivilegeError::IsRoot(self.user.name.clone())),
+        }
+    }
+
+    /// Becomes that user, who may be root.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses, or root could be regained by somebody else.
+    pub(crate) fn become_it(&self) -> Result<(), PrivilegeError> {
         let failed = |what| move |error| PrivilegeError::System { what, error };
         let name = std::ffi::CString::new(self.user.name.as_str()).unwrap_or_default();
         setgid(self.group).map_err(failed("setgid"))?;
         initgroups(&name, self.group).map_err(failed("initgroups"))?;
         setuid(self.user.uid).map_err(failed("setuid"))?;
-        match setuid(Uid::from_raw(0)) {
-            Err(_) => Ok(()),
-            Ok(()) => Err(PrivilegeError::IsRoot(self.user.name.clone())),
+        if !self.user.uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
+            return Err(PrivilegeError::IsRoot(self.user.name.clone()));
         }
+        Ok(())
     }
 }
 

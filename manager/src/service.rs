@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use millstream_core::chain::Session;
-use millstream_core::event::Event;
-use millstream_core::machine::Question;
+use millstream_core::event::{Event, Failure};
+use millstream_core::machine::{IoKind, Question, Refusal};
 use millstream_core::policy::{Environment, Policy};
 use millstream_core::service::{Notice, Service, SessionId};
 use millstream_shared::{Counted, Snapshot};
 
+use crate::launcher::Launcher;
 use crate::log::Logger;
 use crate::names::{Names, Reply};
 use crate::sentences;
@@ -20,12 +21,20 @@ pub(crate) struct ManagerService {
     /// What all sessions keep, whatever policy they follow.
     kept: Arc<Counted>,
     names: Arc<Names>,
+    /// Starts milters that are dead.
+    launcher: Option<Launcher>,
     log: Logger,
 }
 
 impl ManagerService {
     pub(crate) fn new(policy: Arc<dyn Policy>, names: Arc<Names>, log: Logger) -> Self {
-        Self { policy: Snapshot::new(policy), kept: Arc::default(), names, log }
+        Self { policy: Snapshot::new(policy), kept: Arc::default(), names, launcher: None, log }
+    }
+
+    /// Has milters started that are dead.
+    pub(crate) fn with_launcher(mut self, launcher: Option<Launcher>) -> Self {
+        self.launcher = launcher;
+        self
     }
 
     /// New sessions follow `policy`; running ones keep theirs.
@@ -49,6 +58,12 @@ impl Service for ManagerService {
     }
 
     fn event(&self, session: SessionId, event: Event) {
+        if let Some(launcher) = &self.launcher
+            && let Event::ChildFailed { name, failure: Failure::Connect(Refusal::Failed(error)), .. } = &event
+            && matches!(error.kind, IoKind::Refused | IoKind::NotFound)
+        {
+            launcher.ask_for(name);
+        }
         self.log.log(sentences::level(&event), || sentences::event(session, &event));
     }
 

@@ -32,6 +32,7 @@ impl<'o> Evaluator<'o> {
             problems: Vec::new(),
             messages: Vec::new(),
             files: Vec::new(),
+            read: Vec::new(),
             milters: Vec::new(),
             conditions: Vec::new(),
             next_number: 0,
@@ -50,7 +51,7 @@ impl<'o> Evaluator<'o> {
     /// Evaluates the main file.
     pub(crate) fn main_file(&mut self, path: &Path) {
         let name = path.to_string_lossy().into_owned();
-        match read(path) {
+        match self.read(path) {
             Ok(bytes) => self.text(&name, bytes),
             Err(complaint) => self.report(Problem::of_file(&name, complaint)),
         }
@@ -61,7 +62,9 @@ impl<'o> Evaluator<'o> {
         let name = path.to_string_lossy().into_owned();
         let owner = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.uid());
         let may_say_all = owner(path).is_some_and(|uid| uid == 0 || Some(uid) == owner(main_file));
-        let text = match read(path) {
+        // Of a file that cannot have programs started nobody needs to know whose it is.
+        let bytes = if may_say_all { self.read(path) } else { read(path) };
+        let text = match bytes {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(complaint) => return self.report(Problem::of_file(&name, complaint)),
         };
@@ -109,8 +112,18 @@ impl<'o> Evaluator<'o> {
         self.heap.hold(frame);
     }
 
-    /// The configuration, its problems, and what it has told.
-    pub(crate) fn finish(mut self) -> (Configuration, Vec<Problem>, Vec<Message>) {
+    /// A file's bytes, never more than one too many. That it was read is remembered.
+    pub(super) fn read(&mut self, path: &Path) -> std::result::Result<Vec<u8>, Complaint> {
+        if let Some(loading) = self.loading()
+            && !loading.read.iter().any(|known| known == path)
+        {
+            loading.read.push(path.to_owned());
+        }
+        read(path)
+    }
+
+    /// The configuration, its problems, what it has told, and the files that were read.
+    pub(crate) fn finish(mut self) -> (Configuration, Vec<Problem>, Vec<Message>, Vec<PathBuf>) {
         self.keep_extra_options();
         self.apply_policies();
         if self.loading().is_some_and(|loading| natives::need_stress(&loading.configuration.milters)) {
@@ -118,12 +131,12 @@ impl<'o> Evaluator<'o> {
         }
         let heap = std::mem::take(&mut self.heap);
         let World::Load(loading) = self.world else { return Default::default() };
-        let Loading { mut configuration, problems, messages, .. } = *loading;
+        let Loading { mut configuration, problems, messages, read, .. } = *loading;
         // From now on event loops share it.
         let of_conditions = configuration.conditions.iter().flat_map(Condition::callables);
         of_conditions.chain(configuration.knobs.callables()).for_each(freeze);
         configuration.frames = HeldFrames::of(heap);
-        (configuration, problems, messages)
+        (configuration, problems, messages, read)
     }
 
     /// Looks up how many sessions are stress, unless that is set or known.
@@ -140,7 +153,7 @@ impl<'o> Evaluator<'o> {
     pub(crate) fn files_of(&mut self, path: &str, at: Span) -> Result<Vec<(String, Vec<u8>)>> {
         let mut found = Vec::new();
         for file in self.paths_of(path, at, true)? {
-            let bytes = read(&file).map_err(|complaint| self.stop(at, complaint))?;
+            let bytes = self.read(&file).map_err(|complaint| self.stop(at, complaint))?;
             self.spend(LOAD_STEPS + bytes.len() / 64, at)?;
             found.push((file.to_string_lossy().into_owned(), bytes));
         }
@@ -213,8 +226,8 @@ pub(super) fn missing(path: &str) -> Complaint {
     Complaint::with_hint(format!("{path} doesn't exist."), hint)
 }
 
-/// A configuration file's bytes, never more than one too many.
-pub(super) fn read(path: &Path) -> std::result::Result<Vec<u8>, Complaint> {
+/// Only a regular file, so that nothing is waited for.
+fn read(path: &Path) -> std::result::Result<Vec<u8>, Complaint> {
     let complain = |error: &std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => Complaint::new(format!("{} doesn't exist.", path.display())),
         _ => Complaint::new(format!("{} cannot be read: {error}", path.display())),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::files::{missing, read};
+use super::files::missing;
 use super::objects::nearest;
 use super::{Evaluator, MAX_LOADS, Result, Stop, World};
 use crate::language::kinds::{Kind, Kinds};
@@ -257,7 +257,7 @@ impl Evaluator<'_> {
             return Err(self.stop(at, complaint));
         }
         self.spend(LOAD_STEPS, at)?;
-        let bytes = read(path).map_err(|complaint| self.stop(at, complaint))?;
+        let bytes = self.read(path).map_err(|complaint| self.stop(at, complaint))?;
         match self.serves(path, &bytes)? {
             Some(name) => Ok(Some(name)),
             None => self.file(&name, bytes).map(|()| None),

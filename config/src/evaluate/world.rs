@@ -34,6 +34,8 @@ pub(crate) struct Loading<'o> {
     pub(crate) messages: Vec<Message>,
     /// The files that are being evaluated.
     pub(crate) files: Vec<Arc<str>>,
+    /// The files that were read.
+    pub(crate) read: Vec<PathBuf>,
     /// The milters whose blocks are running, each with its number.
     pub(crate) milters: Vec<(u64, Milter)>,
     /// The conditions whose blocks are running.

@@ -39,6 +39,8 @@ pub(crate) enum Read {
     Reload,
     /// At start only.
     Start,
+    /// At start and at each reload, with `security.privilege_mode`.
+    Privileged,
     /// Not at all yet: it is remembered and shown.
     Never,
 }
@@ -80,7 +82,7 @@ const fn row(
 }
 
 use Object::{Controller, Database, Log, Manager, Package, Security};
-use Read::{Never, Reload, Start};
+use Read::{Never, Privileged, Reload, Start};
 use Remember::{Always, NotAtAll, UnlessDefault, UnlessFalse, UnlessNil};
 
 /// Every setting, in the order of `--show-config`.
@@ -89,7 +91,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row(Package, "package.platform", NotAtAll, Reload, |c| Slot::Text(&mut c.package.platform)),
     row(Package, "package.options", NotAtAll, Never, |c| Slot::PackageOptions(&mut c.package.options)),
 
-    row(Security, "security.privilege_mode", Always, Never, |c| Slot::PrivilegeMode(&mut c.security.privilege_mode)),
+    row(Security, "security.privilege_mode", Always, Start, |c| Slot::PrivilegeMode(&mut c.security.privilege_mode)),
     row(Security, "security.effective_user", UnlessNil, Start, |c| Slot::Text(&mut c.security.effective_user)),
     row(Security, "security.effective_group", UnlessNil, Start, |c| Slot::Text(&mut c.security.effective_group)),
 
@@ -180,9 +182,9 @@ pub(crate) const PROPERTIES_BEFORE_CONDITIONS: &[Property] = &[
 /// The properties after the list of conditions.
 #[rustfmt::skip]
 pub(crate) const PROPERTIES_AFTER_CONDITIONS: &[Property] = &[
-    Property { name: "command", read: Never, slot: |m| Slot::Text(&mut m.command) },
-    Property { name: "command_options", read: Never, slot: |m| Slot::CommandOptions(&mut m.command_options) },
-    Property { name: "user_name", read: Never, slot: |m| Slot::Text(&mut m.user_name) },
+    Property { name: "command", read: Privileged, slot: |m| Slot::Text(&mut m.command) },
+    Property { name: "command_options", read: Privileged, slot: |m| Slot::CommandOptions(&mut m.command_options) },
+    Property { name: "user_name", read: Privileged, slot: |m| Slot::Text(&mut m.user_name) },
     Property { name: "connection_timeout", read: Reload, slot: |m| Slot::Seconds(&mut m.timeouts.connection) },
     Property { name: "writing_timeout", read: Reload, slot: |m| Slot::Seconds(&mut m.timeouts.writing) },
     Property { name: "reading_timeout", read: Reload, slot: |m| Slot::Seconds(&mut m.timeouts.reading) },
