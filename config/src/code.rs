@@ -10,7 +10,7 @@
 //!   end.call
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::inspect;
@@ -225,9 +225,8 @@ impl Writer {
             };
             let written =
                 self.value(&value, open).map_err(|lost| format!("{lost} in the variable {name}"))?;
-            let holds_lambdas = written.contains("lambda") || written.contains("proc");
             let written = if self.hides_kinds { format!("[{written}].first") } else { written };
-            if holds_lambdas {
+            if holds_block(&value) {
                 first.insert(0, format!("{name} = nil"));
                 last.push(format!("{name} = {written}"));
             } else {
@@ -326,6 +325,16 @@ impl Writer {
     }
 }
 
+/// Whether `value` is a lambda or has one in it.
+fn holds_block(value: &Value) -> bool {
+    match value {
+        Value::Proc(_) => true,
+        Value::Array(elements) => elements.read().iter().any(holds_block),
+        Value::Hash(pairs) => pairs.read().iter().any(|(_, value)| holds_block(value)),
+        _ => false,
+    }
+}
+
 /// A regular expression between slashes.
 pub(crate) fn regexp(regexp: &Regexp) -> String {
     let shown = regexp.inspect();
@@ -357,8 +366,6 @@ fn text(callable: &Callable) -> Written {
     if !block.source.text(block.span).starts_with(b"->") {
         return Ok(text.to_owned());
     }
-    let names: BTreeSet<_> = block.parameters.iter().map(|place| place.slot).collect();
-    debug_assert_eq!(names.len(), block.parameters.len(), "parameters have places of their own");
     let parameters: Vec<_> = block.parameters.iter().map(|place| place.name.to_string()).collect();
     let (opening, rest) = text.split_at(if text.starts_with("do") { 2 } else { 1 });
     let space = if opening == "do" && !parameters.is_empty() { " " } else { "" };
