@@ -377,7 +377,10 @@ impl Checker {
             }
         }
         let quoted = self.source.quote(receiver.span);
-        if let (true, [(given, place)]) = (is_joining(name), arguments) {
+        if let (true, [(given, place)]) = (is_joining(name), arguments)
+            // Two of one kind that cannot be joined have no such method.
+            && *given != on
+        {
             let argument = self.source.quote(*place);
             return cannot_join(name, on, *given, &quoted, &argument);
         }
