@@ -59,8 +59,13 @@ fn the_configuration_knows_core_and_no_runtime() {
 }
 
 #[test]
-fn the_tools_know_core_and_how_a_socket_is_named() {
-    assert_eq!(ours("tools"), ["millstream-core", "millstream-config"]);
+fn the_tools_know_core_and_how_a_socket_is_named_and_what_a_message_is() {
+    assert_eq!(ours("tools"), ["millstream-core", "millstream-config", "millstream-mail"]);
+}
+
+#[test]
+fn a_message_knows_nothing_of_ours() {
+    assert_eq!(dependencies("mail"), ["thiserror"]);
 }
 
 #[test]

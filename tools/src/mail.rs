@@ -2,23 +2,7 @@
 
 use millstream_core::message::Headers;
 use millstream_core::wire::Edit;
-
-/// A header: its name without the colon, and its value, folded with what its lines end with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
-    /// The name.
-    pub name: Vec<u8>,
-    /// The value.
-    pub value: Vec<u8>,
-}
-
-impl Header {
-    /// A header of these two.
-    #[must_use]
-    pub fn new(name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
-        Self { name: name.into(), value: value.into() }
-    }
-}
+pub use millstream_mail::{Header, in_brackets};
 
 /// A message with its envelope, as a milter is shown it or as one leaves it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,12 +15,6 @@ pub struct Mail {
     pub headers: Vec<Header>,
     /// The body, in the pieces in which it is sent.
     pub body: Vec<Vec<u8>>,
-}
-
-/// As SMTP has an address: in angle brackets.
-#[must_use]
-pub fn in_brackets(address: &[u8]) -> Vec<u8> {
-    if address.starts_with(b"<") { address.to_vec() } else { [b"<", address, b">"].concat() }
 }
 
 impl Mail {

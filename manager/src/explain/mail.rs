@@ -4,8 +4,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use millstream_core::wire::{ClientAddress, ConnectInfo};
+use millstream_mail::Message;
 
-use super::file::Message;
 use super::options::{Macro, MailOptions};
 
 /// What the MTA is when nobody says: conditions ask for it.
@@ -53,13 +53,15 @@ impl Mail {
             .0
             .clone();
         let message = options.mail_file.as_deref().map(read).transpose()?;
-        let in_headers = |name| message.as_ref().map(|message| message.addresses(name));
-        let sender = options.envelope_from.as_deref().map(in_brackets);
-        let sender = sender.or_else(|| in_headers("From").and_then(|mut addresses| addresses.next()));
+        let in_headers = |name| addresses(message.as_ref(), name);
+        let sender = match &options.envelope_from {
+            Some(text) => Some(in_brackets(text)),
+            None => in_headers("From")?.into_iter().next(),
+        };
         let mut recipients: Vec<_> =
             options.envelope_recipient.iter().map(|text| in_brackets(text)).collect();
         if recipients.is_empty() {
-            recipients.extend(in_headers("To").into_iter().flatten());
+            recipients = in_headers("To")?;
         }
         if sender.is_none() && (message.is_some() || !recipients.is_empty()) {
             return Err("there is no sender: add --envelope-from".to_owned());
@@ -105,7 +107,19 @@ fn add(macros: &mut Vec<Macro>, name: &str, value: Option<&str>) {
 }
 
 fn in_brackets(address: &str) -> String {
-    if address.starts_with('<') { address.to_owned() } else { format!("<{address}>") }
+    shown(&millstream_mail::in_brackets(address.as_bytes()))
+}
+
+/// The addresses in the headers of this name.
+fn addresses(message: Option<&Message>, name: &str) -> Result<Vec<String>, String> {
+    let found = message.into_iter().flat_map(|message| message.addresses(name));
+    found
+        .map(|address| address.map(|address| shown(&address)).map_err(|error| format!("{name}: {error}")))
+        .collect()
+}
+
+fn shown(address: &[u8]) -> String {
+    String::from_utf8_lossy(address).into_owned()
 }
 
 fn read(path: &Path) -> Result<Message, String> {
@@ -116,7 +130,8 @@ fn read(path: &Path) -> Result<Message, String> {
     } else {
         std::fs::read(path)
     };
-    Message::parse(&text.map_err(|error| failed(error.to_string()))?).map_err(failed)
+    let message = Message::parse(&text.map_err(|error| failed(error.to_string()))?);
+    message.map(|message| message.as_sent()).map_err(|error| failed(format!("line {}: {error}", error.line)))
 }
 
 #[cfg(test)]

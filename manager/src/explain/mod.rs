@@ -9,7 +9,6 @@
 //! Nothing here knows what a condition means: the session and the policy are those that serve, so that what is explained is
 //! what happens.
 
-mod file;
 mod findings;
 mod mail;
 mod options;

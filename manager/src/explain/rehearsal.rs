@@ -20,6 +20,7 @@ use millstream_core::time::Instant;
 use millstream_core::wire::{
     Actions, CHUNK_SIZE, Command, Final, Frame, HEAD, Negotiation, Protocol, Stage, VERSION_MAX,
 };
+use millstream_mail::Header;
 
 use super::mail::Mail;
 use super::options::Macro;
@@ -112,7 +113,7 @@ impl Rehearsal<'_> {
             return Ok(());
         }
         let Some(message) = &mail.message else { return Ok(()) };
-        for (name, value) in &message.headers {
+        for Header { name, value } in &message.headers {
             self.begin(Stage::Header);
             if self.mta.wants(Stage::Header) {
                 self.mta.header(name, value);
