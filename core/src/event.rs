@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use bytes::Bytes;
+
 use crate::machine::{Closure, IoError, IoKind, Refusal};
 use crate::policy::{ChildIndex, FailureKind, Fallback, Remark, Why};
 use crate::wire::{Fault, Stage};
@@ -211,6 +213,85 @@ pub struct ChildReport {
     pub evaluation: bool,
 }
 
+/// How a session, or a child's part in it, ended, in the words of milter manager's log analysers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// No objection.
+    Pass,
+    /// No objection, and nothing more was to be shown.
+    Accept,
+    /// Refused for good.
+    Reject,
+    /// Refused for now.
+    TemporaryFailure,
+    /// Taken and thrown away.
+    Discard,
+    /// Held in the MTA's quarantine.
+    Quarantine,
+    /// The MTA took it back, or the outcome was certain before.
+    Abort,
+    /// A condition stopped the child.
+    Stop,
+    /// It failed.
+    Error,
+}
+
+impl Status {
+    /// The status of a verdict.
+    #[must_use]
+    pub const fn of(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Continue => Self::Pass,
+            Verdict::Accept => Self::Accept,
+            Verdict::Reject(_) => Self::Reject,
+            Verdict::TemporaryFailure(_) => Self::TemporaryFailure,
+            Verdict::Discard => Self::Discard,
+        }
+    }
+
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+            Self::TemporaryFailure => "temporary-failure",
+            Self::Discard => "discard",
+            Self::Quarantine => "quarantine",
+            Self::Abort => "abort",
+            Self::Stop => "stop",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// How one child's part in a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildEnd {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The stage of its last verdict; that of the session for one that had none.
+    pub stage: Stage,
+    /// Its last verdict.
+    pub status: Status,
+    /// How long the session has waited for it.
+    pub elapsed: Duration,
+}
+
+/// One session, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionReport {
+    /// The stage of its last verdict, or how far it came.
+    pub stage: Stage,
+    /// The last verdict on its connection or a message.
+    pub status: Status,
+    /// From its beginning to its end.
+    pub elapsed: Duration,
+    /// How each child's part ended, in chain order.
+    pub children: Vec<ChildEnd>,
+}
+
 /// How a message ended for the MTA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageEnd {
@@ -381,8 +462,21 @@ pub enum Event {
         /// Why.
         error: IoError,
     },
+    /// A child has written a header, or one is written into the MTA's message. Only for statistics.
+    HeaderAdded {
+        /// Its name.
+        name: Bytes,
+        /// Its value.
+        value: Bytes,
+        /// Whose it is; nobody's when it is what the MTA is told.
+        by: Option<Arc<str>>,
+    },
+    /// The MTA was told to put a message into its quarantine. Only for statistics.
+    Quarantined,
     /// A message is over.
     Message(Box<MessageReport>),
+    /// The session is over. Only for statistics.
+    Ended(Box<SessionReport>),
     /// The MTA's end failed; the session is over.
     MtaFailed {
         /// At which stage.

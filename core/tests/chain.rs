@@ -32,5 +32,7 @@ mod runtime;
 mod shared_bounds;
 #[path = "chain/spill.rs"]
 mod spill;
+#[path = "chain/statistics.rs"]
+mod statistics;
 #[path = "chain/time.rs"]
 mod time;

@@ -208,8 +208,10 @@ mod tests {
             let log_file =
                 std::env::temp_dir().join(format!("millstream-current-{}-{name}", std::process::id()));
             let path = log_file.to_str().unwrap().to_owned();
-            let (log, log_guard) =
-                log::start(&Log { path: Some(path), use_syslog: false, ..Log::default() }).unwrap();
+            let (log, log_guard) = {
+                let settings = Log { path: Some(path), use_syslog: false, ..Log::default() };
+                log::start(&settings, log::Format::default()).unwrap()
+            };
             let resolver = Arc::new(Scripted(Mutex::new(vec!["10.0.0.1"])));
             let configuration = configuration(settings);
             let hosts = Hosts::new(Arc::<Scripted>::clone(&resolver)).of(&configuration, Instant::now());

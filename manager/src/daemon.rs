@@ -71,7 +71,8 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     let hosts = names::hosts(&names, configuration);
     let policy = configuration.policy_at(&hosts).map_err(DaemonError::Policy)?;
     let backend = backend::chosen(configuration).map_err(|problem| DaemonError::Policy(vec![problem]))?;
-    let (logger, log_guard) = log::start(&configuration.log).map_err(DaemonError::Log)?;
+    let (logger, log_guard) =
+        log::start(&configuration.log, log::Environment::read().format()).map_err(DaemonError::Log)?;
     raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
     relay(&loaded.messages, &logger);
     remark(configuration, &logger);
@@ -107,8 +108,9 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     let current = Arc::new(Current::new(configuration.clone(), hosts, Arc::clone(&service), logger.clone()));
     let watch = Watch::start(Arc::clone(&current)).map_err(DaemonError::Start)?;
     let listeners = std::mem::take(&mut bound.listeners);
-    let server = backend::start(backend, listeners, service, runtime_options(configuration))
+    let server = backend::start(backend, listeners, Arc::clone(&service), runtime_options(configuration))
         .map_err(DaemonError::Start)?;
+    service.served_by(server.handle());
     logger.message(|| {
         let enabled = configuration.milters.iter().filter(|milter| milter.enabled).count();
         format!(

@@ -27,6 +27,7 @@ mod privileges;
 mod sentences;
 mod service;
 mod socket_mode;
+mod statistics;
 mod supervisor;
 
 use std::ffi::OsString;
@@ -54,6 +55,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     for argument in &options.ignored {
         complain(&format!("not an option, and ignored: {}", argument.display()));
+    }
+    for problem in log::Environment::read().problems {
+        complain(&problem);
     }
     if options.demo {
         return demo::run();
@@ -133,6 +137,7 @@ fn load(load_options: &LoadOptions, options: &Options) -> Loaded {
     if let Some(directory) = custom_directory::of(&loaded.configuration) {
         loaded = millstream_config::load(&directory.with(load_options));
     }
+    log::Environment::read().apply(&mut loaded.configuration.log);
     options.apply_to_log(&mut loaded.configuration.log);
     loaded.problems.extend(backend::chosen(&loaded.configuration).err());
     loaded

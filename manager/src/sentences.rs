@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use millstream_config::LogLevel;
 use millstream_core::event::{
-    ChildReport, Event, Failure, FallbackReason, LimitName, MessageEnd, MessageReport, Outcome, Verdict,
+    ChildReport, Event, Failure, FallbackReason, LimitName, MessageEnd, MessageReport, Outcome, Status,
+    Verdict,
 };
 use millstream_core::machine::{IoError, IoKind, Refusal};
 use millstream_core::policy::{FailureKind, RemarkLevel};
@@ -14,7 +15,8 @@ use millstream_core::pool::AddressState;
 use millstream_core::service::{Notice, PauseReason, SessionId};
 use millstream_core::time::Instant;
 
-use crate::log::printable;
+use crate::log::{About, printable};
+use crate::statistics;
 
 /// The level at which an event is logged.
 pub(crate) fn level(event: &Event) -> LogLevel {
@@ -28,6 +30,7 @@ pub(crate) fn level(event: &Event) -> LogLevel {
         Event::ChildFailed { .. } | Event::MtaFailed { .. } | Event::SpillFailed { .. } => LogLevel::ERROR,
         Event::ConditionRemarked { remark, .. } => level_of_remark(remark.level),
         Event::Message(_) | Event::EditsOverlap { .. } => LogLevel::MESSAGE,
+        Event::HeaderAdded { .. } | Event::Quarantined | Event::Ended(_) => LogLevel::STATISTICS,
     }
 }
 
@@ -46,9 +49,61 @@ pub(crate) fn level_of_remark(level: RemarkLevel) -> LogLevel {
     }
 }
 
+/// What an event is about.
+pub(crate) fn about(session: SessionId, event: &Event) -> About {
+    let about = About { session: Some(session), ..About::default() };
+    match event {
+        Event::ChildFailed { name, .. } => {
+            About { milter: Some(name.clone()), status: Some(Status::Error.name()), ..about }
+        }
+        Event::ChildStopped { name, .. } => {
+            About { milter: Some(name.clone()), status: Some(Status::Stop.name()), ..about }
+        }
+        Event::ConditionRemarked { name, .. }
+        | Event::EditsOverlap { name, .. }
+        | Event::EditIgnored { name, .. }
+        | Event::HeaderAdded { by: Some(name), .. } => About { milter: Some(name.clone()), ..about },
+        Event::Answered { verdict, by, .. } => {
+            About { milter: by.clone(), status: Some(verdict.name()), ..about }
+        }
+        Event::Message(report) => About {
+            queue_id: Some(report.queue_id.clone()).filter(|id| !id.is_empty()),
+            milter: report.decided_by.clone(),
+            status: Some(status(report)),
+            ..about
+        },
+        Event::Quarantined => About { status: Some(Status::Quarantine.name()), ..about },
+        Event::MtaFailed { .. } => About { status: Some(Status::Error.name()), ..about },
+        Event::Negotiated { .. }
+        | Event::ClientGone { .. }
+        | Event::SpillFailed { .. }
+        | Event::HeaderAdded { by: None, .. }
+        | Event::Ended(_) => about,
+    }
+}
+
+/// How a message ended, in a word.
+fn status(report: &MessageReport) -> &'static str {
+    let status = match &report.end {
+        MessageEnd::Answered(verdict) if verdict.delivers() && held_by(report).is_some() => {
+            Status::Quarantine
+        }
+        MessageEnd::Answered(verdict) => Status::of(verdict),
+        MessageEnd::Aborted | MessageEnd::Disconnected => Status::Abort,
+        MessageEnd::OverLimit(_) => Status::TemporaryFailure,
+    };
+    status.name()
+}
+
 /// An event as a line.
 pub(crate) fn event(session: SessionId, event: &Event) -> String {
     let text = match event {
+        // Analysers know these by how they begin.
+        Event::HeaderAdded { name, value, by } => {
+            return statistics::header(session, name, value, by.as_deref());
+        }
+        Event::Quarantined => return statistics::quarantine(session),
+        Event::Ended(report) => return statistics::session_end(session, report),
         Event::Negotiated { version, children } => {
             format!("[session][negotiated] version {version}, {}", crate::count(*children, "child milter"))
         }
@@ -68,7 +123,7 @@ pub(crate) fn event(session: SessionId, event: &Event) -> String {
         }
         // As milter manager writes it: its analysers read this.
         Event::ClientGone { elapsed, .. } => {
-            return format!("[session][disconnected][{:.6}]({session})", elapsed.as_secs_f64());
+            return statistics::disconnected(session, *elapsed);
         }
         Event::ChildStopped { name, stage, why, .. } => {
             format!("[milter][stopped] {name}: by condition {:?} ({}), at {stage}", why.condition, why.place)
@@ -173,7 +228,7 @@ fn verdict(verdict: &Verdict) -> String {
 }
 
 /// An error without a number is one that no system call gave.
-fn io_error(error: IoError) -> String {
+pub(crate) fn io_error(error: IoError) -> String {
     match error {
         IoError { kind: IoKind::Reset, code: 0 } => {
             "it takes connections and closes them without an answer".to_owned()
@@ -255,12 +310,15 @@ const fn of_kind(kind: FailureKind) -> &'static str {
     }
 }
 
-/// How an address of a milter stands.
+/// The line about how an address of a milter stands.
 pub(crate) fn state(state: &AddressState, now: Instant) -> String {
-    let AddressState { child, address, outage, in_use, kept, waiting } = state;
-    let mut text = format!(
-        "[state] {child} at {address}: {in_use} in use, {kept} kept, {waiting} waiting for the milter; "
-    );
+    format!("[state] {} at {}", state.child, standing(state, now))
+}
+
+/// How an address of a milter stands.
+pub(crate) fn standing(state: &AddressState, now: Instant) -> String {
+    let AddressState { child: _, address, outage, in_use, kept, waiting } = state;
+    let mut text = format!("{address}: {in_use} in use, {kept} kept, {waiting} waiting for the milter; ");
     let _ = match outage {
         None => write!(text, "up"),
         Some(outage) => write!(

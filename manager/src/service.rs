@@ -1,18 +1,22 @@
 //! Sessions for the runtime, under the policy that holds now.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
+use millstream_config::LogLevel;
 use millstream_core::chain::Session;
-use millstream_core::event::{Event, Failure};
+use millstream_core::event::{Event, Failure, SessionReport};
 use millstream_core::machine::{IoKind, Question, Refusal};
 use millstream_core::policy::{Environment, Policy};
 use millstream_core::service::{Notice, Service, SessionId};
+use millstream_runtime::Handle;
 use millstream_shared::{Counted, Snapshot};
 
 use crate::launcher::Launcher;
 use crate::log::Logger;
 use crate::names::{Names, Reply};
 use crate::sentences;
+use crate::statistics::{self, Finished};
 
 /// Makes sessions and logs what happens in them.
 #[derive(Debug)]
@@ -24,17 +28,44 @@ pub(crate) struct ManagerService {
     /// Starts milters that are dead.
     launcher: Option<Launcher>,
     log: Logger,
+    finished: Finished,
+    /// Knows how many sessions run, once they do.
+    server: OnceLock<Handle>,
 }
 
 impl ManagerService {
     pub(crate) fn new(policy: Arc<dyn Policy>, names: Arc<Names>, log: Logger) -> Self {
-        Self { policy: Snapshot::new(policy), kept: Arc::default(), names, launcher: None, log }
+        Self {
+            policy: Snapshot::new(policy),
+            kept: Arc::default(),
+            names,
+            launcher: None,
+            log,
+            finished: Finished::default(),
+            server: OnceLock::new(),
+        }
     }
 
     /// Has milters started that are dead.
     pub(crate) fn with_launcher(mut self, launcher: Option<Launcher>) -> Self {
         self.launcher = launcher;
         self
+    }
+
+    /// `server` has its sessions from here.
+    pub(crate) fn served_by(&self, server: Handle) {
+        // There is one for each service.
+        let _ = self.server.set(server);
+    }
+
+    fn ended(&self, session: SessionId, report: &SessionReport) {
+        self.log.log_lines(LogLevel::STATISTICS, || {
+            let mut lines = statistics::end(session, report);
+            // It is still counted itself.
+            let others = self.server.get().map_or(0, |server| server.sessions().saturating_sub(1));
+            lines.extend(self.finished.one_more(others, Instant::now()));
+            lines
+        });
     }
 
     /// New sessions follow `policy`; running ones keep theirs.
@@ -54,7 +85,9 @@ impl Service for ManagerService {
     fn accept(&self, session: SessionId, environment: Environment) -> Session {
         self.log.debug(|| format!("[{session}] [session][start]"));
         let kept = Arc::<Counted>::clone(&self.kept);
-        Session::new(self.policy(), environment).with_reserve(kept)
+        Session::new(self.policy(), environment)
+            .with_reserve(kept)
+            .with_statistics(self.log.logs(LogLevel::STATISTICS))
     }
 
     fn event(&self, session: SessionId, event: Event) {
@@ -64,7 +97,14 @@ impl Service for ManagerService {
         {
             launcher.ask_for(name);
         }
-        self.log.log(sentences::level(&event), || sentences::event(session, &event));
+        match &event {
+            Event::Ended(report) => self.ended(session, report),
+            event => self.log.log_about(
+                sentences::level(event),
+                || sentences::about(session, event),
+                || sentences::event(session, event),
+            ),
+        }
     }
 
     fn notice(&self, notice: Notice) {

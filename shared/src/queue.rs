@@ -45,9 +45,16 @@ impl<T> Queue<T> {
 
     /// Queues `item`, or counts it as lost where there is no room. Never waits for the reader.
     pub fn offer(&self, item: T) {
+        self.offer_as(item, 1);
+    }
+
+    /// The same for an item that counts as `count` where there is no room.
+    pub fn offer_as(&self, item: T, count: u64) {
         let mut contents = self.lock();
         let refused = self.push(&mut contents, item).err();
-        contents.lost += u64::from(refused.is_some());
+        if refused.is_some() {
+            contents.lost += count;
+        }
         self.unlock(contents);
         // Freed outside of the lock.
         drop(refused);
@@ -112,9 +119,10 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_counted_and_told_with_the_next_thing() {
         let queue = Queue::new(2);
-        (1..=5).for_each(|n| queue.offer(n));
+        (1..=4).for_each(|n| queue.offer(n));
+        queue.offer_as(5, 4);
         assert_eq!(queue.put(6), Err(6));
-        assert_eq!(queue.take(), Taken { item: Some(1), lost: 3 });
+        assert_eq!(queue.take(), Taken { item: Some(1), lost: 6 });
         assert_eq!(queue.put(7), Ok(()));
         assert_eq!(queue.take(), Taken { item: Some(2), lost: 0 });
         assert_eq!(queue.take(), Taken { item: Some(7), lost: 0 });

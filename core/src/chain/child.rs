@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::connection::{Connection, Gone, Link};
+use super::tally::ChildTally;
 use crate::client::Client;
 use crate::event::{Outcome, Verdict};
 use crate::machine::{Peer, QueryId, Question};
@@ -33,6 +34,7 @@ pub(super) struct Child {
     /// It is sent content before it has answered what was sent before.
     pub(super) pipelining: bool,
     busy: Busy,
+    pub(super) tally: ChildTally,
 }
 
 /// What the policy waits for before it decides on a child.
@@ -173,6 +175,7 @@ impl Child {
             asked: Asked::default(),
             pipelining: policy.pipelining(index),
             busy: Busy::default(),
+            tally: ChildTally::default(),
         }
     }
 

@@ -194,7 +194,8 @@ impl Session {
         self.unsettled = true;
         let now = self.now();
         for child in &mut self.children {
-            child.take_elapsed(now);
+            let elapsed = child.take_elapsed(now);
+            child.tally.wait(elapsed);
             child.part = match (&child.connection.link, child.fallback()) {
                 // One that is still coming will be shown the message when it is there.
                 (Link::Gone(_), Some(fallback)) => Part::Done(Outcome::Failed(fallback), Stage::Mail, 0),
@@ -411,7 +412,13 @@ impl Session {
                 false => transaction.recipients_refused += 1,
             }
         }
+        if self.refused.is_none() {
+            self.tally.answered(stage, &decided.verdict);
+        }
         if decided.verdict.delivers() {
+            if let Some(transaction) = &mut self.transaction {
+                transaction.accepted |= decided.verdict == Verdict::Accept;
+            }
             return;
         }
         let recipient = (stage == Stage::Rcpt).then(|| Arc::from(first_string(&command.payload)));

@@ -312,6 +312,7 @@ impl Session {
     /// QUIT_NC: the MTA begins another session on this connection. What the children answered is asked for anew.
     pub(super) fn begin_again(&mut self) {
         self.end_transaction(crate::event::MessageEnd::Aborted, Stage::Mail);
+        self.tell_end();
         for index in 0..self.children.len() {
             self.quit_child(index, Gone::Left);
             let peer = self.children[index].connection.peer;

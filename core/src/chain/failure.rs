@@ -7,7 +7,7 @@ use super::commands::fallback_step;
 use super::connection::{Gone, Link, Timer};
 use super::verdict::Joint;
 use super::{Life, Session};
-use crate::event::{Event, Failure, FallbackReason, LimitName, Outcome, TimerName};
+use crate::event::{Event, Failure, FallbackReason, LimitName, Outcome, Status, TimerName};
 use crate::machine::{IoError, IoKind, Output};
 use crate::policy::{ChildIndex, Fallback};
 use crate::time::Instant;
@@ -34,6 +34,7 @@ impl Session {
         self.unsettled = true;
         let unwell = self.is_unwell(index, &failure);
         let child = &mut self.children[index];
+        child.tally.note(stage, Status::Error);
         let peer = child.connection.peer;
         let refused = matches!(failure, Failure::Connect(_) | Failure::Closed(_));
         if unwell {
@@ -102,6 +103,7 @@ impl Session {
     /// The MTA's end is of no use any more: the session is over.
     pub(super) fn mta_failed(&mut self, failure: Failure) {
         let stage = self.stage();
+        self.tally.failed = Some(stage);
         self.event(Event::MtaFailed { stage, failure });
         self.finish();
         self.filter.close();

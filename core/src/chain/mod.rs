@@ -32,6 +32,7 @@ mod presence;
 mod replies;
 mod report;
 mod spill;
+mod tally;
 mod told;
 mod transaction;
 mod verdict;
@@ -57,6 +58,7 @@ use connect::Leaving;
 use connection::{Gone, Link};
 use mta::MtaKind;
 use presence::Presence;
+use tally::Tally;
 use transaction::Transaction;
 
 /// How many frames of the MTA are looked at in one call; the rest follows in the next.
@@ -115,6 +117,7 @@ pub struct Session {
     /// Frames of the MTA wait although nothing is missing to look at them.
     more: bool,
     life: Life,
+    tally: Tally,
     /// The part of a child in the message, or what is known about the message, has changed.
     unsettled: bool,
     /// Something has happened that may concern every child, and not only the one whose connection it is.
@@ -188,6 +191,7 @@ impl Session {
             next_spill: 0,
             more: false,
             life: Life::Running,
+            tally: Tally::default(),
             unsettled: false,
             concerns_all: true,
             deadline: None,
@@ -199,6 +203,14 @@ impl Session {
     #[must_use]
     pub fn with_reserve(mut self, reserve: Arc<dyn Reserve>) -> Self {
         self.share = Share::of(reserve);
+        self
+    }
+
+    /// Tells at its end how it and each child ended, and which headers were added: [`Event::Ended`],
+    /// [`Event::HeaderAdded`], [`Event::Quarantined`]. Nobody is told otherwise.
+    #[must_use]
+    pub fn with_statistics(mut self, wanted: bool) -> Self {
+        self.tally.wanted = wanted;
         self
     }
 
@@ -348,6 +360,7 @@ impl Session {
         }
         if !matches!(why, Closure::Eof) {
             let stage = self.stage();
+            self.tally.failed = Some(stage);
             self.event(Event::MtaFailed { stage, failure: Failure::Closed(why) });
         }
         self.filter.close();
@@ -372,6 +385,7 @@ impl Session {
         }
         let disconnected = crate::event::MessageEnd::Disconnected;
         self.end_transaction(disconnected, Stage::Mail);
+        self.tell_end();
         self.command = None;
         self.budget = None;
         self.progress_at = None;
@@ -403,6 +417,7 @@ impl Machine for Session {
         }
         self.clock.advance(now, self.waits_until);
         self.started.get_or_insert(now);
+        self.tally.began.get_or_insert(now);
         let leads_on = self.leads_on(&input);
         self.apply(input);
         if leads_on {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Session;
 use super::child::{Child, Part, Step};
 use super::connection::{Gone, Link};
-use crate::event::{Event, Outcome, Verdict};
+use crate::event::{Event, Outcome, Status, Verdict};
 use crate::machine::{Answer, Output, QueryId, Question};
 use crate::policy::{ChildIndex, ChildState, Decision, Environment, Facts, Notes, Remark, Why};
 use crate::wire::{Stage, first_string};
@@ -161,6 +161,7 @@ impl Session {
         match stage {
             Stage::Rcpt | Stage::Unknown | Stage::Negotiate => {}
             Stage::Connect | Stage::Helo => {
+                self.children[index].tally.note(stage, Status::Stop);
                 self.quit_child(index, Gone::Stopped);
             }
             _ => self.leave_message(index, Outcome::Stopped, stage),

@@ -10,9 +10,9 @@ use super::child::{Part, Step, Uncommitted};
 use super::connection::{Gone, Link};
 use super::mta::MtaKind;
 use crate::client::FromMilter;
-use crate::event::{Event, Failure, Outcome, Verdict};
+use crate::event::{Event, Failure, Outcome, Status, Verdict};
 use crate::machine::Closure;
-use crate::message::Committed;
+use crate::message::{Committed, needed_action};
 use crate::wire::{Actions, Edit, Fault, Final, Stage};
 
 /// Pieces of a body replacement from this size on stay where they were read.
@@ -117,6 +117,9 @@ impl Session {
             (_, verdict) => verdict,
         };
         let child = &mut self.children[index];
+        if verdict != Verdict::Continue && stage != Stage::Unknown {
+            child.tally.note(stage, Status::of(&verdict));
+        }
         let decides = !verdict.delivers() && !child.evaluation;
         child.step = if decides { Step::Decided(verdict.clone()) } else { Step::Passed };
         match (stage, verdict) {
@@ -174,15 +177,20 @@ impl Session {
                 return;
             }
             let Some(finished) = child.uncommitted.take() else { continue };
+            let independent = child.independent;
+            let rights = finished.actions;
+            for edit in finished.edits.iter().filter(|edit| rights.has_any(needed_action(edit))) {
+                self.tell_header(Some(index), edit);
+            }
             let Some(transaction) = &mut self.transaction else { return };
             let asked = finished.edits.len();
             let Uncommitted { edits, actions, leading_space } = finished;
-            let committed = if child.independent {
+            let committed = if independent {
                 transaction.content.commit_beside(edits, actions, leading_space)
             } else {
                 Committed { applied: transaction.content.commit(edits, actions, leading_space), overlaps: 0 }
             };
-            if let Part::Done(_, _, edits) = &mut child.part {
+            if let Part::Done(_, _, edits) = &mut self.children[index].part {
                 *edits = committed.applied;
             }
             let name = self.name(index);

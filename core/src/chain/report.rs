@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::Session;
 use super::child::Part;
@@ -22,7 +23,11 @@ impl Session {
                 (None, Some(decided), _) => MessageEnd::Answered(decided.verdict.clone()),
                 (None, None, end) => end,
             };
-            let children = (0..self.children.len()).map(|index| self.report_child(index)).collect();
+            let refused = transaction.recipients_accepted == 0 && transaction.recipients_refused > 0;
+            let count = self.children.len();
+            let children: Vec<_> = (0..count).map(|index| self.report_child(index, refused)).collect();
+            let quarantined = children.iter().any(|child| child.quarantined);
+            self.tally.end_message(&end, transaction.stage, quarantined, refused || transaction.accepted);
             self.event(Event::Message(Box::new(MessageReport {
                 queue_id: Arc::from(self.macros.value(b"i").unwrap_or_default()),
                 sender: Arc::from(&transaction.sender[..]),
@@ -50,7 +55,7 @@ impl Session {
         self.macros.forget_from(forget);
     }
 
-    fn report_child(&mut self, index: usize) -> ChildReport {
+    fn report_child(&mut self, index: usize, refused: bool) -> ChildReport {
         let now = self.now();
         let name = self.name(index);
         let child = &mut self.children[index];
@@ -62,6 +67,8 @@ impl Session {
         let elapsed = child.take_elapsed(now);
         let quarantined =
             child.quarantined || !child.evaluation && outcome == Outcome::Failed(Fallback::Quarantine);
+        child.tally.end_message(&outcome, stage, quarantined, refused);
+        child.tally.wait(elapsed);
         ChildReport { name, outcome, stage, elapsed, edits, quarantined, evaluation: child.evaluation }
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Transaction {
     pub(super) spill: Spill,
     /// The outcome is certain and is not delivery: the rest is only drained.
     pub(super) decided: Option<Decided>,
+    /// The MTA was told before the content that nobody objects: it may show no more of it.
+    pub(super) accepted: bool,
     /// A limit of ours was hit.
     pub(super) over: Option<LimitName>,
 }
@@ -64,6 +66,7 @@ impl Transaction {
             crowded: false,
             spill: Spill::default(),
             decided: None,
+            accepted: false,
             over: None,
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::child::Part;
 use super::{Decided, Session};
-use crate::event::{MessageEnd, Outcome, Verdict};
+use crate::event::{Event, MessageEnd, Outcome, Verdict};
 use crate::policy::Fallback;
 use crate::wire::{Edit, Final, Stage};
 
@@ -78,6 +78,10 @@ impl Session {
             self.mark_unfiltered();
             let content = self.transaction.as_ref().map(|transaction| &transaction.content);
             for edit in content.map_or_else(Vec::new, |content| content.render(self.answer.actions)) {
+                self.tell_header(None, &edit);
+                if self.tally.wanted && matches!(edit, Edit::Quarantine(_)) {
+                    self.event(Event::Quarantined);
+                }
                 if self.filter.edit(edit).is_err() {
                     debug_assert!(false, "an edit that the filter refuses");
                     return self.finish();

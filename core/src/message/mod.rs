@@ -417,7 +417,7 @@ fn to_mta_value(value: Bytes, from_spaced: bool, to_spaced: bool) -> Bytes {
 }
 
 /// The actions of which a child must have one for an edit.
-const fn needed_action(edit: &Edit) -> Actions {
+pub(crate) const fn needed_action(edit: &Edit) -> Actions {
     match edit {
         Edit::AddHeader(..) | Edit::InsertHeader(..) => Actions::ADD_HEADERS,
         Edit::ChangeHeader(..) => Actions::CHANGE_HEADERS,

@@ -226,6 +226,12 @@ impl World {
         self
     }
 
+    /// Tells what only statistics are made of.
+    pub(crate) fn with_statistics(mut self) -> Self {
+        self.session = self.session.with_statistics(true);
+        self
+    }
+
     pub(crate) fn offering(mut self, actions: Actions, protocol: Protocol) -> Self {
         self.offer.actions = actions;
         self.offer.protocol = protocol;

@@ -42,7 +42,8 @@ const NO_NAME: &str = "unknown";
 pub(crate) fn explain(configuration: &Configuration, options: &MailOptions) -> Result<String, Vec<String>> {
     let one = |error: String| vec![error];
     let quiet = Log { level: LogLevel::NONE, path: None, use_syslog: false, ..Log::default() };
-    let (log, _log_guard) = log::start(&quiet).map_err(|error| one(error.to_string()))?;
+    let (log, _log_guard) =
+        log::start(&quiet, log::Format::default()).map_err(|error| one(error.to_string()))?;
     let resolver = Asking { names: names::of(configuration), told: &options.answer, log };
     let mail = mail::Mail::told(options, |address| resolver.name_of(address)).map_err(one)?;
     // Where a milter is makes no difference here, so that nobody waits for name servers because of it.

@@ -1,57 +1,48 @@
-//! Text from outside, made fit for one log line.
+//! A line of the log, and what is known about it beside its text.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 
-/// More of a text from outside is not shown.
-const LONGEST: usize = 500;
+use millstream_config::LogLevel;
+use millstream_core::service::SessionId;
 
-/// `bytes` as one line of printable text: UTF-8 as it is, everything else, line breaks and escapes as `\xNN`, so that
-/// no peer can forge a line or colour a terminal.
-pub(crate) fn printable(bytes: &[u8]) -> String {
-    let shown = &bytes[..bytes.len().min(LONGEST)];
-    let mut text = String::with_capacity(shown.len());
-    for chunk in shown.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            match character {
-                '\r' => text.push_str("\\r"),
-                '\n' => text.push_str("\\n"),
-                '\t' => text.push_str("\\t"),
-                character if character.is_control() => {
-                    let mut buffer = [0; 4];
-                    for byte in character.encode_utf8(&mut buffer).bytes() {
-                        let _ = write!(text, "\\x{byte:02x}");
-                    }
-                }
-                character => text.push(character),
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
-    if bytes.len() > LONGEST {
-        let _ = write!(text, "... ({} bytes)", bytes.len());
-    }
-    text
+/// A line for the log.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(super) level: LogLevel,
+    pub(super) text: String,
+    pub(super) about: About,
+    pub(super) at: jiff::Timestamp,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What a line is about, for a log that has fields.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct About {
+    /// The session.
+    pub(crate) session: Option<SessionId>,
+    /// The message, as the MTA names it.
+    pub(crate) queue_id: Option<Arc<[u8]>>,
+    /// The child milter.
+    pub(crate) milter: Option<Arc<str>>,
+    /// How the session, the message or the child's part ended.
+    pub(crate) status: Option<&'static str>,
+}
 
-    #[test]
-    fn nobody_can_forge_a_line() {
-        assert_eq!(printable(b"a\r\nb\x1b[31m\0\xff"), "a\\r\\nb\\x1b[31m\\x00\\xff");
+impl Line {
+    /// A line with the present time, to the microsecond.
+    pub(super) fn now(level: LogLevel, text: String) -> Self {
+        Self::about(level, text, About::default())
     }
 
-    #[test]
-    fn text_in_any_language_stays_readable() {
-        assert_eq!(printable("Grüße <ä@例.jp>".as_bytes()), "Grüße <ä@例.jp>");
+    /// The same about something.
+    pub(crate) fn about(level: LogLevel, text: String, about: About) -> Self {
+        let now = jiff::Timestamp::now();
+        let at = jiff::Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
+        Self { level, text, about, at }
     }
 
-    #[test]
-    fn a_long_text_is_cut_and_says_so() {
-        let text = printable(&[b'x'; 600]);
-        assert!(text.ends_with("x... (600 bytes)"));
+    /// Its text.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 }

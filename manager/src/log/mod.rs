@@ -3,7 +3,13 @@
 //! A session only ever puts a line into the queue. When the log device is stuck and the queue full, lines are counted
 //! and dropped; the count is logged once there is room again. Nothing waits for a log device.
 
+mod environment;
+mod format;
+mod journal;
 mod line;
+mod priority;
+mod syslog;
+mod text;
 mod writer;
 
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -14,7 +20,9 @@ use std::time::Duration;
 use millstream_config::{Log, LogLevel};
 use millstream_shared::Queue;
 
-pub(crate) use line::printable;
+pub(crate) use environment::{Environment, Format};
+pub(crate) use line::{About, Line};
+pub(crate) use text::{printable, printable_to};
 use writer::Writer;
 
 /// Lines that may wait for the log device.
@@ -22,27 +30,12 @@ const QUEUE: usize = 4096;
 /// How long the end of the program waits for a stuck log device.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// A line for the log.
-#[derive(Debug)]
-pub(crate) struct Line {
-    level: LogLevel,
-    text: String,
-    at: jiff::Timestamp,
-}
-
-impl Line {
-    /// A line with the present time, to the microsecond.
-    fn now(level: LogLevel, text: String) -> Self {
-        let now = jiff::Timestamp::now();
-        let at = jiff::Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
-        Self { level, text, at }
-    }
-}
-
 /// What may be asked of the writer thread.
 #[derive(Debug)]
 enum Message {
     Line(Line),
+    /// What was said at one time.
+    Lines(Vec<Line>),
     /// Open the log file anew.
     Reopen,
     Configure(Box<Log>),
@@ -56,8 +49,27 @@ pub(crate) struct Logger {
 
 #[derive(Debug)]
 struct Shared {
-    level: RwLock<LogLevel>,
+    levels: RwLock<Levels>,
+    format: Format,
     queue: Queue<Message>,
+}
+
+/// Which levels some log has.
+#[derive(Debug, Clone, Copy)]
+struct Levels {
+    output: LogLevel,
+    syslog: LogLevel,
+}
+
+impl Levels {
+    fn of(settings: &Log, format: &Format) -> Self {
+        let syslog = format.syslog_level.filter(|_| settings.use_syslog).unwrap_or(settings.level);
+        Self { output: settings.level, syslog }
+    }
+
+    const fn logs(self, level: LogLevel) -> bool {
+        self.output.logs(level) || self.syslog.logs(level)
+    }
 }
 
 /// The log as a whole; dropping it writes what is queued.
@@ -72,10 +84,11 @@ pub(crate) struct LogGuard {
 /// # Errors
 ///
 /// The log file cannot be opened, or no thread can be started.
-pub(crate) fn start(settings: &Log) -> std::io::Result<(Logger, LogGuard)> {
+pub(crate) fn start(settings: &Log, format: Format) -> std::io::Result<(Logger, LogGuard)> {
     let (ending, ended) = sync_channel::<()>(1);
-    let mut writer = Writer::open(settings)?;
-    let shared = Arc::new(Shared { level: RwLock::new(settings.level), queue: Queue::new(QUEUE) });
+    let mut writer = Writer::open(settings, format)?;
+    let levels = RwLock::new(Levels::of(settings, &format));
+    let shared = Arc::new(Shared { levels, format, queue: Queue::new(QUEUE) });
     let logger = Logger { shared: Arc::clone(&shared) };
     thread::Builder::new().name("log".to_owned()).spawn(move || {
         run(&mut writer, &shared.queue);
@@ -89,7 +102,8 @@ fn run(writer: &mut Writer, queue: &Queue<Message>) {
         let taken = queue.take();
         let over = taken.item.is_none();
         match taken.item {
-            Some(Message::Line(line)) => writer.write(&line),
+            Some(Message::Line(line)) => writer.write(&[line]),
+            Some(Message::Lines(lines)) => writer.write(&lines),
             Some(Message::Reopen) => writer.reopen(),
             Some(Message::Configure(settings)) => writer.configure(&settings),
             None => {}
@@ -109,15 +123,33 @@ fn run(writer: &mut Writer, queue: &Queue<Message>) {
 impl Logger {
     /// Logs what `text` makes, if `level` is logged at all.
     pub(crate) fn log(&self, level: LogLevel, text: impl FnOnce() -> String) {
-        if !self.logs(level) {
-            return;
+        self.log_about(level, About::default, text);
+    }
+
+    /// The same with what is known about it beside its text.
+    pub(crate) fn log_about(
+        &self,
+        level: LogLevel,
+        about: impl FnOnce() -> About,
+        text: impl FnOnce() -> String,
+    ) {
+        if self.logs(level) {
+            self.shared.queue.offer(Message::Line(Line::about(level, text(), about())));
         }
-        self.shared.queue.offer(Message::Line(Line::now(level, text())));
+    }
+
+    /// Logs lines of one level together, if that is logged: they take one place in the queue.
+    pub(crate) fn log_lines(&self, level: LogLevel, lines: impl FnOnce() -> Vec<Line>) {
+        if self.logs(level) {
+            let lines = lines();
+            let count = lines.len() as u64;
+            self.shared.queue.offer_as(Message::Lines(lines), count);
+        }
     }
 
     /// Whether lines of `level` are logged.
     pub(crate) fn logs(&self, level: LogLevel) -> bool {
-        self.shared.level.read().unwrap_or_else(PoisonError::into_inner).logs(level)
+        self.shared.levels.read().unwrap_or_else(PoisonError::into_inner).logs(level)
     }
 
     pub(crate) fn error(&self, text: impl FnOnce() -> String) {
@@ -138,7 +170,8 @@ impl Logger {
 
     /// Applies changed settings.
     pub(crate) fn configure(&self, settings: &Log) {
-        *self.shared.level.write().unwrap_or_else(PoisonError::into_inner) = settings.level;
+        let levels = Levels::of(settings, &self.shared.format);
+        *self.shared.levels.write().unwrap_or_else(PoisonError::into_inner) = levels;
         // A full queue means that the device is stuck; the next reload tries again.
         let _ = self.shared.queue.put(Message::Configure(Box::new(settings.clone())));
     }

@@ -1,4 +1,4 @@
-//! Where lines go: standard output or a file, and syslog.
+//! Where lines go: standard output or a file, the journal where that is behind standard output, and syslog.
 //!
 //! Both may fail for a while and are used again without being told: a full disk has room again, the syslog daemon is
 //! restarted. What they did not take meanwhile is counted, and told in the next line that they take.
@@ -7,22 +7,27 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
-use std::process;
-use std::time::{Duration, Instant};
 
 use millstream_config::{Log, LogLevel};
-use syslog::{Facility, Formatter3164, LoggerBackend};
 
-use super::Line;
-
-/// How long a syslog that cannot be reached is left alone: each try costs system calls, for every line.
-const SYSLOG_RETRY: Duration = Duration::from_secs(1);
+use super::Levels;
+use super::environment::Format;
+use super::format::Items;
+use super::journal::{self, Journal};
+use super::line::Line;
+use super::syslog::Syslog;
 
 /// Writes lines to all their places.
 pub(super) struct Writer {
     settings: Log,
+    format: Format,
+    levels: Levels,
     output: Output,
+    /// Where standard output leads to the journal; what that does not take goes to the output.
+    journal: Option<Journal>,
     syslog: Syslog,
+    /// Not where the same journal would have each line twice.
+    uses_syslog: bool,
 }
 
 impl Writer {
@@ -31,16 +36,22 @@ impl Writer {
     /// # Errors
     ///
     /// The log file cannot be opened. A syslog that cannot be reached is told on the other output instead.
-    pub(super) fn open(settings: &Log) -> io::Result<Self> {
-        let output = Output::new(open_output(settings)?);
-        let mut writer = Self { settings: settings.clone(), output, syslog: Syslog::default() };
+    pub(super) fn open(settings: &Log, format: Format) -> io::Result<Self> {
+        let file = open_output(settings)?;
+        let levels = Levels::of(settings, &format);
+        let journal = find_journal(settings, &file);
+        let output = Output::new(file, format);
+        let settings = settings.clone();
+        let mut writer =
+            Self { settings, format, levels, output, journal, syslog: Syslog::default(), uses_syslog: false };
         writer.open_syslog();
         Ok(writer)
     }
 
     fn open_syslog(&mut self) {
         self.syslog = Syslog::default();
-        if self.settings.use_syslog
+        self.uses_syslog = self.settings.use_syslog && !(self.journal.is_some() && journal::has_syslog());
+        if self.uses_syslog
             && let Err(error) = self.syslog.open(&self.settings)
         {
             self.output.remark(&format!("[log][syslog] not reachable, logging without it: {error}"));
@@ -54,38 +65,62 @@ impl Writer {
         }
         let path_changed = settings.path != self.settings.path;
         self.settings = settings.clone();
+        self.levels = Levels::of(settings, &self.format);
         if path_changed {
             self.reopen();
+        } else {
+            self.journal = find_journal(settings, &self.output.file);
+            self.open_syslog();
         }
-        self.open_syslog();
     }
 
     /// Opens the log file anew.
     pub(super) fn reopen(&mut self) {
         match open_output(&self.settings) {
-            Ok(file) => (self.output.file, self.output.torn) = (file, false),
+            Ok(file) => {
+                self.journal = find_journal(&self.settings, &file);
+                self.output = Output { lost: self.output.lost, ..Output::new(file, self.format) };
+                self.open_syslog();
+            }
             Err(error) => self.remark(&format!("[log][reopen] the old log file stays in use: {error}")),
         }
     }
 
-    pub(super) fn write(&mut self, line: &Line) {
-        self.output.write(line);
-        if self.settings.use_syslog
-            && let Some(remark) = self.syslog.write(line, &self.settings)
-        {
-            self.output.remark(&remark);
+    /// Writes lines that were said at one time.
+    pub(super) fn write(&mut self, lines: &[Line]) {
+        let levels = self.levels;
+        let is_for_output = |line: &&Line| levels.output.logs(line.level);
+        match &mut self.journal {
+            Some(journal) => {
+                for line in lines.iter().filter(is_for_output) {
+                    if journal.write(line).is_err() {
+                        self.output.write([line].into_iter());
+                    }
+                }
+            }
+            None => self.output.write(lines.iter().filter(is_for_output)),
+        }
+        if !self.uses_syslog {
+            return;
+        }
+        for line in lines.iter().filter(|line| levels.syslog.logs(line.level)) {
+            if let Some(remark) = self.syslog.write(line, &self.settings) {
+                self.output.remark(&remark);
+            }
         }
     }
 
     /// Writes a line of the log's own.
     pub(super) fn remark(&mut self, text: &str) {
-        self.write(&Line::now(LogLevel::WARNING, text.to_owned()));
+        self.write(&[Line::now(LogLevel::WARNING, text.to_owned())]);
     }
 }
 
 /// Standard output or a file.
 struct Output {
     file: File,
+    items: Items,
+    coloured: bool,
     /// Lines that it has not taken since it last took one.
     lost: u64,
     /// Only a part of the last line is in it.
@@ -93,100 +128,60 @@ struct Output {
 }
 
 impl Output {
-    const fn new(file: File) -> Self {
-        Self { file, lost: 0, torn: false }
+    fn new(file: File, format: Format) -> Self {
+        let coloured = format.colours.on(&file, &std::env::var("TERM").unwrap_or_default());
+        Self { file, items: format.items, coloured, lost: 0, torn: false }
     }
 
     fn remark(&mut self, text: &str) {
-        self.write(&Line::now(LogLevel::WARNING, text.to_owned()));
+        self.write([&Line::now(LogLevel::WARNING, text.to_owned())].into_iter());
     }
 
-    fn write(&mut self, line: &Line) {
+    fn write<'l>(&mut self, lines: impl Iterator<Item = &'l Line>) {
         if self.lost > 0 {
             let text = format!("[log] {} lines were lost: the log could not be written", self.lost);
-            if self.put(&Line::now(LogLevel::WARNING, text)).is_ok() {
+            if self.put([&Line::now(LogLevel::WARNING, text)].into_iter()).is_ok() {
                 self.lost = 0;
             }
         }
-        if self.lost > 0 || self.put(line).is_err() {
-            self.lost += 1;
+        if self.lost > 0 {
+            self.lost += lines.count() as u64;
+        } else if let Err(lost) = self.put(lines) {
+            self.lost += lost;
         }
     }
 
-    /// One system call for a line, so that lines of others who write to the same file do not mix with it.
-    fn put(&mut self, line: &Line) -> io::Result<()> {
-        let begin = if self.torn { "\n" } else { "" };
-        let text = format!("{begin}[{}]: {}\n", line.at, line.text);
+    /// One system call, so that lines of others who write to the same file do not mix with these. What fails says how many
+    /// lines that were.
+    fn put<'l>(&mut self, lines: impl Iterator<Item = &'l Line>) -> Result<(), u64> {
+        let mut text = String::with_capacity(256);
+        if self.torn {
+            text.push('\n');
+        }
+        let mut count = 0;
+        for line in lines {
+            self.items.write(&mut text, line, self.coloured);
+            count += 1;
+        }
         let mut rest = text.as_bytes();
-        while !rest.is_empty() {
+        while count > 0 && !rest.is_empty() {
             match self.file.write(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(0) => return Err(count),
                 Ok(written) => {
                     rest = &rest[written..];
                     self.torn = !rest.is_empty();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(_) => return Err(count),
             }
         }
         Ok(())
     }
 }
 
-/// The system's log.
-#[derive(Default)]
-struct Syslog {
-    logger: Option<syslog::Logger<LoggerBackend, Formatter3164>>,
-    /// Lines that it has not taken since it was last reached.
-    lost: u64,
-    /// When it was last tried in vain.
-    tried: Option<Instant>,
-}
-
-impl Syslog {
-    fn open(&mut self, settings: &Log) -> Result<(), syslog::Error> {
-        let formatter = Formatter3164 {
-            facility: facility(&settings.syslog_facility),
-            hostname: None,
-            process: "milter-manager".to_owned(),
-            pid: process::id(),
-        };
-        self.tried = Some(Instant::now());
-        self.logger = Some(syslog::unix(formatter)?);
-        Ok(())
-    }
-
-    /// Writes a line; says what the other output should tell about it, if anything.
-    fn write(&mut self, line: &Line, settings: &Log) -> Option<String> {
-        if self.put(line).is_ok() {
-            return None;
-        }
-        let was_reached = self.logger.take().is_some();
-        let is_time = self.tried.is_none_or(|tried| tried.elapsed() >= SYSLOG_RETRY);
-        // Its daemon may have been restarted, behind the same name.
-        if (was_reached || is_time) && self.open(settings).is_ok() && self.put(line).is_ok() {
-            let lost = std::mem::take(&mut self.lost);
-            return (lost > 0).then(|| format!("[log][syslog] reachable again, {lost} lines were not sent"));
-        }
-        self.logger = None;
-        self.lost += 1;
-        was_reached.then(|| "[log][syslog] not reachable any more, logging without it".to_owned())
-    }
-
-    fn put(&mut self, line: &Line) -> Result<(), syslog::Error> {
-        let Some(logger) = &mut self.logger else {
-            return Err(io::Error::from(io::ErrorKind::NotConnected).into());
-        };
-        match line.level {
-            LogLevel::CRITICAL => logger.crit(&line.text),
-            LogLevel::ERROR => logger.err(&line.text),
-            LogLevel::WARNING => logger.warning(&line.text),
-            LogLevel::MESSAGE => logger.notice(&line.text),
-            LogLevel::STATISTICS => logger.notice(format!("[statistics] {}", line.text)),
-            LogLevel::INFO => logger.info(&line.text),
-            _ => logger.debug(&line.text),
-        }
-    }
+/// The journal, where standard output leads there.
+fn find_journal(settings: &Log, output: &File) -> Option<Journal> {
+    settings.file().is_none().then(|| Journal::behind(output, &settings.syslog_facility)).flatten()
 }
 
 fn open_output(settings: &Log) -> io::Result<File> {
@@ -206,33 +201,11 @@ fn open_output(settings: &Log) -> io::Result<File> {
     })
 }
 
-fn facility(name: &str) -> Facility {
-    match name.to_ascii_lowercase().as_str() {
-        "auth" | "authpriv" => Facility::LOG_AUTHPRIV,
-        "cron" => Facility::LOG_CRON,
-        "daemon" => Facility::LOG_DAEMON,
-        "ftp" => Facility::LOG_FTP,
-        "kern" => Facility::LOG_KERN,
-        "local0" => Facility::LOG_LOCAL0,
-        "local1" => Facility::LOG_LOCAL1,
-        "local2" => Facility::LOG_LOCAL2,
-        "local3" => Facility::LOG_LOCAL3,
-        "local4" => Facility::LOG_LOCAL4,
-        "local5" => Facility::LOG_LOCAL5,
-        "local6" => Facility::LOG_LOCAL6,
-        "local7" => Facility::LOG_LOCAL7,
-        "lpr" => Facility::LOG_LPR,
-        "news" => Facility::LOG_NEWS,
-        "user" => Facility::LOG_USER,
-        "uucp" => Facility::LOG_UUCP,
-        _ => Facility::LOG_MAIL,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
     use std::path::{Path, PathBuf};
+    use std::process;
 
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
@@ -254,7 +227,7 @@ mod tests {
     #[test]
     fn lines_that_a_full_disk_did_not_take_are_counted_and_told_when_there_is_room() {
         let path = fresh("full");
-        let mut writer = Writer::open(&to(Path::new("/dev/full"))).unwrap();
+        let mut writer = Writer::open(&to(Path::new("/dev/full")), Format::default()).unwrap();
         for _ in 0..3 {
             writer.remark("lost");
         }
@@ -275,7 +248,7 @@ mod tests {
     fn a_pipe_that_nobody_reads_is_opened_and_keeps_lines_for_who_comes() {
         let path = fresh("pipe");
         mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
-        let mut writer = Writer::open(&to(&path)).unwrap();
+        let mut writer = Writer::open(&to(&path), Format::default()).unwrap();
         writer.remark("early");
         let mut reader = File::open(&path).unwrap();
         let mut text = [0; 200];

@@ -231,7 +231,7 @@ mod tests {
 
             let level = LogLevel::ALL;
             let settings = Log { path: Some(path), use_syslog: false, level, ..Log::default() };
-            let (log, guard) = log::start(&settings).unwrap();
+            let (log, guard) = log::start(&settings, log::Format::default()).unwrap();
             Self { connections: Connections::default(), log, log_file, guard }
         }
 

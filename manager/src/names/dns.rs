@@ -140,7 +140,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("millstream-names-{}", std::process::id()));
         let settings =
             Log { path: Some(path.to_str().unwrap().to_owned()), use_syslog: false, ..Log::default() };
-        let (log, guard) = log::start(&settings).unwrap();
+        let (log, guard) = log::start(&settings, log::Format::default()).unwrap();
         let server = NameServer::start();
         server.say("7.2.0.192.list.test", Said::Addresses(vec![Ipv4Addr::new(127, 0, 0, 2)], 60));
         server.say("8.2.0.192.list.test", Said::NoSuchName(Some(60)));

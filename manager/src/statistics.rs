@@ -1,0 +1,222 @@
+//! The lines that log analysers parse: one for the end of each session and of each child in it, for each header that was
+//! added, and for how many sessions run. Word for word as milter manager writes them, without the number in front.
+
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use millstream_config::LogLevel;
+use millstream_core::event::{ChildEnd, SessionReport};
+use millstream_core::service::SessionId;
+
+use crate::log::{About, Line, printable, printable_to};
+
+/// How often at most it is told how many sessions have ended, while others run.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Of a header's value no more than this is told: what analysers look for in it comes early.
+const LONGEST_VALUE: usize = 2000;
+
+/// The lines for the end of `session`: first the children, in chain order.
+pub(crate) fn end(session: SessionId, report: &SessionReport) -> Vec<Line> {
+    // With room for the line about all sessions.
+    let mut lines = Vec::with_capacity(report.children.len() + 2);
+    lines.extend(report.children.iter().map(|child| child_end(session, child)));
+    let text = session_end(session, report);
+    let about = About { session: Some(session), status: Some(report.status.name()), ..About::default() };
+    lines.push(Line::about(LogLevel::STATISTICS, text, about));
+    lines
+}
+
+/// The line for the session itself.
+pub(crate) fn session_end(session: SessionId, report: &SessionReport) -> String {
+    let mut text = format!("[session][end][{}][{}][", report.stage, report.status.name());
+    put_seconds(&mut text, report.elapsed);
+    let _ = write!(text, "]({session})");
+    text
+}
+
+fn child_end(session: SessionId, child: &ChildEnd) -> Line {
+    let mut text = format!("[milter][end][{}][{}][", child.stage, child.status.name());
+    put_seconds(&mut text, child.elapsed);
+    let _ = write!(text, "]({session}): {}", child.name);
+    let about = About {
+        session: Some(session),
+        milter: Some(child.name.clone()),
+        status: Some(child.status.name()),
+        ..About::default()
+    };
+    Line::about(LogLevel::STATISTICS, text, about)
+}
+
+/// The line for a header that a child has added, or that was added to the MTA's message.
+pub(crate) fn header(session: SessionId, name: &[u8], value: &[u8], by: Option<&str>) -> String {
+    // What comes from outside must not look like the end of the value, with another name behind it.
+    let inside = |text: String| text.replace(">: ", "\\x3e: ").replace(">=<", "\\x3e=<");
+    let name = inside(printable(name));
+    let value = value.strip_prefix(b" ").unwrap_or(value);
+    let value = inside(printable_to(value, LONGEST_VALUE));
+    match by {
+        Some(child) => format!("[milter][header][add]({session}): <{name}>=<{value}>: {child}"),
+        None => format!("[session][header][add]({session}): <{name}>=<{value}>"),
+    }
+}
+
+/// The line for a message that was put into the MTA's quarantine.
+pub(crate) fn quarantine(session: SessionId) -> String {
+    format!("[reply][end-of-message][quarantine]({session})")
+}
+
+/// The line for a session whose client has gone while something was waited for.
+pub(crate) fn disconnected(session: SessionId, elapsed: Duration) -> String {
+    let mut text = "[session][disconnected][".to_owned();
+    put_seconds(&mut text, elapsed);
+    let _ = write!(text, "]({session})");
+    text
+}
+
+/// How many sessions have ended, and how many of them were told.
+#[derive(Debug, Default)]
+pub(crate) struct Finished(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    ended: u64,
+    told: u64,
+    told_at: Option<Instant>,
+}
+
+impl Finished {
+    /// A session has ended at `now` and `running` others run. Returns the line about that, where it is time for one: when no
+    /// other runs, and once a second.
+    pub(crate) fn one_more(&self, running: u32, now: Instant) -> Option<Line> {
+        // Two numbers, which are never half-written; held for a few instructions once in a session.
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.ended += 1;
+        let is_time = counts.told_at.is_none_or(|told_at| now.saturating_duration_since(told_at) >= PAUSE);
+        if running > 0 && !is_time {
+            return None;
+        }
+        let (ended, new) = (counts.ended, counts.ended - counts.told);
+        (counts.told, counts.told_at) = (ended, Some(now));
+        drop(counts);
+        let text = format!("[sessions][finished] {ended}(+{new}) {running}");
+        Some(Line::about(LogLevel::STATISTICS, text, About::default()))
+    }
+}
+
+/// Adds seconds as `printf("%g")` writes them: six digits at most, and no zeros at the end.
+fn put_seconds(text: &mut String, duration: Duration) {
+    let nanoseconds = duration.as_nanos();
+    if nanoseconds == 0 {
+        text.push('0');
+    } else if nanoseconds < 100_000 {
+        let digits = nanoseconds.to_string();
+        let (first, rest) = digits.split_at(1);
+        let point = if rest.trim_end_matches('0').is_empty() { "" } else { "." };
+        let _ = write!(text, "{first}{point}{}e-{:02}", rest.trim_end_matches('0'), 10 - digits.len());
+    } else {
+        let seconds = duration.as_secs_f64();
+        // 0 for one to ten seconds.
+        let magnitude = nanoseconds.ilog10() as i32 - 9;
+        let _ = write!(text, "{seconds:.*}", usize::try_from(5 - magnitude).unwrap_or_default());
+        if text.contains('.') {
+            text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use millstream_core::event::Status;
+    use millstream_core::wire::Stage;
+
+    use super::*;
+
+    fn seconds(nanoseconds: u64) -> String {
+        let mut text = String::new();
+        put_seconds(&mut text, Duration::from_nanos(nanoseconds));
+        text
+    }
+
+    /// The right sides are what `printf %g` says.
+    #[test]
+    fn seconds_are_written_as_printf_does() {
+        for (nanoseconds, text) in [
+            (0, "0"),
+            (1, "1e-09"),
+            (53_000, "5.3e-05"),
+            (99_999, "9.9999e-05"),
+            (100_000, "0.0001"),
+            (303_000, "0.000303"),
+            (2_376_000, "0.002376"),
+            (12_345_678, "0.0123457"),
+            (999_999_900, "1"),
+            (1_000_000_000, "1"),
+            (1_500_000_000, "1.5"),
+            (10_000_000_000, "10"),
+            (83_200_001_000, "83.2"),
+            (100_000_400_000, "100"),
+            (3_600_123_456_789, "3600.12"),
+            (123_456_700_000_000, "123457"),
+        ] {
+            assert_eq!(seconds(nanoseconds), text);
+        }
+    }
+
+    #[test]
+    fn a_session_that_ends_has_a_line_for_each_child_and_one_for_itself() {
+        let child = |name: &str, status| ChildEnd {
+            name: Arc::from(name),
+            stage: Stage::EndOfMessage,
+            status,
+            elapsed: Duration::from_micros(303),
+        };
+        let report = SessionReport {
+            stage: Stage::Rcpt,
+            status: Status::Abort,
+            elapsed: Duration::from_micros(2376),
+            children: vec![child("clamav", Status::Pass), child("milter-greylist", Status::TemporaryFailure)],
+        };
+        let lines = end(SessionId(3), &report);
+        assert_eq!(
+            lines.iter().map(Line::text).collect::<Vec<_>>(),
+            [
+                "[milter][end][end-of-message][pass][0.000303](3): clamav",
+                "[milter][end][end-of-message][temporary-failure][0.000303](3): milter-greylist",
+                "[session][end][envelope-recipient][abort][0.002376](3)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_client_that_has_gone_is_counted_with_the_seconds_since_it_came() {
+        let line = disconnected(SessionId(5), Duration::from_millis(12_500));
+        assert_eq!(line, "[session][disconnected][12.5](5)");
+    }
+
+    #[test]
+    fn how_many_sessions_run_is_told_when_none_does_and_once_a_second() {
+        let finished = Finished::default();
+        let begin = Instant::now();
+        let one_more = |running, milliseconds| {
+            let line = finished.one_more(running, begin + Duration::from_millis(milliseconds));
+            line.map(|line| line.text().to_owned())
+        };
+        assert_eq!(one_more(4, 0).as_deref(), Some("[sessions][finished] 1(+1) 4"));
+        assert_eq!(one_more(4, 10), None);
+        assert_eq!(one_more(3, 999), None);
+        assert_eq!(one_more(2, 1000).as_deref(), Some("[sessions][finished] 4(+3) 2"));
+        assert_eq!(one_more(0, 1001).as_deref(), Some("[sessions][finished] 5(+1) 0"));
+    }
+
+    /// A child's name is the end of the line, whatever the value of the header is.
+    #[test]
+    fn no_header_can_be_counted_for_another_milter() {
+        let line = header(SessionId(1), b"X-Spam", b" yes>: clamav\r\n\tand more", Some("spamass"));
+        assert_eq!(line, "[milter][header][add](1): <X-Spam>=<yes\\x3e: clamav\\r\\n\\tand more>: spamass");
+        let told = header(SessionId(1), b"X-Spam", b"yes", None);
+        assert_eq!(told, "[session][header][add](1): <X-Spam>=<yes>");
+    }
+}
