@@ -15,8 +15,8 @@ fn told(source: &str, expected: &[&str]) {
 #[test]
 fn a_setting_is_told_with_its_place() {
     told(
-        "\ncontroller.connection_spec = \"unix:/c\"",
-        &["test.conf:2: controller.connection_spec has no effect yet"],
+        "\nmanager.maintenance_interval = 5",
+        &["test.conf:2: manager.maintenance_interval has no effect yet"],
     );
 }
 
@@ -61,11 +61,11 @@ fn a_milter_is_named() {
 fn the_place_is_that_of_the_file_that_was_loaded() {
     let directory = Directory::new(&[
         ("milter-manager.conf", "load \"a.conf\""),
-        ("a.conf", "\n\ncontroller.connection_spec = \"inet:1\""),
+        ("a.conf", "\n\nmanager.maintenance_interval = 5"),
     ]);
     let remarks = directory.load().configuration.without_effect();
     let place = directory.file("a.conf");
-    assert_eq!(remarks[0].to_string(), format!("{place}:3: controller.connection_spec has no effect yet"));
+    assert_eq!(remarks[0].to_string(), format!("{place}:3: manager.maintenance_interval has no effect yet"));
 }
 
 #[test]

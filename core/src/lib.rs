@@ -35,5 +35,6 @@ pub mod policy;
 pub mod pool;
 pub mod reserve;
 pub mod service;
+pub mod situation;
 pub mod time;
 pub mod wire;

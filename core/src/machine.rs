@@ -30,6 +30,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::event::Event;
 use crate::policy::{ChildIndex, Route};
+use crate::situation::Situation;
 use crate::time::Instant;
 use crate::wire::Negotiation;
 
@@ -386,4 +387,10 @@ pub trait Machine {
     /// The buffer of a frame that is partly here, with room for its rest. Read into its spare room, which is never
     /// empty, and give it back with [`Input::Received`], also when nothing was read.
     fn read_buffer(&mut self, peer: Peer) -> Option<BytesMut>;
+
+    /// What it does at `now`, for people who ask; a machine that has nothing to say about that says so.
+    fn describe(&self, now: Instant) -> Option<Box<Situation>> {
+        let _ = now;
+        None
+    }
 }

@@ -30,6 +30,8 @@ mod runs;
 mod runtime;
 #[path = "chain/shared_bounds.rs"]
 mod shared_bounds;
+#[path = "chain/situation.rs"]
+mod situation;
 #[path = "chain/spill.rs"]
 mod spill;
 #[path = "chain/statistics.rs"]

@@ -85,6 +85,11 @@ impl Current {
         self.tell(&changes);
     }
 
+    /// What holds.
+    pub(crate) fn configuration(&self) -> Configuration {
+        self.state().configuration.clone()
+    }
+
     fn tell(&self, changes: &[HostChange]) {
         for change in changes {
             self.log.log(level(change), || format!("[resolve] {change}"));

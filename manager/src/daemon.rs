@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millstream_config::{Configuration, Loaded, LogLevel, Message, Problem};
 use millstream_runtime::{Handle, Options as RuntimeOptions};
@@ -15,6 +15,7 @@ use signal_hook::iterator::Signals;
 
 use crate::backend;
 use crate::background::Behind;
+use crate::control::{self, Desk, Loads, Reloads};
 use crate::current::{Current, Watch};
 use crate::launcher::Launcher;
 use crate::listen::{self, ListenError};
@@ -63,6 +64,7 @@ fn list(problems: &[Problem]) -> String {
 ///
 /// Something stands in the way of serving; nothing was accepted then.
 pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) -> Result<(), DaemonError> {
+    let began = Instant::now();
     let configuration = &loaded.configuration;
     keep_running_at_the_file_size_limit().map_err(DaemonError::Start)?;
     // What comes from now on waits until it can be done, instead of ending the process.
@@ -111,6 +113,18 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     let server = backend::start(backend, listeners, Arc::clone(&service), runtime_options(configuration))
         .map_err(DaemonError::Start)?;
     service.served_by(server.handle());
+    let (reloads, loads) = (Arc::<Reloads>::default(), Arc::new(Loads::new(loaded.files.clone())));
+    let desk = Desk {
+        server: server.handle(),
+        service,
+        current: Arc::clone(&current),
+        reloads: Arc::clone(&reloads),
+        loads: Arc::clone(&loads),
+        place: bound.place.clone(),
+        backend: backend.name(),
+        began,
+    };
+    let control = control::start(&configuration.controller, Arc::new(desk), &logger);
     logger.message(|| {
         let enabled = configuration.milters.iter().filter(|milter| milter.enabled).count();
         format!(
@@ -148,11 +162,14 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
         watch: &watch,
         launcher: launcher.as_ref(),
         options,
+        reloads: &reloads,
+        loads: &loads,
         started: configuration,
     };
     obey(signals, &handle, &reloading, &logger);
     let stopped = waiter.map_err(DaemonError::Start)?.join().ok();
-    if let Some((path, error)) = bound.remove_socket_file() {
+    let left = [bound.remove_socket_file(), control.and_then(|file| file.remove())];
+    for (path, error) in left.into_iter().flatten() {
         logger.warning(|| format!("[stop] cannot remove {}: {error}", path.display()));
     }
     if let Some(Err((path, error))) = pid_file.map(PidFile::remove) {
@@ -208,6 +225,8 @@ struct Reloading<'r> {
     watch: &'r Watch,
     launcher: Option<&'r Launcher>,
     options: &'r Options,
+    reloads: &'r Reloads,
+    loads: &'r Loads,
     /// The configuration of the start, some of which holds until the end.
     started: &'r Configuration,
 }
@@ -219,8 +238,13 @@ fn obey(mut signals: Signals, handle: &Handle, reloading: &Reloading<'_>, logger
         match signal {
             SIGHUP => {
                 supervisor::reloading(logger);
-                reload(reloading, logger);
+                let waiting = reloading.reloads.take();
+                let outcome = reload(reloading, logger);
                 supervisor::ready(logger);
+                for told in waiting {
+                    // Who has asked may be gone.
+                    let _ = told.send(outcome.clone());
+                }
             }
             SIGUSR1 => logger.reopen(),
             SIGUSR2 => tell_state(handle, logger),
@@ -254,9 +278,9 @@ fn tell_state(handle: &Handle, logger: &Logger) {
     }
 }
 
-/// Loads the configuration again for new sessions. One with problems is refused and the old one stays.
-fn reload(reloading: &Reloading<'_>, logger: &Logger) {
-    let &Reloading { current, watch, launcher, options, started } = reloading;
+/// Loads the configuration again for new sessions. One with problems is refused and the old one stays. Returns the problems.
+fn reload(reloading: &Reloading<'_>, logger: &Logger) -> Vec<String> {
+    let &Reloading { current, watch, launcher, options, started, loads, .. } = reloading;
     let loaded = crate::load(&options.load_options(), options);
     let problems = if loaded.problems.is_empty() {
         match current.replace(&loaded.configuration) {
@@ -272,7 +296,8 @@ fn reload(reloading: &Reloading<'_>, logger: &Logger) {
                 remark(&loaded.configuration, logger);
                 warn(&loaded.configuration.waiting_for_restart(started), logger);
                 logger.message(|| "[reload] done; running sessions keep the old configuration".to_owned());
-                return;
+                loads.note(loaded.files, &Vec::new());
+                return Vec::new();
             }
             Err(problems) => problems,
         }
@@ -285,6 +310,9 @@ fn reload(reloading: &Reloading<'_>, logger: &Logger) {
     logger.error(|| {
         format!("[reload] refused, the old configuration stays: {}", crate::count(problems.len(), "problem"))
     });
+    let problems = problems.iter().map(Problem::to_string).collect();
+    loads.note(loaded.files, &problems);
+    problems
 }
 
 /// A file that would get longer than `RLIMIT_FSIZE` allows is an error of writing it, and not the end of the process.

@@ -4,6 +4,7 @@
 //!   options ── configuration ──┬── --show-config, --check-config
 //!                              ├── --explain ── explain
 //!                              ├── --demo ── demo
+//!                              ├── --control ── control
 //!                              └── (in the background) daemon: launcher, listen, privileges, service on a runtime,
 //!                                  signals, host names, log
 //! ```
@@ -12,6 +13,7 @@
 
 mod backend;
 mod background;
+mod control;
 mod current;
 mod custom_directory;
 mod daemon;
@@ -67,6 +69,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let load_options = options.load_options();
     let loaded = load(&load_options, &options);
+    if let Some(command) = options.control {
+        return match control::run(command, options.json, &loaded) {
+            Ok(text) => print(&text, ExitCode::SUCCESS),
+            Err(text) if options.json => print(&text, ExitCode::FAILURE),
+            Err(text) => {
+                complain(&text);
+                ExitCode::FAILURE
+            }
+        };
+    }
     if options.show_config || options.check_config {
         let mut problems = loaded.problems;
         // What would stand in the way of a start, too.

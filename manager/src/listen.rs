@@ -23,19 +23,19 @@ pub(crate) enum ListenError {
     #[error("failed to listen: <{spec}>: {error}")]
     Bind { spec: String, error: io::Error },
     #[error(
-        "failed to listen: <{spec}>: another process answers there. Stop it first, or set manager.connection_spec"
+        "failed to listen: <{spec}>: another process answers there. Stop it first, or set {object}.connection_spec"
     )]
-    InUse { spec: String },
+    InUse { spec: String, object: &'static str },
     #[error("failed to listen: <{spec}>: there is a file that is not a socket, which is not removed")]
     NotASocket { spec: String },
     #[error(
-        "failed to listen: <{spec}>: a socket is there already and manager.remove_unix_socket_on_create is false"
+        "failed to listen: <{spec}>: a socket is there already and {object}.remove_unix_socket_on_create is false"
     )]
-    NotRemoved { spec: String },
+    NotRemoved { spec: String, object: &'static str },
     #[error("failed to listen: what the service manager hands over (LISTEN_FDS): {0}")]
     HandedOver(io::Error),
-    #[error("failed to listen: <{spec}>: no such group: {group} (manager.unix_socket_group)")]
-    NoGroup { spec: String, group: String },
+    #[error("failed to listen: <{spec}>: no such group: {group} ({object}.unix_socket_group)")]
+    NoGroup { spec: String, object: &'static str, group: String },
 }
 
 /// Bound sockets, and the file to remove at the end.
@@ -47,8 +47,9 @@ pub(crate) struct Bound {
     socket_file: Option<SocketFile>,
 }
 
+/// The file of a unix socket of ours.
 #[derive(Debug)]
-struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     /// Device and inode, so that only our own socket is removed.
     identity: (u64, u64),
@@ -87,16 +88,16 @@ pub(crate) fn listen(settings: &Manager) -> Result<Bound, ListenError> {
     let spec = settings.connection_spec.to_string();
     let bind_error = |error| ListenError::Bind { spec: spec.clone(), error };
     if let ConnectionSpec::Unix(path) = &settings.connection_spec {
-        clear_the_way(path, &spec, settings.remove_unix_socket_on_create)?;
-        let listener = bind_unix(path, settings).map_err(bind_error)?;
-        set_group(path, &spec, settings.unix_socket_group.as_deref())?;
-        let metadata = fs::symlink_metadata(path).map_err(bind_error)?;
-        let socket_file = Some(SocketFile {
-            path: path.clone(),
-            identity: (metadata.dev(), metadata.ino()),
-            remove: settings.remove_unix_socket_on_close,
-        });
-        return Ok(Bound { listeners: vec![Listener::Unix(listener)], place: spec, socket_file });
+        let place = UnixPlace {
+            object: "manager",
+            mode: settings.unix_socket_mode,
+            group: settings.unix_socket_group.as_deref(),
+            remove_on_create: settings.remove_unix_socket_on_create,
+            remove_on_close: settings.remove_unix_socket_on_close,
+        };
+        let (listener, file) = listen_unix(path, &spec, &place)?;
+        let listeners = vec![Listener::Unix(listener)];
+        return Ok(Bound { listeners, place: spec, socket_file: Some(file) });
     }
     let Endpoint::Tcp(addresses) = settings.connection_spec.bind_addresses()? else {
         return Ok(Bound { listeners: Vec::new(), place: spec, socket_file: None });
@@ -110,36 +111,67 @@ pub(crate) fn listen(settings: &Manager) -> Result<Bound, ListenError> {
     Ok(Bound { listeners, place: spec, socket_file: None })
 }
 
+/// What is configured for a unix socket.
+#[derive(Debug)]
+pub(crate) struct UnixPlace<'c> {
+    /// Whose settings these are.
+    pub(crate) object: &'static str,
+    pub(crate) mode: u32,
+    pub(crate) group: Option<&'c str>,
+    pub(crate) remove_on_create: bool,
+    pub(crate) remove_on_close: bool,
+}
+
+/// Listens at a unix socket.
+///
+/// # Errors
+///
+/// The place cannot be had; the error says what to do about it.
+pub(crate) fn listen_unix(
+    path: &Path,
+    spec: &str,
+    place: &UnixPlace<'_>,
+) -> Result<(UnixListener, SocketFile), ListenError> {
+    let bind_error = |error| ListenError::Bind { spec: spec.to_owned(), error };
+    clear_the_way(path, spec, place)?;
+    let listener = bind_unix(path, place.mode).map_err(bind_error)?;
+    set_group(path, spec, place)?;
+    let metadata = fs::symlink_metadata(path).map_err(bind_error)?;
+    let identity = (metadata.dev(), metadata.ino());
+    Ok((listener, SocketFile { path: path.to_owned(), identity, remove: place.remove_on_close }))
+}
+
 /// Removes a socket that nobody listens on any more.
-fn clear_the_way(path: &Path, spec: &str, remove: bool) -> Result<(), ListenError> {
+fn clear_the_way(path: &Path, spec: &str, place: &UnixPlace<'_>) -> Result<(), ListenError> {
     let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
     let spec = spec.to_owned();
     if !metadata.file_type().is_socket() {
         return Err(ListenError::NotASocket { spec });
     }
     if UnixStream::connect(path).is_ok() {
-        return Err(ListenError::InUse { spec });
+        return Err(ListenError::InUse { spec, object: place.object });
     }
-    if !remove {
-        return Err(ListenError::NotRemoved { spec });
+    if !place.remove_on_create {
+        return Err(ListenError::NotRemoved { spec, object: place.object });
     }
     fs::remove_file(path).map_err(|error| ListenError::Bind { spec, error })
 }
 
 /// Binds so that the socket is never, not even for a moment, more open than configured.
-fn bind_unix(path: &Path, settings: &Manager) -> io::Result<UnixListener> {
+fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let before = umask(Mode::from_bits_truncate(0o177));
     let result = UnixListener::bind(path);
     umask(before);
     let listener = result?;
     listen_again(&listener, Backlog::MAXALLOWABLE)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(settings.unix_socket_mode))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }
 
-fn set_group(path: &Path, spec: &str, group: Option<&str>) -> Result<(), ListenError> {
-    let Some(group) = group else { return Ok(()) };
-    let missing = || ListenError::NoGroup { spec: spec.to_owned(), group: group.to_owned() };
+fn set_group(path: &Path, spec: &str, place: &UnixPlace<'_>) -> Result<(), ListenError> {
+    let Some(group) = place.group else { return Ok(()) };
+    let (spec_of, object) = (|| spec.to_owned(), place.object);
+    let missing = || ListenError::NoGroup { spec: spec_of(), object, group: group.to_owned() };
     let found = Group::from_name(group).ok().flatten().ok_or_else(missing)?;
     chown(path, None, Some(found.gid))
         .map_err(|error| ListenError::Bind { spec: spec.to_owned(), error: error.into() })
@@ -156,11 +188,20 @@ impl Bound {
 
     /// Removes the socket file, if it is still ours and was asked for. Returns what stood in the way.
     pub(crate) fn remove_socket_file(&self) -> Option<(PathBuf, io::Error)> {
-        let file = self.socket_file.as_ref().filter(|file| file.remove)?;
-        let metadata = fs::symlink_metadata(&file.path).ok()?;
-        if (metadata.dev(), metadata.ino()) != file.identity {
+        self.socket_file.as_ref()?.remove()
+    }
+}
+
+impl SocketFile {
+    /// Removes it, if it is still ours and that was asked for. Returns what stood in the way.
+    pub(crate) fn remove(&self) -> Option<(PathBuf, io::Error)> {
+        if !self.remove {
             return None;
         }
-        fs::remove_file(&file.path).err().map(|error| (file.path.clone(), error))
+        let metadata = fs::symlink_metadata(&self.path).ok()?;
+        if (metadata.dev(), metadata.ino()) != self.identity {
+            return None;
+        }
+        fs::remove_file(&self.path).err().map(|error| (self.path.clone(), error))
     }
 }

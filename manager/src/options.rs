@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser};
 use millstream_config::{ConnectionSpec, EventLoopBackend, LoadOptions, Log, LogLevel, Overrides};
 
+use crate::control;
 use crate::explain::MailOptions;
 use crate::socket_mode;
 
@@ -52,6 +53,14 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     pub(crate) mail: MailOptions,
+
+    /// Ask the running milter-manager, at controller.connection_spec, or have it reload
+    #[arg(long, value_name = "COMMAND", value_enum, conflicts_with_all = ["show_config", "check_config"])]
+    pub(crate) control: Option<control::Command>,
+
+    /// With --control: answer as JSON, for programs
+    #[arg(long, requires = "control")]
+    pub(crate) json: bool,
 
     /// Serve on BACKEND: std, smol or glommio, as far as they are built in
     #[arg(long, value_name = "BACKEND")]

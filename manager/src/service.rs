@@ -8,10 +8,12 @@ use millstream_core::chain::Session;
 use millstream_core::event::{Event, Failure, SessionReport};
 use millstream_core::machine::{IoKind, Question, Refusal};
 use millstream_core::policy::{Environment, Policy};
+use millstream_core::reserve::Room;
 use millstream_core::service::{Notice, Service, SessionId};
 use millstream_runtime::Handle;
 use millstream_shared::{Counted, Snapshot};
 
+use crate::control::Outcomes;
 use crate::launcher::Launcher;
 use crate::log::Logger;
 use crate::names::{Names, Reply};
@@ -29,6 +31,7 @@ pub(crate) struct ManagerService {
     launcher: Option<Launcher>,
     log: Logger,
     finished: Finished,
+    outcomes: Outcomes,
     /// Knows how many sessions run, once they do.
     server: OnceLock<Handle>,
 }
@@ -42,6 +45,7 @@ impl ManagerService {
             launcher: None,
             log,
             finished: Finished::default(),
+            outcomes: Outcomes::default(),
             server: OnceLock::new(),
         }
     }
@@ -56,6 +60,16 @@ impl ManagerService {
     pub(crate) fn served_by(&self, server: Handle) {
         // There is one for each service.
         let _ = self.server.set(server);
+    }
+
+    /// How many bytes all sessions keep.
+    pub(crate) fn kept(&self, room: Room) -> u64 {
+        self.kept.bytes(room)
+    }
+
+    /// What the children have said.
+    pub(crate) const fn outcomes(&self) -> &Outcomes {
+        &self.outcomes
     }
 
     fn ended(&self, session: SessionId, report: &SessionReport) {
@@ -96,6 +110,9 @@ impl Service for ManagerService {
             && matches!(error.kind, IoKind::Refused | IoKind::NotFound)
         {
             launcher.ask_for(name);
+        }
+        if let Event::Message(report) = &event {
+            self.outcomes.count(report);
         }
         match &event {
             Event::Ended(report) => self.ended(session, report),

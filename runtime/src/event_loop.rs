@@ -9,7 +9,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use millstream_core::machine::{Input, IoError, IoKind, Peer};
+use millstream_core::machine::{Input, IoError, IoKind, Machine as _, Peer};
 use millstream_core::policy::Environment;
 use millstream_core::pool::{Action, Pool};
 use millstream_core::service::{Notice, Service, SessionId};
@@ -24,7 +24,7 @@ use crate::context::Context;
 use crate::error::classify;
 use crate::inbox::{Inbox, Side};
 use crate::kept::{self, KeptWires};
-use crate::mailbox::{Key, Message};
+use crate::mailbox::{Described, Key, Message};
 use crate::poller::{Poller, Readiness, Token};
 use crate::read::READ_SIZE;
 use crate::routes::{self, Owner, Routes};
@@ -286,6 +286,8 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         match message {
             Message::Accepted(socket, id) => self.begin(socket, id),
             Message::Shrink(done) => self.shrinks = Some(done),
+            // Who has asked may have waited long enough.
+            Message::Describe(most, told) => drop(told.send(self.describe(most))),
             Message::Input(key, input) => {
                 let session = session_at(&mut self.sessions, key.index);
                 if session.is_some_and(|session| session.key == key) {
@@ -293,6 +295,14 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
                 }
             }
         }
+    }
+
+    /// What the sessions do, of at most `most`: the oldest.
+    fn describe(&self, most: usize) -> Vec<Described> {
+        let mut sessions: Vec<_> = self.sessions.iter().flatten().collect();
+        sessions.sort_unstable_by_key(|session| session.key.id);
+        let oldest = sessions.into_iter().take(most);
+        oldest.filter_map(|session| Some((session.key.id, session.machine.describe(self.cx.now)?))).collect()
     }
 
     /// Queues the sessions whose time has come. Deadlines move on while their alarms stay, so once one is due all that

@@ -63,6 +63,7 @@ mod write;
 pub use buffer::{Received, receive};
 pub use event_loop::{EventLoop, Next};
 pub use inbox::{Inbox, Side, bell_for};
+pub use mailbox::Described;
 pub use options::{Listener, Options};
 pub use poller::{Interest, Poller, Readiness, Runtime, Token};
 pub use read::READ_SIZE;

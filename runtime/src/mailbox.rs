@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 
 use millstream_core::machine::{Answer, Input, QueryId};
 use millstream_core::service::SessionId;
+use millstream_core::situation::Situation;
 
 /// A session of one loop. The number tells sessions apart that use the same index one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +26,12 @@ pub(crate) enum Message {
     Input(Key, Input),
     /// Many sessions have ended: what was only needed for them can go. Dropped when that is done.
     Shrink(Sender<()>),
+    /// Somebody wants to know what the sessions do, of at most so many, the oldest.
+    Describe(usize, Sender<Vec<Described>>),
 }
+
+/// A session and what it does.
+pub type Described = (SessionId, Box<Situation>);
 
 /// The inbox of a loop.
 pub(crate) type Mailbox = millstream_shared::Mailbox<Message>;

@@ -13,7 +13,7 @@ use millstream_shared::StopLevel;
 
 use crate::event_loop::EventLoop;
 use crate::heap;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Described, Mailbox, Message};
 use crate::options::{Listener, Options};
 use crate::poller::{Poller, Runtime};
 use crate::shared::Shared;
@@ -182,6 +182,43 @@ impl Handle {
     #[must_use]
     pub fn sessions(&self) -> u32 {
         self.shared.loops.admission().running()
+    }
+
+    /// How many sessions have begun since the start.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.shared.accepted()
+    }
+
+    /// How many sessions may run; `None`: there is no limit.
+    #[must_use]
+    pub fn session_limit(&self) -> Option<u32> {
+        Some(self.shared.loops.admission().limit()).filter(|limit| *limit < u32::MAX)
+    }
+
+    /// How many loops serve.
+    #[must_use]
+    pub fn loops(&self) -> usize {
+        self.shared.loops.mailboxes().len()
+    }
+
+    /// What the sessions do, of at most `most` of each loop, the oldest; and how many loops have not answered in time. Waits
+    /// for the loops, so not from within one.
+    #[must_use]
+    pub fn describe(&self, most: usize, patience: Duration) -> (Vec<Described>, usize) {
+        let (tell, told) = channel();
+        let ask = |mailbox: &Arc<Mailbox>| mailbox.send(Message::Describe(most, tell.clone())).is_ok();
+        let mut awaited = self.shared.loops.mailboxes().iter().filter(|mailbox| ask(mailbox)).count();
+        drop(tell);
+        let until = std::time::Instant::now() + patience;
+        let mut sessions = Vec::new();
+        while awaited > 0 {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            let Ok(described) = told.recv_timeout(left) else { break };
+            sessions.extend(described);
+            awaited -= 1;
+        }
+        (sessions, awaited)
     }
 
     /// How the children stand that sessions have asked for: what is down, in use, kept and waited for. Not for signal

@@ -36,6 +36,11 @@ impl Shared {
         }
     }
 
+    /// How many sessions were given a number.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.last_session.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn next_session(&self) -> SessionId {
         SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1)
     }

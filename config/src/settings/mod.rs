@@ -145,11 +145,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row(Manager, "manager.resolve_interval", Always, Reload, |c| Slot::number(&mut c.manager.resolve_interval, 0, MOST_SECONDS, 0)),
     row(Manager, "manager.name_servers", Always, Start, |c| Slot::NameServers(&mut c.manager.name_servers)),
 
-    row(Controller, "controller.connection_spec", UnlessNil, Never, |c| Slot::Spec(&mut c.controller.connection_spec)),
-    row(Controller, "controller.unix_socket_mode", Always, Never, |c| Slot::Mode { mode: &mut c.controller.unix_socket_mode, zero: "00" }),
-    row(Controller, "controller.unix_socket_group", UnlessNil, Never, |c| Slot::Text(&mut c.controller.unix_socket_group)),
-    row(Controller, "controller.remove_unix_socket_on_create", Always, Never, |c| Slot::Flag(&mut c.controller.remove_unix_socket_on_create)),
-    row(Controller, "controller.remove_unix_socket_on_close", Always, Never, |c| Slot::Flag(&mut c.controller.remove_unix_socket_on_close)),
+    row(Controller, "controller.connection_spec", UnlessNil, Start, |c| Slot::Spec(&mut c.controller.connection_spec)),
+    row(Controller, "controller.unix_socket_mode", Always, Start, |c| Slot::Mode { mode: &mut c.controller.unix_socket_mode, zero: "00" }),
+    row(Controller, "controller.unix_socket_group", UnlessNil, Start, |c| Slot::Text(&mut c.controller.unix_socket_group)),
+    row(Controller, "controller.remove_unix_socket_on_create", Always, Start, |c| Slot::Flag(&mut c.controller.remove_unix_socket_on_create)),
+    row(Controller, "controller.remove_unix_socket_on_close", Always, Start, |c| Slot::Flag(&mut c.controller.remove_unix_socket_on_close)),
 
     row(Database, "database.type", UnlessNil, Never, |c| Slot::Text(&mut c.database.kind)),
     row(Database, "database.name", UnlessNil, Never, |c| Slot::Text(&mut c.database.name)),

@@ -90,7 +90,7 @@ impl Session {
     }
 
     /// What a child is doing, for messages to people.
-    fn stage_of(&self, index: usize) -> Stage {
+    pub(super) fn stage_of(&self, index: usize) -> Stage {
         let child = &self.children[index];
         if child.is_coming() {
             return Stage::Negotiate;

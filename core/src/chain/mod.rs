@@ -31,6 +31,7 @@ mod policy;
 mod presence;
 mod replies;
 mod report;
+mod situation;
 mod spill;
 mod tally;
 mod told;
@@ -50,6 +51,7 @@ use crate::filter::Filter;
 use crate::machine::{Closure, Input, Machine, Output, Peer};
 use crate::policy::{ChildIndex, Environment, Memory, Policy};
 use crate::reserve::{Reserve, Share};
+use crate::situation::Situation;
 use crate::time::{Clock, Instant};
 use crate::wire::{ConnectInfo, Macros, Negotiation, Stage};
 
@@ -470,6 +472,10 @@ impl Machine for Session {
             None if peer == Peer::MTA => !self.filter.has_input() && self.has_room(),
             None => false,
         }
+    }
+
+    fn describe(&self, now: Instant) -> Option<Box<Situation>> {
+        Some(self.situation(now))
     }
 
     fn read_buffer(&mut self, peer: Peer) -> Option<BytesMut> {

@@ -355,6 +355,10 @@ impl World {
         self.pool.finished
     }
 
+    pub(crate) const fn now(&self) -> Instant {
+        self.now
+    }
+
     pub(crate) fn elapsed(&self) -> Duration {
         self.now.since(Instant::ZERO)
     }
