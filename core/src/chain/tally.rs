@@ -88,8 +88,9 @@ impl Session {
         let now = self.now();
         let stage = self.stage();
         let (last_stage, status) = match (self.tally.failed, self.tally.last) {
-            (Some(stage), _) => (stage, Status::Error),
-            (None, Some(last)) => last,
+            // An end behind a message that was answered takes nothing of that back.
+            (Some(stage), None | Some((_, Status::Abort))) => (stage, Status::Error),
+            (_, Some(last)) => last,
             // Of no client was told: somebody has looked whether we listen.
             (None, None) if self.client.is_none() => (Stage::Negotiate, Status::Abort),
             (None, None) => (stage, Status::Pass),

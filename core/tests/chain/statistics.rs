@@ -177,6 +177,15 @@ fn an_mta_that_breaks_the_protocol_is_an_error() {
 }
 
 #[test]
+fn what_happens_to_the_mta_behind_a_message_takes_nothing_of_that_back() {
+    let mut world = begun(policy(1), &[agrees]);
+    world.message();
+    world.end();
+    world.raw(b'?', b"");
+    assert_eq!(ends(&mut world), ["end-of-message pass", "end-of-message pass"]);
+}
+
+#[test]
 fn a_child_s_time_is_what_was_waited_for_it_in_all_messages() {
     let mut world = begun(policy(1), &[agrees]);
     for _ in 0..2 {
