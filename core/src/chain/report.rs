@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::Session;
 use super::child::Part;
-use crate::event::{ChildReport, Event, MessageEnd, MessageReport, Outcome};
+use crate::event::{ChildReport, Event, MessageEnd, MessageReport, Outcome, Verdict};
 use crate::policy::Fallback;
 use crate::wire::Stage;
 
@@ -28,6 +28,13 @@ impl Session {
             let children: Vec<_> = (0..count).map(|index| self.report_child(index, refused)).collect();
             let quarantined = children.iter().any(|child| child.quarantined);
             self.tally.end_message(&end, transaction.stage, quarantined, refused || transaction.accepted);
+            // Nobody objects, and nobody wanted to see more: the MTA needs not tell what becomes of it.
+            let end = match end {
+                MessageEnd::Aborted | MessageEnd::Disconnected if transaction.accepted => {
+                    MessageEnd::Answered(Verdict::Accept)
+                }
+                end => end,
+            };
             self.event(Event::Message(Box::new(MessageReport {
                 queue_id: Arc::from(self.macros.value(b"i").unwrap_or_default()),
                 sender: Arc::from(&transaction.sender[..]),

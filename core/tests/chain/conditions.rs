@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millstream_core::event::Event;
+use millstream_core::event::{Event, MessageEnd, Verdict};
 use millstream_core::machine::{Answer, Question};
 use millstream_core::policy::{
     Answers, ChildIndex, ChildState, Decision, Effects, Facts, Fallback, Notes, Remark, RemarkLevel, Why,
@@ -424,4 +424,20 @@ fn what_is_noted_counts_with_a_stop_and_not_with_a_question() {
         world.rcpt("<one@d.test>");
         assert_eq!(remarks(&world).len(), times);
     }
+}
+
+/// An administrator saw mail that was delivered and read in the log that the MTA had taken it back.
+#[test]
+fn a_message_that_nobody_wants_to_see_was_accepted_and_not_taken_back() {
+    let mut policy = policy(1);
+    policy.watched = vec![Stage::Mail];
+    policy.decide = |_, _, _, _| stop();
+    let mut world = World::new(policy, &[agrees]).begin("Postfix 3.7");
+    world.mail();
+    assert_eq!(world.told_letters().pop(), Some('a'), "no more of it has to be shown");
+
+    world.raw(b'A', b"");
+
+    let Some(Event::Message(report)) = world.events.last() else { panic!("{:?}", world.events) };
+    assert_eq!(report.end, MessageEnd::Answered(Verdict::Accept));
 }
