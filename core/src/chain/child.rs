@@ -260,8 +260,10 @@ impl Child {
     /// What it may write into the message that the children behind it are shown.
     pub(super) fn writes(&self) -> Actions {
         let rights = Actions::ADD_HEADERS.with(Actions::CHANGE_HEADERS).with(Actions::CHANGE_BODY);
-        match self.terms() {
-            Some(terms) if !self.evaluation => terms.actions.and(rights),
+        match (&self.uncommitted, self.terms()) {
+            // It may be gone since.
+            (Some(finished), _) => finished.actions.and(rights),
+            (None, Some(terms)) if !self.evaluation => terms.actions.and(rights),
             _ => Actions::NONE,
         }
     }

@@ -174,6 +174,29 @@ fn a_child_on_trial_is_not_shown_the_edits_of_an_independent_one_behind_it() {
     assert_eq!(world.told_letters(), "bc");
 }
 
+/// Its edits are part of the message although it has hung up since, and whoever stands behind it saw the message without them.
+#[test]
+fn who_stands_behind_one_that_has_finished_and_gone_is_shown_its_edits() {
+    let edits_nothing = |stage: Stage, payload: &[u8]| match stage {
+        Stage::Negotiate => negotiates(Actions::NONE, Protocol::NONE),
+        stage => silent_at_end(stage, payload),
+    };
+    let mut policy = policy(3);
+    policy.independent = vec![1];
+    let mut world = World::new(policy, &[edits_nothing, silent_at_end, silent_at_end]).begin("Postfix 3.7");
+    world.message();
+    world.end();
+    finish(&mut world, 1, &[add("X-Spam", "of the second")]);
+    world.close(1);
+    assert!(!world.seen(2).contains('L'), "what it is to be shown is not certain");
+
+    finish(&mut world, 0, &[]);
+
+    let headers = world.commands(2).iter().filter(|(letter, _)| *letter == 'L');
+    let last = headers.last().map(|(_, payload)| payload.to_vec());
+    assert_eq!(last.as_deref(), Some(&b"X-Spam\0of the second\0"[..]));
+}
+
 /// Postfix asks nobody behind a milter that has the message held.
 #[test]
 fn behind_postfix_a_quarantine_undoes_what_an_independent_child_behind_it_wanted() {

@@ -148,12 +148,13 @@ impl<'a> Model<'a> {
     /// when that delivers.
     fn prepare(&mut self, i: usize, letter: u8, exact: bool) {
         let in_message = self.mail.is_some() && !b"CH".contains(&letter);
+        let is_gone = |it: &Runner<'_>| it.failed.is_some() || it.lost().is_some() && self.ways.perhaps();
         let read = self.runners[i].plan.reads().map(|other| &self.runners[other]);
         let read = read.and_then(|read| match &read.part {
             Part::In if letter == b'E' => Some(Verdict::Cut),
             Part::Left(refusal) if in_message => refusal.is_none().then_some(Verdict::Stopped),
             Part::Missed if in_message && read.failed.is_some_and(|it| it.frame().is_some()) => None,
-            _ => (read.out || read.failed.is_some()).then_some(Verdict::Stopped),
+            _ => (read.out || is_gone(read)).then_some(Verdict::Stopped),
         });
         let runner = &mut self.runners[i];
         (runner.exact, runner.read) = (exact, read);

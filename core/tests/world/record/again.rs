@@ -28,7 +28,9 @@ pub(crate) fn repeated(old: &mut Vec<Seen>, new: &mut Vec<Seen>) -> Result<(), S
     let is_one = |one: &Seen, other: &Seen| (one.letter, &one.payload) == (other.letter, &other.payload);
     let is_first = |seen: &Seen| new.first().is_some_and(|first| is_one(seen, first));
     let outside = |seen: &Seen| !seen.is_note() && !b"MRTULNBE".contains(&seen.letter);
-    let mut from = old.iter().rposition(outside).map_or(0, |at| at + 1);
+    let is_over = |seen: &Seen| outside(seen) || seen.letter == b'E' && seen.answer.is_some();
+    let mut from = old.iter().rposition(is_over).map_or(0, |at| at + 1);
+    from = old.iter().rposition(|seen| seen.letter == b'M').map_or(from, |mail| from.max(mail));
     from += old[from..].iter().take_while(|seen| seen.letter == b'U' && !is_first(seen)).count();
     let said: Vec<usize> = (from..old.len()).filter(|at| !old[*at].is_note()).collect();
     let told = new.iter().take_while(|seen| !seen.is_note()).count();

@@ -30,7 +30,8 @@ impl<M: Machine> World<M> {
             Failure::Protocol(_) | Failure::Renegotiated => Kind::Protocol,
             Failure::Closed(_) => Kind::Closed,
         };
-        let kept = self.keeps_body();
+        // Of an envelope near its limit it is another question whether all of it is kept: macros count there.
+        let kept = self.scenario.bounds.envelope_bytes.is_none() && self.keeps_body();
         let last = self.lines.iter().rfind(|line| index_of(line.peer) == child);
         let end = last.and_then(|line| line.child.as_ref());
         let deserved = match failure {
