@@ -194,11 +194,9 @@ impl<'a> Model<'a> {
 
     /// The message ends without end of message.
     fn abort(&mut self) -> Result<(), String> {
-        if self.mail.is_some() {
-            self.run_content(false, false)?;
-        }
+        let content = self.mail.map_or(Ok(()), |_| self.run_content(false, false).map(drop));
         self.end();
-        Ok(())
+        content
     }
 
     fn end(&mut self) {
