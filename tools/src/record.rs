@@ -84,20 +84,11 @@ impl Recorder {
             Direction::FromMilter => &mut self.from_milter,
         };
         let mut entries = Vec::new();
-        // A part of a frame that is here already stands in a buffer of its own, with room for the rest.
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let mut data = decoder.lend().unwrap_or_default();
-            let room = data.capacity() - data.len();
-            let taken = if room == 0 { rest.len() } else { room.min(rest.len()) };
-            data.extend_from_slice(&rest[..taken]);
-            rest = &rest[taken..];
-            decoder.receive(data);
-            while let Some(frame) = decoder.next_frame()? {
-                let letter = frame.letter();
-                let payload = frame.contiguous().to_vec();
-                entries.push(Entry { seconds, direction, letter, payload });
-            }
+        decoder.receive(BytesMut::from(bytes));
+        while let Some(frame) = decoder.next_frame()? {
+            let letter = frame.letter();
+            let payload = frame.contiguous().to_vec();
+            entries.push(Entry { seconds, direction, letter, payload });
         }
         Ok(entries)
     }

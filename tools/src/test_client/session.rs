@@ -80,19 +80,7 @@ impl<'a> Session<'a> {
                 return Ok(());
             }
             data.truncate(length);
-            self.take(&data);
-        }
-    }
-
-    /// A frame that is partly here has a buffer of its own.
-    fn take(&mut self, mut data: &[u8]) {
-        while !data.is_empty() {
-            let mut buffer = self.filter.lend().unwrap_or_default();
-            let room = buffer.capacity() - buffer.len();
-            let taken = if room == 0 { data.len() } else { room.min(data.len()) };
-            buffer.extend_from_slice(&data[..taken]);
-            self.filter.receive(buffer);
-            data = &data[taken..];
+            self.filter.receive(data);
         }
     }
 
