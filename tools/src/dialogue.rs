@@ -12,13 +12,11 @@ use bytes::{Bytes, BytesMut};
 use millstream_core::client::{Client, FromMilter};
 use millstream_core::wire::{Command, ConnectInfo, Edit, Fault, Final, HEAD, Negotiation, Protocol, Stage};
 
+use crate::FRAME_LIMIT;
 use crate::connection::Talk;
 use crate::macro_sets::MacroSets;
 use crate::mail::Mail;
 use crate::outcome::Outcome;
-
-/// The largest frame that is taken from a milter.
-const FRAME_LIMIT: usize = 64 << 20;
 
 /// As much may wait to be written before the next command is made.
 const UNWRITTEN: usize = 256 << 10;

@@ -26,3 +26,6 @@ pub mod test_client;
 pub mod test_server;
 pub mod timeline;
 pub mod trace;
+
+/// The largest frame that is taken from a peer, in bytes.
+pub(crate) const FRAME_LIMIT: usize = 64 << 20;

@@ -20,6 +20,8 @@ use std::path::Path;
 use bytes::BytesMut;
 use millstream_core::wire::{Decoder, WireError};
 
+use crate::FRAME_LIMIT;
+
 /// Which way a frame goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -50,9 +52,6 @@ pub struct RecordError {
     expected: &'static str,
     text: String,
 }
-
-/// The largest frame that is recorded.
-const FRAME_LIMIT: usize = 64 << 20;
 
 /// Makes entries of the bytes that pass.
 #[derive(Debug)]

@@ -8,14 +8,12 @@ use bytes::{Buf as _, BytesMut};
 use millstream_core::wire::facts::reply_name;
 use millstream_core::wire::{Culprit, Decoder, Fault, Stage};
 
+use crate::FRAME_LIMIT;
 use crate::connection::Talk;
 use crate::record::{self, Direction, Entry, quoted, shown_letter};
 
 /// "Still working" comes as often as it comes.
 const PROGRESS: u8 = b'p';
-
-/// The largest frame that is taken from a milter.
-const FRAME_LIMIT: usize = 64 << 20;
 
 /// An answer that is another than the one of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,10 +12,7 @@ use socket2::Socket;
 
 use super::behaviour::{Answer, Behaviour};
 use super::report;
-use crate::program;
-
-/// The largest frame that is taken from an MTA.
-const FRAME_LIMIT: usize = 64 << 20;
+use crate::{FRAME_LIMIT, program};
 
 /// As much is read at once.
 const READ: usize = 64 << 10;
