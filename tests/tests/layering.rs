@@ -69,6 +69,11 @@ fn a_message_knows_nothing_of_ours() {
 }
 
 #[test]
+fn the_detection_knows_nothing_of_ours() {
+    assert_eq!(dependencies("detection"), ["rustix"]);
+}
+
+#[test]
 fn the_resolver_knows_nothing_of_ours() {
     assert_eq!(dependencies("resolver"), ["hickory-resolver", "thiserror", "tokio"]);
 }

@@ -1,0 +1,17 @@
+//! Debian and Ubuntu.
+
+use crate::report::Found;
+use crate::survey::Survey;
+
+pub(crate) fn detect(survey: &mut Survey<'_>) -> Vec<Found> {
+    let found = systemd(survey).filter(|found| found.enabled).or_else(|| init(survey));
+    found.into_iter().collect()
+}
+
+pub(crate) fn init(_survey: &mut Survey<'_>) -> Option<Found> {
+    None
+}
+
+pub(crate) fn systemd(_survey: &mut Survey<'_>) -> Option<Found> {
+    None
+}
