@@ -12,7 +12,8 @@ use millstream_tests::until::until;
 /// Longer than strace takes to begin and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Threads of a process that start and end none meanwhile.
+/// Threads of a process. Those that have ended meanwhile count no more: the ones that serve sessions do not end before the
+/// process, unlike the one that gives memory back after a burst.
 #[derive(Debug, Clone)]
 pub struct Threads {
     /// Their folders in `/proc`.
@@ -46,8 +47,7 @@ impl Threads {
     /// When the kernel does not say.
     pub fn time(&self) -> io::Result<f64> {
         let mut sum = 0.0;
-        for folder in &self.folders {
-            let text = fs::read_to_string(folder.join("schedstat"))?;
+        for text in self.read("schedstat")? {
             let spent = text.split_whitespace().next().and_then(|field| field.parse::<f64>().ok());
             sum += spent.ok_or(io::ErrorKind::InvalidData)?;
         }
@@ -60,12 +60,24 @@ impl Threads {
     /// When the kernel does not say.
     pub fn switches(&self) -> io::Result<u64> {
         let mut sum = 0;
-        for folder in &self.folders {
-            let status = fs::read_to_string(folder.join("status"))?;
+        for status in self.read("status")? {
             let counts = status.lines().filter(|line| line.contains("ctxt_switches:"));
             sum += counts.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum::<u64>();
         }
         Ok(sum)
+    }
+
+    /// What the kernel says of each thread that is left. All gone is an error.
+    fn read(&self, name: &str) -> io::Result<Vec<String>> {
+        let mut texts = Vec::new();
+        for folder in &self.folders {
+            match fs::read_to_string(folder.join(name)) {
+                Ok(text) => texts.push(text),
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if texts.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(texts) }
     }
 
     /// The system calls of `run` by name; `None` without strace.
@@ -127,6 +139,12 @@ impl Threads {
         result?;
         fs::read_to_string(&report).map(Some)
     }
+}
+
+/// Whether there is no such thread any more: before its files are opened, or while they are read.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
 
 fn is_traced(task: &Path) -> bool {
