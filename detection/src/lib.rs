@@ -13,11 +13,18 @@
 
 mod debian;
 mod detector;
+#[allow(dead_code, unused_imports)]
+mod files;
 mod freebsd;
 mod pkgsrc;
 mod redhat;
 mod report;
 mod root;
+#[allow(dead_code)]
+mod setting;
+#[allow(dead_code, unused_imports)]
+mod shell;
+#[allow(dead_code)]
 mod survey;
 
 pub use detector::{Detector, Host, Improve, detect};

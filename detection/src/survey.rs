@@ -1,8 +1,10 @@
 //! One detector's look at one candidate: what it reads is noted.
 
 use crate::detector::{Host, Improve};
-use crate::report::{Found, Looked, Report, Warning};
+use crate::report::{Evidence, Found, Looked, Report, Warning};
 use crate::root::{Root, Unread};
+use crate::setting::Setting;
+use crate::shell::normalise;
 
 /// What a detector reads through.
 pub(crate) struct Survey<'a> {
@@ -12,6 +14,14 @@ pub(crate) struct Survey<'a> {
     pub(crate) candidate: &'a str,
     improve: Improve<'a>,
     report: Report,
+}
+
+/// Where a milter listens.
+pub(crate) struct Spec {
+    /// As it is defined.
+    pub(crate) spec: String,
+    /// Which line said that.
+    pub(crate) by: Option<Evidence>,
 }
 
 impl<'a> Survey<'a> {
@@ -60,9 +70,16 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// The socket of the milter that the detector calls `name`, after who asked for it has had a say.
-    pub(crate) fn improve(&mut self, name: &str, spec: Option<&str>) -> Option<String> {
-        (self.improve)(name, spec)
+    /// The socket of the milter that the detector calls `name`, as it is defined, after who asked for it has had a say. Another
+    /// one than was found is said by no line that is known here.
+    pub(crate) fn spec(&mut self, name: &str, found: Option<Setting>) -> Option<Spec> {
+        let improved = (self.improve)(name, found.as_ref().map(|found| found.value.as_str()));
+        let by = match (&improved, found) {
+            (None, Some(found)) => return Some(Spec { spec: normalise(&found.value)?, by: Some(found.by) }),
+            (Some(improved), Some(found)) if *improved == found.value => Some(found.by),
+            _ => None,
+        };
+        Some(Spec { spec: normalise(&improved?)?, by })
     }
 
     /// The end.
