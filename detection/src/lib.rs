@@ -17,6 +17,7 @@ mod detector;
 mod files;
 mod freebsd;
 mod pkgsrc;
+mod rc;
 mod redhat;
 mod report;
 mod root;

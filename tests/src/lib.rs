@@ -57,5 +57,6 @@ pub mod scratch;
 pub mod sendmail;
 pub mod sink;
 pub mod smtp;
+pub mod tree;
 pub mod until;
 pub mod wire;
