@@ -16,17 +16,17 @@ mod detector;
 #[allow(dead_code, unused_imports)]
 mod files;
 mod freebsd;
+mod listening;
 mod pkgsrc;
 mod rc;
 mod redhat;
 mod report;
 mod root;
-#[allow(dead_code)]
 mod setting;
-#[allow(dead_code, unused_imports)]
+#[allow(unused_imports)]
 mod shell;
-#[allow(dead_code)]
 mod survey;
+mod systemd;
 
 pub use detector::{Detector, Host, Improve, detect};
 pub use report::{Evidence, Found, Looked, Report, Warning};

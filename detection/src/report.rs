@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Report {
     /// The milters to define, in order: none when nothing of it is installed, several where a service has profiles.
     pub milters: Vec<Found>,
+    /// Why nothing is defined although something of it is installed: a service that is disabled, a script whose program is gone.
+    pub left_out: Option<Evidence>,
     /// The files and links that were looked at, in order, those that are not there included.
     pub looked: Vec<Looked>,
     /// What could not be read or understood.

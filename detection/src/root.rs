@@ -118,6 +118,14 @@ impl Root {
         fs::read_link(parent.join(name)).ok()?.into_os_string().into_string().ok()
     }
 
+    /// The path without links, as the system has it. The last part need not exist.
+    #[must_use]
+    pub fn real(&self, path: &str) -> Option<String> {
+        let resolved = self.resolve(path).ok()?;
+        let below = resolved.strip_prefix(&self.directory).ok()?.to_str()?;
+        Some(format!("/{below}"))
+    }
+
     /// The path on this machine, links followed within the root. The last part need not exist.
     ///
     /// # Errors

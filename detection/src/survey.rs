@@ -73,6 +73,17 @@ impl<'a> Survey<'a> {
     /// The socket of the milter that the detector calls `name`, as it is defined, after who asked for it has had a say. Another
     /// one than was found is said by no line that is known here.
     pub(crate) fn spec(&mut self, name: &str, found: Option<Setting>) -> Option<Spec> {
+        let found = found.filter(|found| {
+            let is_whole = !found.value.contains(['$', '`']);
+            if !is_whole {
+                let text = format!(
+                    "a socket was expected, and {:?} is known to a shell only: it counts as not found",
+                    found.value
+                );
+                self.warn(&found.by.path, found.by.line, text);
+            }
+            is_whole
+        });
         let improved = (self.improve)(name, found.as_ref().map(|found| found.value.as_str()));
         let by = match (&improved, found) {
             (None, Some(found)) => return Some(Spec { spec: normalise(&found.value)?, by: Some(found.by) }),
@@ -82,8 +93,22 @@ impl<'a> Survey<'a> {
         Some(Spec { spec: normalise(&improved?)?, by })
     }
 
+    /// Notes why what is installed is not defined, where that is what `found` says.
+    pub(crate) fn leave_out(&mut self, found: Option<Found>) -> Option<Found> {
+        if let Some(found) = found {
+            self.leave_out_because(found.enabled_by);
+        }
+        None
+    }
+
+    /// Notes why what is installed is not defined; the first reason counts.
+    pub(crate) fn leave_out_because(&mut self, reason: Evidence) {
+        self.report.left_out.get_or_insert(reason);
+    }
+
     /// The end.
     pub(crate) fn into_report(self, milters: Vec<Found>) -> Report {
-        Report { milters, ..self.report }
+        let left_out = self.report.left_out.filter(|_| milters.is_empty());
+        Report { milters, left_out, ..self.report }
     }
 }

@@ -1,0 +1,108 @@
+//! Init scripts with `/etc/default`.
+
+use super::PLACES;
+use super::lsb::header;
+use super::runlevels::stopped;
+use crate::files;
+use crate::listening::Listening;
+use crate::report::{Evidence, Found};
+use crate::setting::Setting;
+use crate::shell::{Names, Variables, option};
+use crate::survey::Survey;
+
+/// Looks for the candidate's init script.
+pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
+    let candidate = survey.candidate;
+    let script_path = format!("/etc/init.d/{candidate}");
+    let script = survey.read(&script_path)?;
+    let header = header(&script);
+    let mut variables = Variables::new(Names::Capital);
+    variables.read(&script_path, &script, candidate);
+    let default_path = format!("/etc/default/{candidate}");
+    if let Some(text) = survey.read(&default_path) {
+        variables.read(&default_path, &text, candidate);
+    }
+    if let Some(removed) = removed(survey, &variables) {
+        survey.leave_out_because(removed);
+        return None;
+    }
+    let name = variables.value("NAME").or(header.provides.as_deref()).unwrap_or(candidate).to_owned();
+    let listening = listening(survey, &variables);
+    let spec = survey.spec(&name, listening.socket);
+    let switch = variables.get("ENABLED");
+    let (enabled, enabled_by) = if let Some(off) = switch.filter(|switch| switch.value == "0") {
+        (false, off.by.clone())
+    } else if let Some(refused) = listening.refused {
+        (false, refused)
+    } else if let Some(stopped) = stopped(survey) {
+        (false, stopped)
+    } else if let Some(switch) = switch {
+        (true, switch.by.clone())
+    } else {
+        (true, Evidence::whole(&script_path, "it is there, and nothing says ENABLED=0"))
+    };
+    let (connection_spec, connection_spec_by) = spec.map(|spec| (spec.spec, spec.by)).unzip();
+    Some(Found {
+        name: candidate.to_owned(),
+        enabled,
+        enabled_by,
+        description: header.description.or_else(|| variables.value("DESC").map(str::to_owned)),
+        command: Some(script_path),
+        command_options: Some("start".to_owned()),
+        connection_spec,
+        connection_spec_by: connection_spec_by.flatten(),
+        tarpit: listening.tarpit,
+    })
+}
+
+/// What says that the package has been removed: its script stays as long as its configuration does, and does nothing without the program.
+fn removed(survey: &mut Survey<'_>, variables: &Variables) -> Option<Evidence> {
+    let daemon = variables
+        .get("DAEMON")
+        .filter(|daemon| daemon.value.starts_with('/') && !daemon.value.contains('$'))?;
+    let is_there = survey.exists(&daemon.value);
+    (!is_there)
+        .then(|| Evidence { says: format!("{}, which is not there", daemon.by.says), ..daemon.by.clone() })
+}
+
+/// Where the script's milter listens: its own file first, then the script's variables.
+fn listening(survey: &mut Survey<'_>, variables: &Variables) -> Listening {
+    let own = match survey.candidate {
+        "clamav-milter" => clamav(survey, variables),
+        "milter-greylist" => greylist(survey, variables),
+        "opendkim" => Listening::at(files::opendkim(survey, "/etc/opendkim.conf")),
+        "opendmarc" => Listening::at(files::opendkim(survey, "/etc/opendmarc.conf")),
+        name @ ("dkimpy-milter" | "pyspf-milter") => {
+            Listening::at(files::opendkim(survey, &format!("/etc/{name}/{name}.conf")))
+        }
+        _ => Listening::default(),
+    };
+    own.or(|| general(survey, variables))
+}
+
+/// clamav-milter from 0.95 on has a file of its own, which its script names.
+fn clamav(survey: &mut Survey<'_>, variables: &Variables) -> Listening {
+    let of_clamav = variables.first(&["CLAMAVCONF"]).filter(|path| path.value.contains("clamav-milter"));
+    match of_clamav.or_else(|| variables.first(&["CLAMAVMILTERCONF"])) {
+        Some(path) => Listening::clamav(survey, &path.value),
+        None => Listening::default(),
+    }
+}
+
+/// milter-greylist's script gives it the socket; its file says how long it makes clients wait.
+fn greylist(survey: &mut Survey<'_>, variables: &Variables) -> Listening {
+    let named = option(survey, variables.get("OPTIONS"), "-f");
+    let path = named.map_or_else(|| PLACES.greylist.to_owned(), |named| named.value);
+    let read = Listening::greylist(survey, &path);
+    let socket = general(survey, variables);
+    read.preferring(socket)
+}
+
+fn general(survey: &mut Survey<'_>, variables: &Variables) -> Option<Setting> {
+    if let Some(socket) = variables.first(&["SOCKET", "SOCKFILE", "CONNECTION_SPEC"]) {
+        return Some(socket.clone());
+    }
+    let flags = ["OPTARGS", "DAEMON_ARGS", "PARAMS"];
+    let socket = flags.into_iter().find_map(|flags| option(survey, variables.get(flags), "-p"));
+    socket.or_else(|| variables.first(&["MILTERSOCKET"]).cloned())
+}

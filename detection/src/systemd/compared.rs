@@ -1,0 +1,237 @@
+//! The states of units, compared with what `systemctl --root=DIR is-enabled` says of the same files.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use super::state;
+use crate::detector::Host;
+use crate::root::Root;
+use crate::survey::Survey;
+
+const INSTALL: &str = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n";
+const PLAIN: &str = "[Service]\nExecStart=/bin/true\n";
+const ALIASED: &str =
+    "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\nAlias=foo.service\n";
+const ALSO: &str = "[Service]\nExecStart=/bin/true\n[Install]\nAlso=foo.socket\n";
+
+/// A file with a text, or a link to a place.
+enum Entry {
+    File(&'static str, &'static str),
+    Link(&'static str, &'static str),
+}
+
+use Entry::{File, Link};
+
+const ETC_FOO: &str = "etc/systemd/system/foo.service";
+const LIB_FOO: &str = "usr/lib/systemd/system/foo.service";
+const WANTS: &str = "etc/systemd/system/multi-user.target.wants/foo.service";
+const UNIT: &str = "/usr/lib/systemd/system/foo.service";
+
+/// What is there, what the state of `foo.service` is, and whether it is started.
+const TREES: &[(&str, &[Entry], &str, bool)] = &[
+    ("no unit", &[], "not-found", false),
+    ("a unit", &[File(LIB_FOO, INSTALL)], "disabled", false),
+    ("a unit without [Install]", &[File(LIB_FOO, PLAIN)], "static", false),
+    ("enabled", &[File(LIB_FOO, INSTALL), Link(WANTS, UNIT)], "enabled", true),
+    ("enabled by a link that dangles", &[File(LIB_FOO, INSTALL), Link(WANTS, "/nowhere")], "enabled", true),
+    (
+        "enabled by a relative link",
+        &[File(LIB_FOO, INSTALL), Link(WANTS, "../../../../usr/lib/systemd/system/foo.service")],
+        "enabled",
+        true,
+    ),
+    (
+        "wanted by another target",
+        &[File(LIB_FOO, INSTALL), Link("etc/systemd/system/postfix.service.wants/foo.service", UNIT)],
+        "enabled",
+        true,
+    ),
+    (
+        "required by another service",
+        &[File(LIB_FOO, INSTALL), Link("etc/systemd/system/postfix.service.requires/foo.service", UNIT)],
+        "enabled",
+        true,
+    ),
+    ("a static one that is wanted", &[File(LIB_FOO, PLAIN), Link(WANTS, UNIT)], "enabled", true),
+    (
+        "a static one that its package wants",
+        &[
+            File(LIB_FOO, PLAIN),
+            Link("usr/lib/systemd/system/multi-user.target.wants/foo.service", "../foo.service"),
+        ],
+        "static",
+        true,
+    ),
+    (
+        "one that its package wants",
+        &[
+            File(LIB_FOO, INSTALL),
+            Link("usr/lib/systemd/system/multi-user.target.wants/foo.service", "../foo.service"),
+        ],
+        "disabled",
+        false,
+    ),
+    (
+        "enabled until the next start",
+        &[File(LIB_FOO, INSTALL), Link("run/systemd/system/multi-user.target.wants/foo.service", UNIT)],
+        "enabled-runtime",
+        true,
+    ),
+    ("masked", &[File(LIB_FOO, INSTALL), Link(ETC_FOO, "/dev/null")], "masked", false),
+    (
+        "masked and wanted",
+        &[File(LIB_FOO, INSTALL), Link(WANTS, UNIT), Link(ETC_FOO, "/dev/null")],
+        "masked",
+        false,
+    ),
+    (
+        "masked by an empty file",
+        &[File(LIB_FOO, INSTALL), Link(WANTS, UNIT), File(ETC_FOO, "")],
+        "masked",
+        false,
+    ),
+    (
+        "masked until the next start",
+        &[File(LIB_FOO, INSTALL), Link(WANTS, UNIT), Link("run/systemd/system/foo.service", "/dev/null")],
+        "masked-runtime",
+        false,
+    ),
+    ("masked without a unit", &[Link(ETC_FOO, "/dev/null")], "masked", false),
+    ("linked", &[File("opt/foo.service", INSTALL), Link(ETC_FOO, "/opt/foo.service")], "linked", false),
+    (
+        "linked and enabled",
+        &[
+            File("opt/foo.service", INSTALL),
+            Link(ETC_FOO, "/opt/foo.service"),
+            Link(WANTS, "/opt/foo.service"),
+        ],
+        "enabled",
+        true,
+    ),
+    (
+        "linked until the next start",
+        &[File("opt/foo.service", INSTALL), Link("run/systemd/system/foo.service", "/opt/foo.service")],
+        "linked-runtime",
+        false,
+    ),
+    (
+        "an alias of one that is disabled",
+        &[File("usr/lib/systemd/system/bar.service", INSTALL), Link(LIB_FOO, "bar.service")],
+        "alias",
+        false,
+    ),
+    (
+        "an alias of one that is enabled",
+        &[
+            File("usr/lib/systemd/system/bar.service", INSTALL),
+            Link(LIB_FOO, "bar.service"),
+            Link(
+                "etc/systemd/system/multi-user.target.wants/bar.service",
+                "/usr/lib/systemd/system/bar.service",
+            ),
+        ],
+        "alias",
+        true,
+    ),
+    (
+        "an alias that enabling has made",
+        &[
+            File("usr/lib/systemd/system/bar.service", ALIASED),
+            Link(ETC_FOO, "/usr/lib/systemd/system/bar.service"),
+            Link(
+                "etc/systemd/system/multi-user.target.wants/bar.service",
+                "/usr/lib/systemd/system/bar.service",
+            ),
+        ],
+        "alias",
+        true,
+    ),
+    (
+        "enabled under another name",
+        &[File(LIB_FOO, INSTALL), Link("etc/systemd/system/bar.service", UNIT)],
+        "indirect",
+        true,
+    ),
+    ("one that names its socket", &[File(LIB_FOO, ALSO)], "indirect", false),
+    ("a unit of the administrator", &[File(ETC_FOO, INSTALL)], "disabled", false),
+    (
+        "a unit of the administrator, enabled",
+        &[File(ETC_FOO, INSTALL), Link(WANTS, "../foo.service")],
+        "enabled",
+        true,
+    ),
+    (
+        "a unit of the administrator, which has no [Install]",
+        &[File(ETC_FOO, PLAIN), File(LIB_FOO, INSTALL)],
+        "static",
+        false,
+    ),
+    (
+        "an installed unit by a drop-in",
+        &[File(LIB_FOO, PLAIN), File("etc/systemd/system/foo.service.d/a.conf", INSTALL)],
+        "disabled",
+        false,
+    ),
+    (
+        "a unit below /usr/local",
+        &[File("usr/local/lib/systemd/system/foo.service", INSTALL), Link(WANTS, UNIT)],
+        "enabled",
+        true,
+    ),
+    ("a file in place of a link", &[File(LIB_FOO, INSTALL), File(WANTS, INSTALL)], "disabled", false),
+];
+
+#[test]
+fn units_are_enabled_as_systemctl_says() {
+    let systemctl = Command::new("systemctl").arg("--version").output();
+    if !systemctl.as_ref().is_ok_and(|output| output.status.success()) {
+        println!(
+            "SKIPPED: units compared with systemctl: there is no systemctl, which Debian's package systemd has"
+        );
+    }
+    let top = std::env::temp_dir().join(format!("millstream-units-{}", std::process::id()));
+    for (number, (what, tree, expected, is_started)) in TREES.iter().enumerate() {
+        let directory = top.join(number.to_string());
+        grow(&directory, tree);
+        let host = Host { root: Root::new(&directory), ..Host::default() };
+        let mut improve = |_: &str, _: Option<&str>| None;
+        let mut survey = Survey::new(&host, "foo", &mut improve);
+        let unit = state(&mut survey, "foo.service");
+        assert_eq!(
+            (unit.state.to_string().as_str(), unit.is_started),
+            (*expected, *is_started),
+            "{what}: {:?}",
+            unit.by
+        );
+        if systemctl.is_ok() {
+            assert_eq!(is_enabled(&directory), *expected, "systemctl: {what}");
+        }
+    }
+    fs::remove_dir_all(top).unwrap();
+}
+
+fn grow(directory: &Path, tree: &[Entry]) {
+    fs::create_dir_all(directory.join("etc/systemd/system")).unwrap();
+    for entry in tree {
+        let (File(path, _) | Link(path, _)) = entry;
+        let path = directory.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match entry {
+            File(_, text) => fs::write(path, text).unwrap(),
+            Link(_, target) => symlink(target, path).unwrap(),
+        }
+    }
+}
+
+fn is_enabled(directory: &Path) -> String {
+    let root = format!("--root={}", directory.display());
+    let output =
+        Command::new("systemctl").args([root.as_str(), "is-enabled", "foo.service"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    // What is not there is an error in systemd up to 253, and a state from then on.
+    if said.is_empty() { "not-found".to_owned() } else { said.trim().to_owned() }
+}
