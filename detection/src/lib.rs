@@ -13,7 +13,6 @@
 
 mod debian;
 mod detector;
-#[allow(dead_code, unused_imports)]
 mod files;
 mod freebsd;
 mod listening;
@@ -22,8 +21,8 @@ mod rc;
 mod redhat;
 mod report;
 mod root;
+mod runlevels;
 mod setting;
-#[allow(unused_imports)]
 mod shell;
 mod survey;
 mod systemd;

@@ -2,10 +2,10 @@
 
 use super::PLACES;
 use super::lsb::header;
-use super::runlevels::stopped;
 use crate::files;
 use crate::listening::Listening;
 use crate::report::{Evidence, Found};
+use crate::runlevels::{links, masked};
 use crate::setting::Setting;
 use crate::shell::{Names, Variables, option};
 use crate::survey::Survey;
@@ -34,7 +34,7 @@ pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
         (false, off.by.clone())
     } else if let Some(refused) = listening.refused {
         (false, refused)
-    } else if let Some(stopped) = stopped(survey) {
+    } else if let Some(stopped) = masked(survey).or_else(|| links(survey).stopped()) {
         (false, stopped)
     } else if let Some(switch) = switch {
         (true, switch.by.clone())

@@ -2,7 +2,6 @@
 
 mod init;
 mod lsb;
-mod runlevels;
 
 use crate::report::Found;
 use crate::survey::Survey;

@@ -12,4 +12,4 @@ mod keys;
 
 pub(crate) use enma::enma;
 pub(crate) use greylist::{Greylist, greylist};
-pub(crate) use keys::{Clamav, clamav, opendkim};
+pub(crate) use keys::{clamav, opendkim};

@@ -74,6 +74,10 @@ fn listening(survey: &mut Survey<'_>, service: &Service, places: Places) -> List
             let socket = option(survey, command, "-p").or_else(|| files::opendkim(survey, &path));
             Listening::at(socket).or(|| general(survey, service))
         }
+        "enma" => {
+            let path = file(survey, &["-c"], &[command, options], "/etc/enma.conf");
+            Listening::at(files::enma(survey, &path)).or(|| general(survey, service))
+        }
         "dkimpy-milter" | "pyspf-milter" => Listening::at(python(survey, command)),
         _ => Listening::at(general(survey, service)),
     }

@@ -23,4 +23,5 @@ mod unit;
 mod compared;
 
 pub(crate) use detector::{Places, detect};
+pub(crate) use program::service_program;
 pub(crate) use state::{State, state};
