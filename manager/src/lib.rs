@@ -113,7 +113,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ExitCode::FAILURE;
     }
     if options.explain {
-        return match explain::explain(&loaded.configuration, &options.mail) {
+        return match explain::explain(&loaded.configuration, &options.mail, options.json) {
             Ok(text) => print(&text, ExitCode::SUCCESS),
             Err(errors) => {
                 errors.iter().for_each(|error| complain(error));

@@ -48,18 +48,18 @@ pub(crate) struct Options {
     pub(crate) check_config: bool,
 
     /// Print for each milter whether it would be shown a mail, and if not, which condition stops it
-    #[arg(long, conflicts_with_all = ["show_config", "check_config"])]
+    #[arg(long, group = "has_json", conflicts_with_all = ["show_config", "check_config"])]
     pub(crate) explain: bool,
 
     #[command(flatten)]
     pub(crate) mail: MailOptions,
 
     /// Ask the running milter-manager, at controller.connection_spec, or have it reload
-    #[arg(long, value_name = "COMMAND", value_enum, conflicts_with_all = ["show_config", "check_config"])]
+    #[arg(long, value_name = "COMMAND", value_enum, group = "has_json", conflicts_with_all = ["show_config", "check_config"])]
     pub(crate) control: Option<control::Command>,
 
-    /// With --control: answer as JSON, for programs
-    #[arg(long, requires = "control")]
+    /// With --control or --explain: answer as JSON, for programs
+    #[arg(long, requires = "has_json")]
     pub(crate) json: bool,
 
     /// Serve on BACKEND: std, smol or glommio, as far as they are built in

@@ -318,3 +318,50 @@ fn what_tells_of_a_mail_is_refused_without_explain() {
         "which mail is meant can be told with --explain only\n"
     );
 }
+
+#[test]
+fn a_program_gets_json() {
+    let site = Site::new(
+        "json",
+        r#"define_applicable_condition("Local") do |condition|
+  condition.define_connect_stopper { |context, host, address| host == "host.example.com" }
+end
+define_milter("a") do |milter|
+  milter.connection_spec = "unix:/nowhere"
+  milter.applicable_conditions = ["Local"]
+end
+define_milter("b") { |milter| milter.connection_spec = "unix:/nowhere" }
+define_milter("c") do |milter|
+  milter.connection_spec = "unix:/nowhere"
+  milter.enabled = false
+end
+"#,
+    );
+    let told: serde_json::Value = serde_json::from_str(&site.explain(&with_client(&["--json"]))).unwrap();
+    assert_eq!(told["client"]["address"], "192.0.2.7");
+    let fates: Vec<_> = told["milters"].as_array().unwrap().iter().map(|milter| &milter["fate"]).collect();
+    assert_eq!(fates, ["stopped", "applied", "disabled"]);
+    let stopped = &told["milters"][0];
+    assert_eq!(stopped["stage"], "connect");
+    assert_eq!(stopped["condition"], "Local");
+    assert_eq!(stopped["stopped_at"], "FILE:2");
+    let asked = &stopped["conditions"][0]["stages"][0];
+    assert_eq!(
+        (&asked["stage"], &asked["says"], &asked["place"]),
+        (&"connect".into(), &"stops".into(), &"FILE:2".into())
+    );
+}
+
+#[test]
+fn json_is_for_what_has_it() {
+    let site = Site::new("no-json", "");
+    let Output { status, stdout, .. } = Command::new(env!("CARGO_BIN_EXE_milter-manager"))
+        .arg("-c")
+        .arg(&site.0)
+        .arg("--json")
+        .output()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+    let text = String::from_utf8(stdout).unwrap();
+    assert!(text.contains("--explain") && text.contains("--control"), "{text}");
+}

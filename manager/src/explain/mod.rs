@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   options ──> mail ──> rehearsal ─────────────────────> findings ──> report
-//!               file     a live session of the core,      per milter   text
+//!               file     a live session of the core,      per milter   text, or json
 //!                        conditions by a Witness
 //! ```
 //!
@@ -10,6 +10,7 @@
 //! what happens.
 
 mod findings;
+mod json;
 mod mail;
 mod options;
 mod rehearsal;
@@ -34,12 +35,16 @@ use told::Told;
 /// What an MTA says of a client without a verified name.
 const NO_NAME: &str = "unknown";
 
-/// What becomes of the mail that `options` tell of, as text.
+/// What becomes of the mail that `options` tell of, as text for a person, or `as_json`.
 ///
 /// # Errors
 ///
 /// Something is missing in `options`, or a milter cannot be used, in sentences.
-pub(crate) fn explain(configuration: &Configuration, options: &MailOptions) -> Result<String, Vec<String>> {
+pub(crate) fn explain(
+    configuration: &Configuration,
+    options: &MailOptions,
+    as_json: bool,
+) -> Result<String, Vec<String>> {
     let one = |error: String| vec![error];
     let quiet = Log { level: LogLevel::NONE, path: None, use_syslog: false, ..Log::default() };
     let (log, _log_guard) =
@@ -55,7 +60,8 @@ pub(crate) fn explain(configuration: &Configuration, options: &MailOptions) -> R
     let course =
         rehearsal::rehearse(policy, &mail, &|question, reply| resolver.ask(question, reply)).map_err(one)?;
     let findings = findings::findings(configuration, &witness.take(), &course.said);
-    Ok(report::report(&mail, &findings, &course.answers))
+    let tell = if as_json { json::json } else { report::report };
+    Ok(tell(&mail, &findings, &course.answers))
 }
 
 /// Gives every host an address.

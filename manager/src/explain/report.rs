@@ -81,7 +81,7 @@ fn time(unix_seconds: i64) -> String {
     local.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
-fn address(address: &ClientAddress) -> String {
+pub(super) fn address(address: &ClientAddress) -> String {
     match address {
         ClientAddress::Ip(address, 0) => address.to_string(),
         ClientAddress::Ip(address, port) => format!("{address} port {port}"),
@@ -91,7 +91,7 @@ fn address(address: &ClientAddress) -> String {
     }
 }
 
-fn asked(question: &Question) -> String {
+pub(super) fn asked(question: &Question) -> String {
     match question {
         Question::Addresses(name) => format!("addresses of {name}"),
         Question::Names(address) => format!("names of {address}"),
