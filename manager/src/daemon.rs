@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use millstream_config::{Configuration, Loaded, LogLevel, Message, Problem};
-use millstream_runtime::{Handle, Options as RuntimeOptions};
+use millstream_runtime::{Handle, Options as RuntimeOptions, let_go_of_code};
 use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
@@ -149,6 +149,7 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
         }
     }
     supervisor::ready(&logger);
+    let_go_of_code();
 
     let handle = server.handle();
     let signals_handle = signals.handle();
@@ -241,6 +242,7 @@ fn obey(mut signals: Signals, handle: &Handle, reloading: &Reloading<'_>, logger
                 let waiting = reloading.reloads.take();
                 let outcome = reload(reloading, logger);
                 supervisor::ready(logger);
+                let_go_of_code();
                 for told in waiting {
                     // Who has asked may be gone.
                     let _ = told.send(outcome.clone());

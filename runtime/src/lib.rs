@@ -25,6 +25,7 @@
 //! | `connect`, `read`, `write` | what a session does with a connection |
 //! | `kept` | connections that wait for the next session |
 //! | `burst`, `heap` | memory goes back to the system after many sessions |
+//! | `code` | and what a start has mapped of the program |
 //! | `mailbox` | what other threads send to a loop |
 //! | `inbox` | what a reactor says to a loop that is a future |
 //! | `spill` | the thread for files |
@@ -38,6 +39,7 @@ mod buffer;
 mod burst;
 mod caught;
 mod clock;
+mod code;
 mod connect;
 mod context;
 pub mod descriptor;
@@ -61,6 +63,7 @@ mod wire;
 mod write;
 
 pub use buffer::{Received, receive};
+pub use code::let_go_of_code;
 pub use event_loop::{EventLoop, Next};
 pub use inbox::{Inbox, Side, bell_for};
 pub use mailbox::Described;
