@@ -38,6 +38,7 @@ pub mod compare;
 pub mod counting_child;
 pub mod dkim;
 pub mod guardian;
+pub mod guides;
 pub mod holdings;
 pub mod lane;
 pub mod manager;

@@ -65,6 +65,17 @@ impl Tree {
         fs::write(self.on_disk(path), format!("{text}{ends}")).unwrap();
     }
 
+    /// Changes a line of a file.
+    ///
+    /// # Panics
+    /// When the file has no such line, or cannot be written.
+    pub fn change(&self, path: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.on_disk(path)).unwrap();
+        assert!(text.lines().any(|line| line == from), "{path} has no line {from}");
+        let changed: Vec<_> = text.lines().map(|line| if line == from { to } else { line }).collect();
+        self.write(path, &changed.join("\n"));
+    }
+
     /// Removes a file or link.
     ///
     /// # Panics
