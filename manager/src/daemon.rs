@@ -8,24 +8,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use millstream_config::{Configuration, Loaded, LogLevel, Message, Problem};
-use millstream_runtime::{Handle, Options as RuntimeOptions, let_go_of_code};
+use millstream_runtime::{Handle, Listener, Options as RuntimeOptions, let_go_of_code};
+use millstream_service::{Behind, ListenError, PidFile, PidFileError, PrivilegeError, listen};
 use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::backend;
-use crate::background::Behind;
 use crate::control::{self, Desk, Loads, Reloads};
 use crate::current::{Current, Watch};
 use crate::launcher::Launcher;
-use crate::listen::{self, ListenError};
 use crate::log::{self, Logger, printable};
 use crate::names;
 use crate::options::Options;
-use crate::pid_file::{PidFile, PidFileError};
-use crate::privileges::{self, PrivilegeError};
 use crate::sentences;
 use crate::service::ManagerService;
+use crate::settings;
 use crate::supervisor;
 
 /// How long sessions that are running at a stop may take to end.
@@ -78,8 +76,9 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
     relay(&loaded.messages, &logger);
     remark(configuration, &logger);
-    let identity = privileges::identity(&configuration.security)?;
-    if let Some(text) = privileges::unheeded(&configuration.security) {
+    let wish = settings::wish(&configuration.security);
+    let identity = wish.identity()?;
+    if let Some(text) = wish.unheeded() {
         logger.warning(|| format!("[privileges] {text}"));
     }
     // Look-ups may have taken long; those may be broken off. From here on there is something to tidy up.
@@ -87,7 +86,7 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
         signals.add_signal(signal).map_err(DaemonError::Start)?;
     }
     let launcher = Launcher::start(&configuration.security, &logger).map_err(DaemonError::Launcher)?;
-    let mut bound = listen::listen(&configuration.manager)?;
+    let mut bound = listen(&configuration.manager.connection_spec, &settings::place(&configuration.manager))?;
     if let Some(identity) = &identity {
         bound.give_to(identity.user.uid).map_err(DaemonError::Start)?;
         identity.assume()?;
@@ -103,13 +102,13 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     if let Some(notice) = notice {
         logger.warning(|| format!("[start] {notice}"));
     }
-    let pid_file =
-        configuration.manager.pid_file.as_deref().map(Path::new).map(PidFile::write).transpose()?;
+    let pid_file = configuration.manager.pid_file.as_deref().map(Path::new);
+    let pid_file = pid_file.map(|path| PidFile::write(path, &settings::MANAGER)).transpose()?;
     let service =
         Arc::new(ManagerService::new(policy, names, logger.clone()).with_launcher(launcher.clone()));
     let current = Arc::new(Current::new(configuration.clone(), hosts, Arc::clone(&service), logger.clone()));
     let watch = Watch::start(Arc::clone(&current)).map_err(DaemonError::Start)?;
-    let listeners = std::mem::take(&mut bound.listeners);
+    let listeners = std::mem::take(&mut bound.listeners).into_iter().map(served).collect();
     let server = backend::start(backend, listeners, Arc::clone(&service), runtime_options(configuration))
         .map_err(DaemonError::Start)?;
     service.served_by(server.handle());
@@ -182,6 +181,14 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     });
     drop(log_guard);
     Ok(())
+}
+
+/// A socket as runtimes take it.
+fn served(listener: millstream_service::Listener) -> Listener {
+    match listener {
+        millstream_service::Listener::Unix(listener) => Listener::Unix(listener),
+        millstream_service::Listener::Tcp(listener) => Listener::Tcp(listener),
+    }
 }
 
 fn runtime_options(configuration: &Configuration) -> RuntimeOptions {

@@ -12,7 +12,6 @@
 #![forbid(unsafe_code)]
 
 mod backend;
-mod background;
 mod control;
 mod current;
 mod custom_directory;
@@ -20,15 +19,12 @@ mod daemon;
 mod demo;
 mod explain;
 mod launcher;
-mod listen;
 mod log;
 mod names;
 mod options;
-mod pid_file;
-mod privileges;
 mod sentences;
 mod service;
-mod socket_mode;
+mod settings;
 mod statistics;
 mod supervisor;
 
@@ -36,9 +32,9 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use background::Behind;
 use daemon::DaemonError;
 use millstream_config::{LoadOptions, Loaded, Problem};
+use millstream_service::{Behind, start_behind};
 use options::{Action, Options};
 
 /// Runs `milter-manager` with its command line and returns its exit status: 0 when all went well, 1 otherwise.
@@ -124,7 +120,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let behind = if options.detached {
         Some(Behind::leave_terminal())
     } else if options.daemon(loaded.configuration.manager.daemon) {
-        return background::start().unwrap_or_else(|error| fail(&DaemonError::Background(error)));
+        return start_behind().unwrap_or_else(|error| fail(&DaemonError::Background(error)));
     } else {
         None
     };

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser};
 use millstream_config::{ConnectionSpec, EventLoopBackend, LoadOptions, Log, LogLevel, Overrides};
+use millstream_service::parse_socket_mode;
 
 use crate::control;
 use crate::explain::MailOptions;
-use crate::socket_mode;
 
 /// Where the configuration is looked for after `--config-dir`.
 const CONFIG_DIR_VARIABLE: &str = "MILTER_MANAGER_CONFIG_DIR";
@@ -36,7 +36,7 @@ pub(crate) struct Options {
     unix_socket_group: Option<String>,
 
     /// Let those use the unix socket that MODE names: up to three octal digits, or as in ug=rw
-    #[arg(long, value_name = "MODE", value_parser = socket_mode::parse)]
+    #[arg(long, value_name = "MODE", value_parser = parse_socket_mode)]
     unix_socket_mode: Option<u32>,
 
     /// Print the configuration and exit

@@ -59,8 +59,14 @@ fn the_configuration_knows_core_and_no_runtime() {
 }
 
 #[test]
-fn the_tools_know_core_and_how_a_socket_is_named_and_what_a_message_is() {
-    assert_eq!(ours("tools"), ["millstream-core", "millstream-config", "millstream-mail"]);
+fn the_tools_know_core_and_how_a_socket_is_named_and_what_a_message_is_and_no_runtime() {
+    let expected = ["millstream-core", "millstream-config", "millstream-mail", "millstream-service"];
+    assert_eq!(ours("tools"), expected);
+}
+
+#[test]
+fn how_a_service_begins_knows_how_a_socket_is_named_and_no_runtime() {
+    assert_eq!(ours("service"), ["millstream-config", "millstream-core"]);
 }
 
 #[test]

@@ -12,7 +12,6 @@ pub mod dialogue;
 pub mod flags;
 pub mod general_number;
 pub mod json;
-pub mod listener;
 pub mod macro_sets;
 pub mod mail;
 pub mod mail_file;

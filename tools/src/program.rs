@@ -7,9 +7,25 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use millstream_config::{ConnectionSpec, SpecError};
+use millstream_service::Settings;
 
 /// Bad options, or nobody was reached.
 pub const FAILED: u8 = 1;
+
+/// What the options of the program `name` are called, for texts of its start.
+#[must_use]
+pub const fn settings(name: &'static str) -> Settings {
+    Settings {
+        program: name,
+        connection_spec: "--connection-spec",
+        unix_socket_group: "--unix-socket-group",
+        // A socket at which nobody listens any more is always removed.
+        remove_unix_socket_on_create: "",
+        pid_file: "--pid-file",
+        user: "--user",
+        group: "--group",
+    }
+}
 
 /// Reads a command line.
 ///
@@ -42,16 +58,6 @@ pub fn parse<T: CommandFactory + FromArgMatches>(
 pub fn connection_spec(text: &str) -> Result<ConnectionSpec, String> {
     let text = if text.starts_with('/') { format!("unix:{text}") } else { text.to_owned() };
     text.parse().map_err(|error: SpecError| error.to_string())
-}
-
-/// Up to three octal digits.
-///
-/// # Errors
-///
-/// What was expected.
-pub fn socket_mode(text: &str) -> Result<u32, String> {
-    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| "expected up to three octal digits".to_owned())
 }
 
 /// Ends with what is wrong.

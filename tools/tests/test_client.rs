@@ -165,7 +165,7 @@ fn options_that_are_wrong_are_told() {
         (&["-s", "inet:x"], "port number has invalid character: <inet:x>: <x>"),
         (
             &["-s", "/nowhere/milter.sock"],
-            "cannot listen at unix:/nowhere/milter.sock: No such file or directory",
+            "failed to listen: <unix:/nowhere/milter.sock>: No such file or directory",
         ),
     ];
     for (options, expected) in cases {

@@ -11,11 +11,12 @@ use std::thread::{self, Builder};
 use std::time::Duration;
 
 use millstream_config::{ConnectionSpec, Controller};
+use millstream_service::{SocketFile, UnixPlace, listen_unix};
 
 use super::desk::Desk;
 use super::wire::{Frame, Timed};
-use crate::listen::{self, SocketFile, UnixPlace};
 use crate::log::{Logger, printable};
+use crate::settings::CONTROLLER;
 
 /// Clients that are answered at a time.
 const PLACES: usize = 8;
@@ -40,13 +41,13 @@ pub(crate) fn start(settings: &Controller, desk: Arc<Desk>, log: &Logger) -> Opt
         return None;
     };
     let place = UnixPlace {
-        object: "controller",
         mode: settings.unix_socket_mode,
         group: settings.unix_socket_group.as_deref(),
         remove_on_create: settings.remove_unix_socket_on_create,
         remove_on_close: settings.remove_unix_socket_on_close,
+        settings: &CONTROLLER,
     };
-    let listened = listen::listen_unix(path, &spec.to_string(), &place).map_err(|error| error.to_string());
+    let listened = listen_unix(path, &spec.to_string(), &place).map_err(|error| error.to_string());
     let started = listened.and_then(|(listener, file)| {
         let log = log.clone();
         let serve = move || serve(&listener, &desk, &log);

@@ -9,10 +9,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
+use millstream_service::Identity;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Uid, User, close, setsid};
-
-use crate::privileges::Identity;
 
 /// The first argument of a process that is this step; the user follows, empty for root, and then the command line.
 pub(crate) const STEP: &str = "--start-milter";

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use clap::{ArgAction, ArgMatches, Parser};
 use millstream_core::wire::{Edit, Stage};
+use millstream_service::parse_socket_mode;
 
 use super::behaviour::{Answer, At, Behaviour, StageName};
 use super::session::owned;
-use crate::{flags, program};
+use crate::flags;
 
 /// A milter that prints what it is told, and does what its options say
 #[derive(Debug, Clone, Parser)]
@@ -28,8 +29,8 @@ pub(super) struct Options {
     )]
     pub(super) connection_spec: String,
 
-    /// Let those use the unix socket that MODE names, in octal digits
-    #[arg(long, value_name = "MODE", default_value = "660", value_parser = program::socket_mode)]
+    /// Let those use the unix socket that MODE names, up to three octal digits, or as in ug=rw
+    #[arg(long, value_name = "MODE", default_value = "660", value_parser = parse_socket_mode)]
     pub(super) unix_socket_mode: u32,
 
     /// Print nothing of what it is told

@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -14,14 +15,17 @@ use std::time::{Duration, Instant};
 
 use clap::{ArgAction, Parser};
 use millstream_config::ConnectionSpec;
+use millstream_service::{Acceptor, Settings, UnixPlace, listen, parse_socket_mode};
 use socket2::Socket;
 
 use crate::connection;
-use crate::listener::Listener;
 use crate::mask::{self, Mask};
 use crate::program;
 use crate::record::{self, Direction, Entry, Recorder};
 use crate::timeline::Timeline;
+
+/// What its options are called.
+const SETTINGS: Settings = program::settings("milter-trace");
 
 /// As much is read at once.
 const READ: usize = 64 << 10;
@@ -42,8 +46,8 @@ struct Options {
     #[arg(short = 's', long, value_name = "SPEC")]
     connection_spec: Option<String>,
 
-    /// Let those use the unix socket that MODE names, in octal digits
-    #[arg(long, value_name = "MODE", default_value = "660", value_parser = program::socket_mode)]
+    /// Let those use the unix socket that MODE names, up to three octal digits, or as in ug=rw
+    #[arg(long, value_name = "MODE", default_value = "660", value_parser = parse_socket_mode)]
     unix_socket_mode: u32,
 
     /// The milter's own socket
@@ -94,13 +98,25 @@ fn serve(options: &Options) -> Result<(), String> {
     };
     let (here, milter) =
         (spec(&options.connection_spec, "--connection-spec")?, spec(&options.milter, "--milter")?);
-    let listener = Listener::bind(&here, options.unix_socket_mode)?;
+    let place = UnixPlace {
+        mode: options.unix_socket_mode,
+        group: None,
+        remove_on_create: true,
+        remove_on_close: true,
+        settings: &SETTINGS,
+    };
+    let mut bound = listen(&here, &place).map_err(|error| error.to_string())?;
+    // Nobody says stop: a signal ends the program.
+    let (_word, stop) = UnixStream::pair().map_err(|error| error.to_string())?;
+    let acceptor =
+        Acceptor::new(std::mem::take(&mut bound.listeners), stop).map_err(|error| error.to_string())?;
     program::print(format!("listening at {here}, in front of {milter}\n").as_bytes());
     thread::scope(|scope| {
         let mut number = 0;
         while options.sessions.is_none_or(|most| number < most) {
-            let mta = match listener.accept() {
-                Ok(mta) => mta,
+            let mta = match acceptor.accept() {
+                Ok(Some(mta)) => Socket::from(mta),
+                Ok(None) => break,
                 // Out of descriptors: the sessions that run give some back.
                 Err(error) => {
                     program::print(format!("cannot accept a connection: {error}\n").as_bytes());
@@ -113,6 +129,8 @@ fn serve(options: &Options) -> Result<(), String> {
             scope.spawn(move || session(options, number, &mta, milter));
         }
     });
+    // Who has removed it meanwhile has done our work.
+    let _ = bound.remove_socket_file();
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `manager.pid_file`: the number of the process, for scripts that send it signals.
+//! The process id in a file: the number of the process, for scripts that send it signals.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -6,23 +6,27 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use crate::Settings;
+
 /// Everybody may read it, whatever the `umask` is.
 const MODE: u32 = 0o644;
 
 /// The file cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "failed to write the process id: <{path}>: {error} (manager.pid_file; the directory has to be writable by \
-     security.effective_user)"
+    "failed to write the process id: <{path}>: {error} ({}; the directory has to be writable by {})",
+    .settings.pid_file,
+    .settings.user
 )]
-pub(crate) struct PidFileError {
+pub struct PidFileError {
     path: String,
     error: io::Error,
+    settings: &'static Settings,
 }
 
 /// The file of this process. Dropping it removes it.
 #[derive(Debug)]
-pub(crate) struct PidFile {
+pub struct PidFile {
     path: PathBuf,
     removed: bool,
 }
@@ -33,13 +37,13 @@ impl PidFile {
     /// # Errors
     ///
     /// It cannot be written or renamed; nothing is left behind then.
-    pub(crate) fn write(path: &Path) -> Result<Self, PidFileError> {
+    pub fn write(path: &Path, settings: &'static Settings) -> Result<Self, PidFileError> {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{}", process::id()));
         let temporary = PathBuf::from(name);
         fill(&temporary).and_then(|()| fs::rename(&temporary, path)).map_err(|error| {
             let _ = fs::remove_file(&temporary);
-            PidFileError { path: path.display().to_string(), error }
+            PidFileError { path: path.display().to_string(), error, settings }
         })?;
         Ok(Self { path: path.to_owned(), removed: false })
     }
@@ -49,7 +53,7 @@ impl PidFile {
     /// # Errors
     ///
     /// It stays there.
-    pub(crate) fn remove(mut self) -> Result<(), (PathBuf, io::Error)> {
+    pub fn remove(mut self) -> Result<(), (PathBuf, io::Error)> {
         self.removed = true;
         remove_ours(&self.path).map_err(|error| (self.path.clone(), error))
     }
@@ -91,6 +95,7 @@ fn remove_ours(path: &Path) -> io::Result<()> {
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 mod tests {
     use super::*;
+    use crate::SETTINGS;
 
     fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("millstream-pid-{}-{name}", process::id()));
@@ -105,7 +110,7 @@ mod tests {
         let path = folder.join("m.pid");
         fs::write(&path, "1\n").unwrap();
 
-        let file = PidFile::write(&path).unwrap();
+        let file = PidFile::write(&path, &SETTINGS).unwrap();
 
         assert_eq!(fs::read_to_string(&path).unwrap(), content());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
@@ -118,7 +123,7 @@ mod tests {
     #[test]
     fn a_start_that_fails_later_leaves_no_file() {
         let folder = folder("drop");
-        drop(PidFile::write(&folder.join("m.pid")).unwrap());
+        drop(PidFile::write(&folder.join("m.pid"), &SETTINGS).unwrap());
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
         fs::remove_dir_all(&folder).unwrap();
     }
@@ -127,7 +132,7 @@ mod tests {
     fn the_file_of_another_process_is_not_removed() {
         let folder = folder("other");
         let path = folder.join("m.pid");
-        let file = PidFile::write(&path).unwrap();
+        let file = PidFile::write(&path, &SETTINGS).unwrap();
         fs::write(&path, "1\n").unwrap();
         file.remove().unwrap();
         assert!(path.exists());
@@ -137,11 +142,12 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_written_names_the_setting() {
         let folder = folder("missing");
-        let error = PidFile::write(&folder.join("no/m.pid")).unwrap_err().to_string();
+        let error = PidFile::write(&folder.join("no/m.pid"), &SETTINGS).unwrap_err().to_string();
         assert!(error.contains("no/m.pid>: No such file or directory"), "{error}");
-        assert!(error.contains("manager.pid_file"), "{error}");
+        let advice = "(manager.pid_file; the directory has to be writable by security.effective_user)";
+        assert!(error.ends_with(advice), "{error}");
         // A directory stands in the way of the rename.
-        assert!(PidFile::write(&folder).is_err());
+        assert!(PidFile::write(&folder, &SETTINGS).is_err());
         assert!(!folder.parent().unwrap().read_dir().unwrap().any(|entry| {
             let name = entry.unwrap().file_name().to_string_lossy().into_owned();
             name.starts_with(&format!("millstream-pid-{}-missing.", process::id()))

@@ -1,4 +1,4 @@
-//! The sockets to which MTAs connect.
+//! The sockets to which others connect.
 
 use std::fs;
 use std::io;
@@ -8,48 +8,87 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
-use millstream_config::{ConnectionSpec, Manager};
+use millstream_config::ConnectionSpec;
 use millstream_core::policy::Endpoint;
-use millstream_runtime::Listener;
 use nix::sys::socket::{Backlog, listen as listen_again};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, Uid, chown};
 
-/// Why the manager cannot listen.
+use crate::Settings;
+
+/// Why a program cannot listen.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ListenError {
+pub enum ListenError {
+    /// A host name has no address.
     #[error("failed to listen: {0}")]
     Spec(#[from] millstream_config::SpecError),
+    /// The operating system refuses.
     #[error("failed to listen: <{spec}>: {error}")]
-    Bind { spec: String, error: io::Error },
-    #[error(
-        "failed to listen: <{spec}>: another process answers there. Stop it first, or set {object}.connection_spec"
-    )]
-    InUse { spec: String, object: &'static str },
+    Bind {
+        /// Where.
+        spec: String,
+        /// What it says.
+        error: io::Error,
+    },
+    /// Somebody listens there.
+    #[error("failed to listen: <{spec}>: another process answers there. Stop it first, or set {setting}")]
+    InUse {
+        /// Where.
+        spec: String,
+        /// What can be changed.
+        setting: &'static str,
+    },
+    /// Something is there that is none of ours.
     #[error("failed to listen: <{spec}>: there is a file that is not a socket, which is not removed")]
-    NotASocket { spec: String },
-    #[error(
-        "failed to listen: <{spec}>: a socket is there already and {object}.remove_unix_socket_on_create is false"
-    )]
-    NotRemoved { spec: String, object: &'static str },
+    NotASocket {
+        /// Where.
+        spec: String,
+    },
+    /// A socket is there, and is to stay.
+    #[error("failed to listen: <{spec}>: a socket is there already and {setting} is false")]
+    NotRemoved {
+        /// Where.
+        spec: String,
+        /// What says so.
+        setting: &'static str,
+    },
+    /// A service manager hands over what is no listening socket.
     #[error("failed to listen: what the service manager hands over (LISTEN_FDS): {0}")]
     HandedOver(io::Error),
-    #[error("failed to listen: <{spec}>: no such group: {group} ({object}.unix_socket_group)")]
-    NoGroup { spec: String, object: &'static str, group: String },
+    /// There is no such group.
+    #[error("failed to listen: <{spec}>: no such group: {group} ({setting})")]
+    NoGroup {
+        /// Where.
+        spec: String,
+        /// What names the group.
+        setting: &'static str,
+        /// As it was asked for.
+        group: String,
+    },
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub enum Listener {
+    /// A unix socket.
+    Unix(UnixListener),
+    /// A TCP port, IPv4 or IPv6.
+    Tcp(TcpListener),
 }
 
 /// Bound sockets, and the file to remove at the end.
 #[derive(Debug)]
-pub(crate) struct Bound {
-    pub(crate) listeners: Vec<Listener>,
+pub struct Bound {
+    /// The sockets.
+    pub listeners: Vec<Listener>,
     /// Where they are, for the log.
-    pub(crate) place: String,
+    pub place: String,
     socket_file: Option<SocketFile>,
 }
 
 /// The file of a unix socket of ours.
 #[derive(Debug)]
-pub(crate) struct SocketFile {
+pub struct SocketFile {
     path: PathBuf,
     /// Device and inode, so that only our own socket is removed.
     identity: (u64, u64),
@@ -76,31 +115,24 @@ fn handed_over() -> Result<Option<Bound>, ListenError> {
     Ok((!listeners.is_empty()).then_some(Bound { listeners, place, socket_file: None }))
 }
 
-/// Takes what a service manager hands over, else listens where `settings` say.
+/// Takes what a service manager hands over, else listens at `spec`; `place` counts where that is a unix socket.
 ///
 /// # Errors
 ///
 /// The place cannot be had; the error says what to do about it.
-pub(crate) fn listen(settings: &Manager) -> Result<Bound, ListenError> {
+pub fn listen(spec: &ConnectionSpec, place: &UnixPlace<'_>) -> Result<Bound, ListenError> {
     if let Some(bound) = handed_over()? {
         return Ok(bound);
     }
-    let spec = settings.connection_spec.to_string();
-    let bind_error = |error| ListenError::Bind { spec: spec.clone(), error };
-    if let ConnectionSpec::Unix(path) = &settings.connection_spec {
-        let place = UnixPlace {
-            object: "manager",
-            mode: settings.unix_socket_mode,
-            group: settings.unix_socket_group.as_deref(),
-            remove_on_create: settings.remove_unix_socket_on_create,
-            remove_on_close: settings.remove_unix_socket_on_close,
-        };
-        let (listener, file) = listen_unix(path, &spec, &place)?;
+    let name = spec.to_string();
+    let bind_error = |error| ListenError::Bind { spec: name.clone(), error };
+    if let ConnectionSpec::Unix(path) = spec {
+        let (listener, file) = listen_unix(path, &name, place)?;
         let listeners = vec![Listener::Unix(listener)];
-        return Ok(Bound { listeners, place: spec, socket_file: Some(file) });
+        return Ok(Bound { listeners, place: name, socket_file: Some(file) });
     }
-    let Endpoint::Tcp(addresses) = settings.connection_spec.bind_addresses()? else {
-        return Ok(Bound { listeners: Vec::new(), place: spec, socket_file: None });
+    let Endpoint::Tcp(addresses) = spec.bind_addresses()? else {
+        return Ok(Bound { listeners: Vec::new(), place: name, socket_file: None });
     };
     let mut listeners = Vec::new();
     for address in addresses.iter() {
@@ -108,18 +140,22 @@ pub(crate) fn listen(settings: &Manager) -> Result<Bound, ListenError> {
         listen_again(&listener, Backlog::MAXALLOWABLE).map_err(|error| bind_error(error.into()))?;
         listeners.push(Listener::Tcp(listener));
     }
-    Ok(Bound { listeners, place: spec, socket_file: None })
+    Ok(Bound { listeners, place: name, socket_file: None })
 }
 
 /// What is configured for a unix socket.
-#[derive(Debug)]
-pub(crate) struct UnixPlace<'c> {
-    /// Whose settings these are.
-    pub(crate) object: &'static str,
-    pub(crate) mode: u32,
-    pub(crate) group: Option<&'c str>,
-    pub(crate) remove_on_create: bool,
-    pub(crate) remove_on_close: bool,
+#[derive(Debug, Clone, Copy)]
+pub struct UnixPlace<'c> {
+    /// Who may use it, in the bits of a file's mode.
+    pub mode: u32,
+    /// The group that it belongs to; without one that of the process.
+    pub group: Option<&'c str>,
+    /// Whether a socket is removed at which nobody listens any more.
+    pub remove_on_create: bool,
+    /// Whether it is removed at the end.
+    pub remove_on_close: bool,
+    /// What these settings are called.
+    pub settings: &'static Settings,
 }
 
 /// Listens at a unix socket.
@@ -127,7 +163,7 @@ pub(crate) struct UnixPlace<'c> {
 /// # Errors
 ///
 /// The place cannot be had; the error says what to do about it.
-pub(crate) fn listen_unix(
+pub fn listen_unix(
     path: &Path,
     spec: &str,
     place: &UnixPlace<'_>,
@@ -149,10 +185,10 @@ fn clear_the_way(path: &Path, spec: &str, place: &UnixPlace<'_>) -> Result<(), L
         return Err(ListenError::NotASocket { spec });
     }
     if UnixStream::connect(path).is_ok() {
-        return Err(ListenError::InUse { spec, object: place.object });
+        return Err(ListenError::InUse { spec, setting: place.settings.connection_spec });
     }
     if !place.remove_on_create {
-        return Err(ListenError::NotRemoved { spec, object: place.object });
+        return Err(ListenError::NotRemoved { spec, setting: place.settings.remove_unix_socket_on_create });
     }
     fs::remove_file(path).map_err(|error| ListenError::Bind { spec, error })
 }
@@ -170,8 +206,8 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
 
 fn set_group(path: &Path, spec: &str, place: &UnixPlace<'_>) -> Result<(), ListenError> {
     let Some(group) = place.group else { return Ok(()) };
-    let (spec_of, object) = (|| spec.to_owned(), place.object);
-    let missing = || ListenError::NoGroup { spec: spec_of(), object, group: group.to_owned() };
+    let setting = place.settings.unix_socket_group;
+    let missing = || ListenError::NoGroup { spec: spec.to_owned(), setting, group: group.to_owned() };
     let found = Group::from_name(group).ok().flatten().ok_or_else(missing)?;
     chown(path, None, Some(found.gid))
         .map_err(|error| ListenError::Bind { spec: spec.to_owned(), error: error.into() })
@@ -179,7 +215,11 @@ fn set_group(path: &Path, spec: &str, place: &UnixPlace<'_>) -> Result<(), Liste
 
 impl Bound {
     /// Gives the socket file to the user that the process becomes.
-    pub(crate) fn give_to(&self, user: Uid) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses.
+    pub fn give_to(&self, user: Uid) -> io::Result<()> {
         match &self.socket_file {
             Some(file) => Ok(chown(&file.path, Some(user), None::<Gid>)?),
             None => Ok(()),
@@ -187,14 +227,14 @@ impl Bound {
     }
 
     /// Removes the socket file, if it is still ours and was asked for. Returns what stood in the way.
-    pub(crate) fn remove_socket_file(&self) -> Option<(PathBuf, io::Error)> {
+    pub fn remove_socket_file(&self) -> Option<(PathBuf, io::Error)> {
         self.socket_file.as_ref()?.remove()
     }
 }
 
 impl SocketFile {
     /// Removes it, if it is still ours and that was asked for. Returns what stood in the way.
-    pub(crate) fn remove(&self) -> Option<(PathBuf, io::Error)> {
+    pub fn remove(&self) -> Option<(PathBuf, io::Error)> {
         if !self.remove {
             return None;
         }

@@ -5,7 +5,7 @@
 /// # Errors
 ///
 /// What is wrong, in milter manager's words.
-pub(crate) fn parse(text: &str) -> Result<u32, String> {
+pub fn parse(text: &str) -> Result<u32, String> {
     let wrong = |what: &str| Err(format!("{what}: <{text}>"));
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         if !text.bytes().all(|digit| (b'0'..=b'7').contains(&digit)) {

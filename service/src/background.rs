@@ -21,15 +21,18 @@ use std::process::{Command, ExitCode};
 
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
-/// Starts the program behind, and waits until it serves or has ended.
+/// The option with which the program is started behind. It is for no administrator.
+pub const DETACHED: &str = "--detached";
+
+/// Starts the program behind, and waits until it serves or has ended: this process has nothing else to do. Returns its status.
 ///
 /// # Errors
 ///
 /// It cannot be started.
-pub(crate) fn start() -> io::Result<ExitCode> {
+pub fn start_behind() -> io::Result<ExitCode> {
     let (mut word, behind) = io::pipe()?;
     let mut arguments: Vec<OsString> = env::args_os().skip(1).collect();
-    arguments.insert(0, "--detached".into());
+    arguments.insert(0, DETACHED.into());
     let mut child = Command::new(env::current_exe()?).args(arguments).stdin(behind).spawn()?;
     if word.read(&mut [0])? == 1 {
         return Ok(ExitCode::SUCCESS);
@@ -41,7 +44,7 @@ pub(crate) fn start() -> io::Result<ExitCode> {
 
 /// The program behind, until it serves.
 #[derive(Debug)]
-pub(crate) struct Behind {
+pub struct Behind {
     word: File,
 }
 
@@ -51,7 +54,7 @@ impl Behind {
     /// # Errors
     ///
     /// The operating system refuses.
-    pub(crate) fn leave_terminal() -> io::Result<Self> {
+    pub fn leave_terminal() -> io::Result<Self> {
         let word = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         dup2_stdin(&nowhere()?)?;
         setsid()?;
@@ -63,7 +66,7 @@ impl Behind {
     /// # Errors
     ///
     /// The operating system refuses, or who waited at the terminal was interrupted: then nobody wants it to serve.
-    pub(crate) fn serves(mut self) -> io::Result<()> {
+    pub fn serves(mut self) -> io::Result<()> {
         let nowhere = nowhere()?;
         io::stdout().flush()?;
         dup2_stdout(&nowhere)?;
