@@ -117,9 +117,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
         };
     }
-    let behind = if options.detached {
+    let behind = if options.service.detached() {
         Some(Behind::leave_terminal())
-    } else if options.daemon(loaded.configuration.manager.daemon) {
+    } else if options.service.daemon(loaded.configuration.manager.daemon) {
         return start_behind().unwrap_or_else(|error| fail(&DaemonError::Background(error)));
     } else {
         None
@@ -146,7 +146,7 @@ fn load(load_options: &LoadOptions, options: &Options) -> Loaded {
         loaded = millstream_config::load(&directory.with(load_options));
     }
     log::Environment::read().apply(&mut loaded.configuration.log);
-    options.apply_to_log(&mut loaded.configuration.log);
+    options.service.apply_to_log(&mut loaded.configuration.log);
     loaded.problems.extend(backend::chosen(&loaded.configuration).err());
     loaded
 }

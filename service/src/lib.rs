@@ -14,6 +14,7 @@
 mod accept;
 mod background;
 mod listen;
+mod options;
 mod pid_file;
 mod privileges;
 mod socket_mode;
@@ -21,6 +22,7 @@ mod socket_mode;
 pub use accept::Acceptor;
 pub use background::{Behind, DETACHED, start_behind};
 pub use listen::{Bound, ListenError, Listener, SocketFile, UnixPlace, listen, listen_unix};
+pub use options::{ServiceOptions, absolute_path};
 pub use pid_file::{PidFile, PidFileError};
 pub use privileges::{Identity, PrivilegeError, Wish};
 pub use socket_mode::parse as parse_socket_mode;

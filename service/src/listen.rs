@@ -170,11 +170,20 @@ pub fn listen_unix(
 ) -> Result<(UnixListener, SocketFile), ListenError> {
     let bind_error = |error| ListenError::Bind { spec: spec.to_owned(), error };
     clear_the_way(path, spec, place)?;
+    let group = place.group.map(|group| group_of(group, spec, place)).transpose()?;
     let listener = bind_unix(path, place.mode).map_err(bind_error)?;
-    set_group(path, spec, place)?;
+    if let Some(group) = group {
+        chown(path, None, Some(group)).map_err(|error| {
+            // Without its group nobody is to find it.
+            let _ = fs::remove_file(path);
+            bind_error(error.into())
+        })?;
+    }
     let metadata = fs::symlink_metadata(path).map_err(bind_error)?;
     let identity = (metadata.dev(), metadata.ino());
-    Ok((listener, SocketFile { path: path.to_owned(), identity, remove: place.remove_on_close }))
+    // In the background the working directory is another one by the end.
+    let path = std::path::absolute(path).map_err(bind_error)?;
+    Ok((listener, SocketFile { path, identity, remove: place.remove_on_close }))
 }
 
 /// Removes a socket that nobody listens on any more.
@@ -204,13 +213,13 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn set_group(path: &Path, spec: &str, place: &UnixPlace<'_>) -> Result<(), ListenError> {
-    let Some(group) = place.group else { return Ok(()) };
-    let setting = place.settings.unix_socket_group;
-    let missing = || ListenError::NoGroup { spec: spec.to_owned(), setting, group: group.to_owned() };
-    let found = Group::from_name(group).ok().flatten().ok_or_else(missing)?;
-    chown(path, None, Some(found.gid))
-        .map_err(|error| ListenError::Bind { spec: spec.to_owned(), error: error.into() })
+fn group_of(name: &str, spec: &str, place: &UnixPlace<'_>) -> Result<Gid, ListenError> {
+    let found = Group::from_name(name).ok().flatten().map(|group| group.gid);
+    found.ok_or_else(|| ListenError::NoGroup {
+        spec: spec.to_owned(),
+        setting: place.settings.unix_socket_group,
+        group: name.to_owned(),
+    })
 }
 
 impl Bound {

@@ -52,7 +52,8 @@ pub fn program_path(name: &str) -> PathBuf {
 }
 
 /// Whether this process is root, read from what the system says about it.
-fn is_root() -> bool {
+#[must_use]
+pub fn is_root() -> bool {
     fs::read_to_string("/proc/self/status")
         .unwrap_or_default()
         .lines()

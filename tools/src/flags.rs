@@ -69,23 +69,23 @@ fn shown(names: &[&str], kind: &str, unknown: u32) -> String {
     if unknown == 0 { names } else { format!("{names} (unknown flags: {kind}:{unknown:#x})") }
 }
 
-/// The actions of these names.
+/// The actions of these names; an empty one is nothing.
 ///
 /// # Errors
 ///
 /// The name that is none, and those that are.
 pub fn parse_actions(names: &[String]) -> Result<Actions, String> {
-    let mut bits = names.iter().map(|name| find(&ACTIONS, name));
+    let mut bits = names.iter().filter(|name| !name.is_empty()).map(|name| find(&ACTIONS, name));
     bits.try_fold(Actions::NONE, |all, bit| Ok(all.with(bit?)))
 }
 
-/// The steps of these names.
+/// The steps of these names; an empty one is nothing.
 ///
 /// # Errors
 ///
 /// The name that is none, and those that are.
 pub fn parse_steps(names: &[String]) -> Result<Protocol, String> {
-    let mut bits = names.iter().map(|name| find(&STEPS, name));
+    let mut bits = names.iter().filter(|name| !name.is_empty()).map(|name| find(&STEPS, name));
     bits.try_fold(Protocol::NONE, |all, bit| Ok(all.with(bit?)))
 }
 

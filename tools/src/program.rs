@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
+use clap::{Command, FromArgMatches};
 use millstream_config::{ConnectionSpec, SpecError};
 use millstream_service::Settings;
 
@@ -27,16 +27,16 @@ pub const fn settings(name: &'static str) -> Settings {
     }
 }
 
-/// Reads a command line.
+/// Reads a command line with the options of `command`, which are those of `T`.
 ///
 /// # Errors
 ///
 /// How the program ends when there is nothing to do: the help was printed, or what is wrong, on standard output, as the
 /// programs of milter manager do it.
-pub fn parse<T: CommandFactory + FromArgMatches>(
+pub fn parse<T: FromArgMatches>(
+    mut command: Command,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<(T, clap::ArgMatches), ExitCode> {
-    let mut command = T::command();
     let result = command
         .try_get_matches_from_mut(arguments)
         .and_then(|matches| T::from_arg_matches(&matches).map(|options| (options, matches)));

@@ -4,7 +4,9 @@
 
 use std::process::{Command, Stdio};
 
+use millstream_tests::account;
 use millstream_tests::process::Process;
+use millstream_tests::require;
 use millstream_tests::scratch::Scratch;
 use millstream_tests::until::{PATIENCE, until_true};
 
@@ -17,6 +19,10 @@ struct Bench {
 impl Bench {
     fn start(options: &[&str]) -> Self {
         let scratch = Scratch::new("test-client");
+        if require::is_root() {
+            // Who it becomes removes its socket at its end.
+            account::give_to("nobody", scratch.path());
+        }
         let socket = scratch.join("milter.sock");
         let mut command = Command::new(env!("CARGO_BIN_EXE_milter-test-client"));
         command.arg("-s").arg(&socket).args(options);
@@ -147,6 +153,18 @@ fn it_wants_what_it_is_asked_to() {
     );
     let told = bench.stop();
     assert!(!told.contains("helo: <") && told.contains("\nheader: <"), "{told}");
+}
+
+#[test]
+fn without_steps_it_keeps_of_an_offer_what_the_original_keeps() {
+    let negotiated = |options: &[&str]| {
+        let bench = Bench::start(options);
+        let text = bench.ask(&["--verbose"]);
+        let (_, step) = text.lines().next().unwrap().split_once("step=").unwrap();
+        step.to_owned()
+    };
+    assert_eq!(negotiated(&[]), "<skip>");
+    assert_eq!(negotiated(&["--steps="]), "<>");
 }
 
 #[test]

@@ -14,8 +14,8 @@ pub(super) struct Behaviour {
     pub(super) version: u32,
     /// What it may do; nothing said is what it is offered.
     pub(super) actions: Option<Actions>,
-    /// How it wants the conversation to go.
-    pub(super) steps: Protocol,
+    /// How it wants the conversation to go; nothing said is that it may skip, if that is offered.
+    pub(super) steps: Option<Protocol>,
     /// What it answers.
     pub(super) replies: Vec<(Stage, Answer)>,
     /// How long it takes for that.
@@ -114,7 +114,8 @@ impl Behaviour {
         Negotiation {
             version,
             actions: self.actions.unwrap_or(offer.actions),
-            protocol: self.steps,
+            // What milter manager's program keeps of an offer.
+            protocol: self.steps.unwrap_or(offer.protocol.and(Protocol::SKIP)),
             macro_lists: Vec::new(),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, ArgMatches, Parser};
 use millstream_core::wire::{Edit, Stage};
-use millstream_service::parse_socket_mode;
+use millstream_service::ServiceOptions;
 
 use super::behaviour::{Answer, At, Behaviour, StageName};
 use super::session::owned;
@@ -29,13 +29,13 @@ pub(super) struct Options {
     )]
     pub(super) connection_spec: String,
 
-    /// Let those use the unix socket that MODE names, up to three octal digits, or as in ug=rw
-    #[arg(long, value_name = "MODE", default_value = "660", value_parser = parse_socket_mode)]
-    pub(super) unix_socket_mode: u32,
-
     /// Print nothing of what it is told
     #[arg(long)]
     pub(super) no_report_request: bool,
+
+    /// Print after each session how much memory the process has
+    #[arg(long)]
+    pub(super) report_memory_profile: bool,
 
     /// Speak at most protocol version VERSION
     #[arg(long, value_name = "VERSION", default_value_t = 0, hide_default_value = true)]
@@ -47,7 +47,7 @@ pub(super) struct Options {
 
     /// Want these steps: no-connect, no-reply-header, skip and so on
     #[arg(long, value_name = "STEP,...", value_delimiter = ',')]
-    steps: Vec<String>,
+    steps: Option<Vec<String>>,
 
     /// Answer WHAT at STAGE: continue, accept, reject, temporary-failure, discard, skip, none, or an SMTP reply
     #[arg(long, value_name = "STAGE=WHAT", action = ArgAction::Append)]
@@ -101,12 +101,15 @@ pub(super) struct Options {
     #[arg(long, value_name = "REASON")]
     quarantine: Option<String>,
 
+    #[command(flatten)]
+    pub(super) service: ServiceOptions,
+
     /// Print the version
     #[arg(long)]
     pub(super) version: bool,
 
     /// Print this
-    #[arg(short = 'h', long, action = ArgAction::Help)]
+    #[arg(short = 'h', long, visible_aliases = ["help-all", "help-milter"], action = ArgAction::Help)]
     help: Option<bool>,
 }
 
@@ -115,6 +118,7 @@ impl Options {
     pub(super) fn behaviour(&self, matches: &ArgMatches) -> Result<Behaviour, String> {
         let at_option = |name: &str, error: String| format!("--{name}: {error}");
         let actions = self.actions.as_deref().map(flags::parse_actions).transpose();
+        let steps = self.steps.as_deref().map(flags::parse_steps).transpose();
         let progress = self.progress.map(Duration::try_from_secs_f64).transpose();
         let progress = progress.map_err(|error| at_option("progress", error.to_string()))?;
         if progress.is_some_and(|pause| pause.is_zero()) {
@@ -125,7 +129,7 @@ impl Options {
         Ok(Behaviour {
             version: self.negotiate_version,
             actions: actions.map_err(|error| at_option("actions", error))?,
-            steps: flags::parse_steps(&self.steps).map_err(|error| at_option("steps", error))?,
+            steps: steps.map_err(|error| at_option("steps", error))?,
             replies,
             delays: self.delay.iter().map(|At(stage, delay)| (*stage, *delay)).collect(),
             progress,

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::CommandFactory as _;
 use options::{Options, Request};
 
 use crate::connection::Connection;
@@ -21,9 +22,15 @@ use crate::{flags, json, program, report};
 /// The result is one that `--fail-on` names, or a record was answered otherwise.
 const NAMED: u8 = 2;
 
+/// Its options.
+#[must_use]
+pub fn command() -> clap::Command {
+    Options::command()
+}
+
 /// Runs the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let (options, matches) = match program::parse::<Options>(arguments) {
+    let (options, matches) = match program::parse::<Options>(command(), arguments) {
         Ok(parsed) => parsed,
         Err(ending) => return ending,
     };

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, CommandFactory as _, Parser};
 use millstream_config::ConnectionSpec;
 use millstream_service::{Acceptor, Settings, UnixPlace, listen, parse_socket_mode};
 use socket2::Socket;
@@ -75,9 +75,15 @@ struct Options {
     help: Option<bool>,
 }
 
+/// Its options.
+#[must_use]
+pub fn command() -> clap::Command {
+    Options::command()
+}
+
 /// Runs the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let options = match program::parse::<Options>(arguments) {
+    let options = match program::parse::<Options>(command(), arguments) {
         Ok((options, _)) => options,
         Err(ending) => return ending,
     };
