@@ -320,7 +320,8 @@ impl Writer {
             | Value::Network(_)
             | Value::Shelf
             | Value::Policy(_)
-            | Value::File(_) => lost(),
+            | Value::File(_)
+            | Value::Detector(_) => lost(),
         }
     }
 }

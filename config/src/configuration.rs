@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use millstream_core::limits::Limits;
 use millstream_core::policy::{Fallback, Recipients};
+use millstream_detection::{Root, platform};
 
 use crate::backend::EventLoopBackend;
 use crate::conditions::{Condition, Knobs};
@@ -14,7 +15,6 @@ use crate::connection_spec::{ConnectionSpec, Host};
 use crate::language::procs::HeldFrames;
 use crate::log_level::LogLevel;
 use crate::milter::Milter;
-use crate::platform;
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -69,9 +69,12 @@ pub struct Package {
     pub options: Option<String>,
 }
 
+/// It does not change while the program runs.
+static PLATFORM: LazyLock<String> = LazyLock::new(|| platform(&Root::default()));
+
 impl Default for Package {
     fn default() -> Self {
-        Self { platform: Some(platform::detect().to_owned()), options: None }
+        Self { platform: Some(PLATFORM.clone()), options: None }
     }
 }
 

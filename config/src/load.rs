@@ -7,6 +7,7 @@ use millstream_core::policy::RemarkLevel;
 
 use crate::backend::EventLoopBackend;
 use crate::configuration::{Configuration, Location};
+use crate::detection::Detected;
 use crate::evaluate::Evaluator;
 use crate::language::time::find_zone;
 use crate::paths;
@@ -24,6 +25,9 @@ pub struct LoadOptions {
     pub custom_dir: Option<PathBuf>,
     /// The main file, looked for in `config_dirs` when relative.
     pub main_file: PathBuf,
+    /// Below which directory installed milters are looked for: `/` for the running system. Files of configurations are not
+    /// looked for there.
+    pub root: PathBuf,
     /// What the command line says instead of the files.
     pub overrides: Overrides,
 }
@@ -37,6 +41,7 @@ impl Default for LoadOptions {
             config_dirs: vec![PathBuf::from(directory)],
             custom_dir: None,
             main_file: PathBuf::from("milter-manager.conf"),
+            root: PathBuf::from("/"),
             overrides: Overrides::default(),
         }
     }
@@ -68,16 +73,18 @@ pub struct Overrides {
 }
 
 /// What a load gave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Loaded {
     /// What could be loaded. With problems it may lack what the administrator meant.
     pub configuration: Configuration,
     /// All that is wrong, in the order in which it was found.
     pub problems: Vec<Problem>,
-    /// What the files have told with `Milter::Logger`.
+    /// What the files have told with `Milter::Logger`, and what is odd about installed milters.
     pub messages: Vec<Message>,
     /// The files that were read, the main one first; tables and lists of accounts, too.
     pub files: Vec<PathBuf>,
+    /// What was looked for among the installed milters, and what was found.
+    pub detected: Vec<Detected>,
 }
 
 /// A line for the log from a configuration file.
@@ -98,7 +105,7 @@ const CUSTOM_FILE: &str = "milter-manager.custom.conf";
 #[must_use = "the problems must be shown, and the configuration used"]
 pub fn load(options: &LoadOptions) -> Loaded {
     on_large_stack(|| {
-        let mut evaluator = Evaluator::for_load(&options.config_dirs);
+        let mut evaluator = Evaluator::for_load(options);
         match paths::find_main(&options.config_dirs, &options.main_file) {
             Some(path) => {
                 evaluator.main_file(&path);
@@ -118,7 +125,7 @@ pub fn load(options: &LoadOptions) -> Loaded {
 #[must_use = "the problems must be shown, and the configuration used"]
 pub fn load_str(name: &str, source: &str, options: &LoadOptions) -> Loaded {
     on_large_stack(|| {
-        let mut evaluator = Evaluator::for_load(&options.config_dirs);
+        let mut evaluator = Evaluator::for_load(options);
         evaluator.text(name, source.as_bytes().to_vec());
         finish(evaluator, options)
     })
@@ -129,10 +136,8 @@ const STACK: usize = 64 << 20;
 
 fn on_large_stack(work: impl FnOnce() -> Loaded + Send) -> Loaded {
     let failed = |message: &str| Loaded {
-        configuration: Configuration::default(),
         problems: vec![Problem::of_file("configuration", Complaint::new(message))],
-        messages: Vec::new(),
-        files: Vec::new(),
+        ..Loaded::default()
     };
     thread::scope(|scope| {
         match thread::Builder::new()
@@ -149,10 +154,11 @@ fn on_large_stack(work: impl FnOnce() -> Loaded + Send) -> Loaded {
 }
 
 fn finish(evaluator: Evaluator<'_>, options: &LoadOptions) -> Loaded {
-    let (mut configuration, mut problems, messages, files) = evaluator.finish();
+    let mut loaded = evaluator.finish();
+    let Loaded { configuration, problems, .. } = &mut loaded;
     for (object, name, value) in options.overrides.values() {
         let Some(setting) = Setting::find(object, name) else { continue };
-        match (setting.slot)(&mut configuration).assign(setting.key, &value) {
+        match (setting.slot)(configuration).assign(setting.key, &value) {
             Ok(()) => {
                 configuration.locations.remove(setting.key);
                 configuration.assigned.remove(setting.key);
@@ -161,7 +167,7 @@ fn finish(evaluator: Evaluator<'_>, options: &LoadOptions) -> Loaded {
         }
     }
     find_zone();
-    Loaded { configuration, problems, messages, files }
+    loaded
 }
 
 impl Overrides {

@@ -3,6 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use millstream_detection::Detector;
+
+use crate::detection::{self, DETECTORS, Detection};
 use crate::inspect;
 use crate::language::address::{Address, Network};
 use crate::language::kinds::Kind;
@@ -46,6 +49,7 @@ pub(crate) enum Value {
     Table(Arc<Table>),
     /// What `File.open` gives its block.
     File(Arc<File>),
+    Detector(Arc<Detection>),
 }
 
 /// A file that was read.
@@ -94,6 +98,12 @@ pub(crate) enum Object {
     RegexpTableClass,
     /// `File`
     FileClass,
+    /// `DebianDetector` and the others.
+    Detector(Detector),
+    /// `configuration`, which detectors take.
+    Configuration,
+    /// `self`, which they take, too.
+    Loader,
 }
 
 impl Object {
@@ -120,6 +130,9 @@ impl Object {
             Self::CidrTableClass => "PostfixCIDRTable",
             Self::RegexpTableClass => "PostfixRegexpTable",
             Self::FileClass => "File",
+            Self::Detector(detector) => detection::name(detector),
+            Self::Configuration => "configuration",
+            Self::Loader => "self",
             Self::Package => "package",
             Self::Security => "security",
             Self::Log => "log",
@@ -139,7 +152,7 @@ impl Object {
 
     /// Those with a bare name.
     pub(crate) fn named_ones() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().chain(Self::KNOBS)
+        Self::ALL.into_iter().chain(Self::KNOBS).chain([Self::Configuration])
     }
 
     /// What a constant stands for.
@@ -156,6 +169,7 @@ impl Object {
             Self::FileClass,
         ]
         .into_iter()
+        .chain(DETECTORS.map(|(_, detector)| Self::Detector(detector)))
         .find(|object| object.name() == name)
     }
 }
@@ -217,6 +231,7 @@ impl Value {
                 Of::Expressions => Kind::RegexpTable,
             },
             Self::File(_) => Kind::File,
+            Self::Detector(_) => Kind::Detector,
         }
     }
 
@@ -263,6 +278,9 @@ impl Value {
             Self::Policy(_) => out.push_str("policy"),
             Self::Table(_) => out.push_str("table"),
             Self::File(file) => out.push_str(&inspect::bytes(&file.path)),
+            Self::Detector(detection) => {
+                out.push_str(&format!("the detector of {}", inspect::string(&detection.candidate)));
+            }
             Self::Proc(_) => out.push_str("lambda"),
             Self::Regexp(regexp) => out.push_str(&regexp.inspect()),
             Self::Match(found) => out.push_str(&found.inspect()),
@@ -369,6 +387,7 @@ impl Value {
             (Self::Policy(a), Self::Policy(b)) => a == b,
             (Self::Table(a), Self::Table(b)) => Arc::ptr_eq(a, b),
             (Self::File(a), Self::File(b)) => Arc::ptr_eq(a, b),
+            (Self::Detector(a), Self::Detector(b)) => Arc::ptr_eq(a, b),
             (Self::Address(a), Self::Address(b)) => a == b,
             (Self::Network(a), Self::Network(b)) => a == b,
             _ => false,

@@ -42,7 +42,6 @@ fn nil_is_told_where_it_is_not_the_default() {
 
 #[test]
 fn settings_without_a_place_in_show_config_are_told_with_it() {
-    told("\npackage.options = \"a=b\"", &["test.conf:2: package.options has no effect yet"]);
     told("\ndatabase.extra_options[:a] = 1", &["test.conf:2: database.extra_options has no effect yet"]);
 }
 

@@ -17,6 +17,7 @@ mod files;
 mod freebsd;
 mod listening;
 mod pkgsrc;
+mod platform;
 mod rc;
 mod redhat;
 mod report;
@@ -28,5 +29,6 @@ mod survey;
 mod systemd;
 
 pub use detector::{Detector, Host, Improve, detect};
+pub use platform::platform;
 pub use report::{Evidence, Found, Looked, Report, Warning};
 pub use root::{Root, Unread};

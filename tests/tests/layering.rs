@@ -54,8 +54,8 @@ fn what_loops_share_knows_core_and_nothing_else() {
 }
 
 #[test]
-fn the_configuration_knows_core_and_no_runtime() {
-    assert_eq!(ours("config"), ["millstream-core"]);
+fn the_configuration_knows_core_and_the_detection_and_no_runtime() {
+    assert_eq!(ours("config"), ["millstream-core", "millstream-detection"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Evaluator, Result, Stop, World};
 use crate::conditions::{Knobs, Matcher};
 use crate::language::address::Network;
-use crate::language::check::is_joining;
+use crate::language::check::{is_joining, not_a_block};
 use crate::language::methods;
 use crate::language::procs::{Callable, Frame, Variable};
 use crate::language::text::Text;
@@ -132,7 +132,22 @@ impl Evaluator<'_> {
             }
         };
         let Some(block) = &call.block else {
-            return self.method(&receiver, &call.name, arguments, None, call.name_span, value_span);
+            let passed = match &call.pass {
+                None => None,
+                Some(pass) => match self.expression(pass)? {
+                    Value::Nil => None,
+                    Value::Proc(callable) => Some(callable),
+                    other => return Err(self.stop(pass.span, not_a_block(&other.inspect()))),
+                },
+            };
+            return self.method(
+                &receiver,
+                &call.name,
+                arguments,
+                passed.as_deref(),
+                call.name_span,
+                value_span,
+            );
         };
         let callable = Callable { block: Arc::clone(block), frame: self.current_frame(), is_lambda: false };
         match self.method(&receiver, &call.name, arguments, Some(&callable), call.name_span, value_span) {

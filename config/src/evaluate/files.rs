@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use millstream_core::policy::RemarkLevel;
+use millstream_detection::{Root, platform};
 
 use super::vocabulary::LOAD_STEPS;
 use super::world::Loading;
@@ -16,7 +17,7 @@ use crate::configuration::Configuration;
 use crate::custom;
 use crate::language::check::check;
 use crate::language::procs::{Frame, HeldFrames, freeze};
-use crate::load::Message;
+use crate::load::{LoadOptions, Loaded, Message};
 use crate::paths;
 use crate::problem::{Complaint, Problem};
 use crate::source::{Source, Span};
@@ -24,11 +25,18 @@ use crate::syntax::{MAX_FILE, parse};
 use crate::value::Value;
 
 impl<'o> Evaluator<'o> {
-    /// Of configuration files, which are looked for in `directories`.
-    pub(crate) fn for_load(directories: &'o [PathBuf]) -> Self {
+    /// Of configuration files.
+    pub(crate) fn for_load(options: &'o LoadOptions) -> Self {
+        let mut configuration = Configuration::default();
+        let root = Root::new(&options.root);
+        if !root.is_running() {
+            configuration.package.platform = Some(platform(&root));
+        }
         Self::new(World::Load(Box::new(Loading {
-            directories,
-            configuration: Configuration::default(),
+            directories: &options.config_dirs,
+            root,
+            detected: Vec::new(),
+            configuration,
             problems: Vec::new(),
             messages: Vec::new(),
             files: Vec::new(),
@@ -122,21 +130,22 @@ impl<'o> Evaluator<'o> {
         read(path)
     }
 
-    /// The configuration, its problems, what it has told, and the files that were read.
-    pub(crate) fn finish(mut self) -> (Configuration, Vec<Problem>, Vec<Message>, Vec<PathBuf>) {
+    /// What the load gave.
+    pub(crate) fn finish(mut self) -> Loaded {
+        self.settle_detected();
         self.keep_extra_options();
         self.apply_policies();
         if self.loading().is_some_and(|loading| natives::need_stress(&loading.configuration.milters)) {
             self.detect_stress();
         }
         let heap = std::mem::take(&mut self.heap);
-        let World::Load(loading) = self.world else { return Default::default() };
-        let Loading { mut configuration, problems, messages, read, .. } = *loading;
+        let World::Load(loading) = self.world else { return Loaded::default() };
+        let Loading { mut configuration, problems, messages, read, detected, .. } = *loading;
         // From now on event loops share it.
         let of_conditions = configuration.conditions.iter().flat_map(Condition::callables);
         of_conditions.chain(configuration.knobs.callables()).for_each(freeze);
         configuration.frames = HeldFrames::of(heap);
-        (configuration, problems, messages, read)
+        Loaded { configuration, problems, messages, files: read, detected }
     }
 
     /// Looks up how many sessions are stress, unless that is set or known.

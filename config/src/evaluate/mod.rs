@@ -10,6 +10,8 @@
 //!   objects     the attributes of manager, log, milter ...
 //!   conditions  the attributes of a condition
 //!   shipped     milter manager's condition files, which are not evaluated
+//!   detectors   what is installed, for defaults/*.conf
+//!   built_in    defaults/*.conf where no such file is installed
 //!   accounts    restrict_accounts_by_list, restrict_accounts_generic
 //! ```
 //!
@@ -18,8 +20,10 @@
 //! stopper.
 
 mod accounts;
+mod built_in;
 mod calls;
 mod conditions;
+mod detectors;
 mod files;
 pub(crate) mod objects;
 mod shipped;

@@ -61,10 +61,7 @@ impl Evaluator<'_> {
     ) -> Result<Value> {
         let location = self.location(at);
         let known = self.known_conditions();
-        let open = self.loading().and_then(|loading| {
-            loading.milters.iter_mut().find(|(known, _)| *known == number).map(|(_, milter)| milter)
-        });
-        let Some(milter) = open else {
+        let Some(milter) = self.open_milter(number) else {
             let complaint =
                 Complaint::with_hint("the milter is used after its block", "set it inside of define_milter");
             return Err(self.stop(at, complaint));
@@ -114,6 +111,12 @@ impl Evaluator<'_> {
             _ => unknown_property(method),
         };
         Err(self.stop(at, complaint))
+    }
+
+    /// A milter whose block is running.
+    pub(super) fn open_milter(&mut self, number: u64) -> Option<&mut Milter> {
+        let open = self.loading()?.milters.iter_mut().find(|(known, _)| *known == number);
+        open.map(|(_, milter)| milter)
     }
 
     /// Remembers the place when `container` is `database.extra_options`, of which an element was set at `at`.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::files::missing;
 use super::objects::nearest;
-use super::{Evaluator, MAX_LOADS, Result, Stop, World};
+use super::{Evaluator, MAX_LOADS, Result, Stop, World, built_in};
 use crate::language::kinds::{Kind, Kinds};
 use crate::language::methods::WithBlock;
 use crate::language::procs::Callable;
@@ -68,7 +68,12 @@ pub(crate) const WORDS: &[Word] = &[
         "evaluates the files that a path means; it is a problem when there are none",
     ),
     word("load_if_exist", Takes::Text, Kinds::BOOL, "the same; `false` when there are none"),
-    word("load_default", Takes::Nothing, Kinds::BOOL, "evaluates `defaults/PLATFORM.conf` when it is there"),
+    word(
+        "load_default",
+        Takes::Nothing,
+        Kinds::BOOL,
+        "evaluates `defaults/PLATFORM.conf`, which defines the milters that are installed",
+    ),
     definition("define_milter", &[Kinds::of(Kind::Milter)], "defines a milter, or changes one"),
     word("remove_milter", Takes::Text, NIL, "takes a milter away"),
     word("defined_milters", Takes::Nothing, Kinds::ARRAY, "the names of the milters so far, in order"),
@@ -222,6 +227,10 @@ impl Evaluator<'_> {
     fn load(&mut self, path: &str, at: Span, required: bool) -> Result<bool> {
         let files = self.paths_of(path, at, false)?;
         if files.is_empty() {
+            if let Some((name, text)) = built_in::file(path) {
+                self.may_load(&name, at)?;
+                return self.file(&name, text.as_bytes().to_vec()).map(|()| true);
+            }
             return match self.serves_missing(path, at) {
                 true => Ok(true),
                 false if required => Err(self.stop(at, missing(path))),
@@ -244,6 +253,16 @@ impl Evaluator<'_> {
     /// Evaluates a file, or gives the name of one that is served by what is built in.
     fn load_file(&mut self, path: &Path, at: Span) -> Result<Option<&'static str>> {
         let name = path.to_string_lossy().into_owned();
+        self.may_load(&name, at)?;
+        let bytes = self.read(path).map_err(|complaint| self.stop(at, complaint))?;
+        match self.serves(path, &bytes)? {
+            Some(name) => Ok(Some(name)),
+            None => self.file(&name, bytes).map(|()| None),
+        }
+    }
+
+    /// That a file is neither loaded by itself nor by too many others, and paid for.
+    fn may_load(&mut self, name: &str, at: Span) -> Result<()> {
         let files = self.loading().map_or(&[][..], |loading| &loading.files[..]);
         if files.iter().any(|open| **open == *name) {
             let complaint = Complaint::with_hint(
@@ -256,16 +275,22 @@ impl Evaluator<'_> {
             let complaint = Complaint::new(format!("files load files more than {MAX_LOADS} deep: {name}"));
             return Err(self.stop(at, complaint));
         }
-        self.spend(LOAD_STEPS, at)?;
-        let bytes = self.read(path).map_err(|complaint| self.stop(at, complaint))?;
-        match self.serves(path, &bytes)? {
-            Some(name) => Ok(Some(name)),
-            None => self.file(&name, bytes).map(|()| None),
-        }
+        self.spend(LOAD_STEPS, at)
     }
 
     /// A milter, merged with an earlier one of the same name, which it replaces at the end of the list.
     fn define_milter(&mut self, name: &str, block: &Callable, at: Span, span: Span) -> Result<Value> {
+        self.define(name, at, span, |vm, number| vm.run(block, &[Value::Milter(number)], at))
+    }
+
+    /// The same; `set` is given the number under which the milter can be changed meanwhile.
+    pub(super) fn define(
+        &mut self,
+        name: &str,
+        at: Span,
+        span: Span,
+        set: impl FnOnce(&mut Self, u64) -> Result<Value>,
+    ) -> Result<Value> {
         let location = self.location(at);
         let Some(loading) = self.loading() else { return Ok(Value::Nil) };
         let old = loading.configuration.milters.iter().find(|milter| milter.name == name).cloned();
@@ -274,7 +299,7 @@ impl Evaluator<'_> {
         let number = loading.next_number;
         loading.next_number += 1;
         loading.milters.push((number, milter));
-        let result = self.run(block, &[Value::Milter(number)], at);
+        let result = set(self, number);
         let Some(loading) = self.loading() else { return Ok(Value::Nil) };
         if let Some((_, milter)) = loading.milters.pop() {
             for applied in &milter.applicable_conditions {
@@ -300,10 +325,6 @@ pub(crate) fn not_for_sessions(name: &str) -> Complaint {
 /// That nobody knows this name; `text` is the whole call.
 pub(crate) fn unknown_name(name: &str, text: &str) -> Complaint {
     match name {
-        "configuration" => Complaint::with_hint(
-            format!("configuration is not supported: {text}"),
-            "use package, security, log, manager, controller or database",
-        ),
         "system" | "exec" | "spawn" | "fork" => Complaint::with_hint(
             format!("running a program is not supported: {text}"),
             "configuration files cannot run programs; write its output as the value",

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millstream_core::policy::{Answers, ChildSettings, ChildState, Facts, Notes, Why};
 use millstream_core::wire::{Stage, bare};
+use millstream_detection::Root;
 
 use super::{Evaluator, Result};
 use crate::conditions::{Condition, Knobs, natives};
 use crate::configuration::Configuration;
+use crate::detection::Detected;
 use crate::language::address::Address;
 use crate::language::procs::Callable;
 use crate::language::text::Text;
@@ -28,6 +30,10 @@ pub(crate) enum World<'o> {
 /// A load.
 pub(crate) struct Loading<'o> {
     pub(crate) directories: &'o [PathBuf],
+    /// Where detectors look.
+    pub(crate) root: Root,
+    /// What they have said.
+    pub(crate) detected: Vec<Detected>,
     pub(crate) configuration: Configuration,
     pub(crate) problems: Vec<Problem>,
     /// What the files have told with `Milter::Logger`.

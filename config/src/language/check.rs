@@ -236,24 +236,32 @@ impl Checker {
         let receiver = call.receiver.as_mut().map(|receiver| self.expression(receiver));
         let arguments: Vec<_> =
             call.arguments.iter_mut().map(|argument| (self.expression(argument), argument.span)).collect();
+        let passes = call.pass.as_mut().map(|pass| (self.expression(pass), pass.span));
+        let has_block = call.block.is_some() || passes.is_some();
         let gives = match (&mut call.receiver, receiver) {
             (Some(receiver), Some(kinds)) => {
                 let name = call.name.clone();
                 // `&.` does not call anything on nil.
                 let kinds = if call.safe { kinds.without(Kind::Nil) } else { kinds };
-                let gives =
-                    self.method(kinds, &name, &arguments, call.block.is_some(), call.name_span, receiver);
+                let gives = self.method(kinds, &name, &arguments, has_block, call.name_span, receiver);
                 if call.safe { gives.or_nil() } else { gives }
             }
             _ => self.bare(call, &arguments, span),
         };
+        if let Some((kinds, at)) = passes
+            && !kinds.is_empty()
+            && !kinds.meets(PASSED)
+        {
+            self.wrong(at, not_a_block(&kinds.names()));
+        }
         if let Some(block) = &mut call.block
             // What nobody calls needs no further problems.
             && self.fault.is_none()
         {
             let name = &*call.name.text;
             let for_sessions = methods::session_block(name);
-            let definition = Word::find(name).map(|word| word.block_gets);
+            let definition =
+                Word::find(name).map(|word| word.block_gets).or_else(|| methods::load_block(name));
             let parameters = for_sessions.or(definition).unwrap_or_default();
             self.stoppers += usize::from(for_sessions.is_some());
             self.block(block, parameters);
@@ -373,6 +381,11 @@ impl Checker {
                 (Some(object), _) => return unknown(object, plain),
                 (None, Kind::Milter) => return unknown_property(plain),
                 (None, Kind::Condition) => return unknown_attribute(name),
+                (None, Kind::Configuration) => return raw_configuration(name),
+                (None, Kind::Loader) => {
+                    let message = format!("`{name}` is not supported on self");
+                    return Complaint::with_hint(message, "call it directly, without `self.`");
+                }
                 _ => {}
             }
         }
@@ -424,6 +437,21 @@ impl Checker {
             self.fault = Some(Box::new(self.source.problem(span, complaint)));
         }
     }
+}
+
+/// What can be given behind `&`.
+const PASSED: Kinds = Kinds::of(Kind::Proc).or_nil();
+
+/// That what stands behind `&` is no block.
+pub(crate) fn not_a_block(what: &str) -> Complaint {
+    Complaint::new(format!("a lambda or nil is needed behind `&` but it was {what}"))
+}
+
+fn raw_configuration(name: &str) -> Complaint {
+    Complaint::with_hint(
+        format!("configuration.{name} is not supported"),
+        "use package, security, log, manager, controller or database",
+    )
 }
 
 /// Whether both sides of an operator are in its message.

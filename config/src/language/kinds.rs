@@ -47,6 +47,10 @@ pub(crate) enum Kind {
     CidrTableClass,
     RegexpTableClass,
     FileClass,
+    Detector,
+    DetectorClass,
+    Configuration,
+    Loader,
 }
 
 /// In the order of [`Kind`], with the names for messages.
@@ -92,10 +96,14 @@ const NAMES: [(Kind, &str); KINDS] = [
     (Kind::CidrTableClass, "PostfixCIDRTable"),
     (Kind::RegexpTableClass, "PostfixRegexpTable"),
     (Kind::FileClass, "File"),
+    (Kind::Detector, "a detector"),
+    (Kind::DetectorClass, "a class of detectors"),
+    (Kind::Configuration, "configuration"),
+    (Kind::Loader, "self"),
 ];
 
 /// How many there are.
-pub(crate) const KINDS: usize = 41;
+pub(crate) const KINDS: usize = 45;
 
 impl Kind {
     pub(crate) fn all() -> impl Iterator<Item = Self> {
@@ -126,6 +134,9 @@ impl Kind {
             Object::CidrTableClass => Self::CidrTableClass,
             Object::RegexpTableClass => Self::RegexpTableClass,
             Object::FileClass => Self::FileClass,
+            Object::Detector(_) => Self::DetectorClass,
+            Object::Configuration => Self::Configuration,
+            Object::Loader => Self::Loader,
         }
     }
 

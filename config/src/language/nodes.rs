@@ -39,7 +39,11 @@ pub(crate) const CONSTRUCTS: &[Construct] = &[
         "keys are strings, symbols, whole numbers, true, false and nil",
     ),
     construct("range", &["(1..5)", "(1...5)", "(1..)"], ""),
-    construct("constant", &["Time", "Milter::Logger", "Regexp", "Proc.new {|x| x }"], "no others"),
+    construct(
+        "constant",
+        &["Time", "Milter::Logger", "Regexp", "Proc.new {|x| x }"],
+        "besides the classes of tables and detectors; no others",
+    ),
     construct(
         "local variable",
         &["x = 1"],
@@ -52,7 +56,13 @@ pub(crate) const CONSTRUCTS: &[Construct] = &[
     ),
     construct(
         "method call",
-        &["\"a\".upcase", "[1].include?(1)", "nil&.size", "[\"a\"].map(&:upcase)"],
+        &[
+            "\"a\".upcase",
+            "[1].include?(1)",
+            "nil&.size",
+            "[\"a\"].map(&:upcase)",
+            "f = lambda {|x| x }; [1].map(&f)",
+        ],
         "see the tables below",
     ),
     construct("element", &["[1][0]", "{a: 1}[:a]", "a = []; a[0] = 1"], ""),
@@ -83,5 +93,6 @@ pub(crate) const CONSTRUCTS: &[Construct] = &[
         &["[1].each {|x| next }", "[1].each {|x| break }", "lambda { return 1 }"],
         "`next` ends a block, with a value if you like; `break` ends the method with the block; `return` ends a lambda",
     ),
+    construct("self", &["self"], "the load, for `apply` of detectors"),
     construct("group", &["(1 + 2) * 3", "begin; 1; end"], ""),
 ];

@@ -86,6 +86,7 @@ impl Search {
             Kind::Call(call) => {
                 self.all(&call.receiver);
                 self.all(&call.arguments);
+                self.all(&call.pass);
                 if let Some(block) = &call.block {
                     self.block(block);
                 }

@@ -149,6 +149,8 @@ pub(crate) struct Call {
     pub(crate) name_span: Span,
     pub(crate) arguments: Vec<Expr>,
     pub(crate) block: Option<Arc<Block>>,
+    /// `&value`: a lambda as the block, or nil for none.
+    pub(crate) pass: Option<Expr>,
 }
 
 /// A method's name, with its number in the table of methods when it is in there.

@@ -89,7 +89,7 @@ use Remember::{Always, NotAtAll, UnlessDefault, UnlessFalse, UnlessNil};
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
     row(Package, "package.platform", NotAtAll, Reload, |c| Slot::Text(&mut c.package.platform)),
-    row(Package, "package.options", NotAtAll, Never, |c| Slot::PackageOptions(&mut c.package.options)),
+    row(Package, "package.options", NotAtAll, Reload, |c| Slot::PackageOptions(&mut c.package.options)),
 
     row(Security, "security.privilege_mode", Always, Start, |c| Slot::PrivilegeMode(&mut c.security.privilege_mode)),
     row(Security, "security.effective_user", UnlessNil, Start, |c| Slot::Text(&mut c.security.effective_user)),

@@ -32,7 +32,7 @@ pub(super) fn describe(node: &Node) -> (&'static str, &'static str) {
         }
         Node::Const(_) | Node::Cbase(_) => (
             "a Ruby class or constant",
-            "of Ruby's library there are Time, Regexp, Proc, File.open and Milter::Logger only",
+            "of Ruby's library there are Time, Regexp, Proc, File.open, Milter::Logger and milter manager's tables and detectors only",
         ),
         Node::Casgn(_) => ("a constant", "use a local variable, in lower case"),
         Node::Ivar(_) | Node::Ivasgn(_) | Node::Cvar(_) | Node::Cvasgn(_) => {
@@ -43,7 +43,6 @@ pub(super) fn describe(node: &Node) -> (&'static str, &'static str) {
             "use a local variable, without `$`; of a match there are `$~`, `$&` and `$1`, `$2` ...",
         ),
         Node::Masgn(_) | Node::Mlhs(_) => ("multiple assignment", "assign one variable per line"),
-        Node::Self_(_) => ("`self`", "call the name directly"),
         Node::Dsym(_) => ("a symbol with interpolation", "use a string"),
         Node::Rational(_) | Node::Complex(_) => ("a rational or complex number", VALUE),
         Node::File(_) | Node::Line(_) | Node::Encoding(_) => {

@@ -42,7 +42,7 @@ impl Directory {
     }
 
     pub fn options(&self) -> LoadOptions {
-        LoadOptions { config_dirs: vec![self.0.clone()], ..LoadOptions::default() }
+        LoadOptions { config_dirs: vec![self.0.clone()], ..no_directories() }
     }
 
     pub fn load(&self) -> Loaded {
@@ -56,8 +56,10 @@ impl Drop for Directory {
     }
 }
 
+/// Nor a system with milters: what is installed here is not looked at.
 pub fn no_directories() -> LoadOptions {
-    LoadOptions { config_dirs: Vec::new(), ..LoadOptions::default() }
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-system");
+    LoadOptions { config_dirs: Vec::new(), root, ..LoadOptions::default() }
 }
 
 /// Loads a text that may have problems.

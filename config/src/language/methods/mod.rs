@@ -5,6 +5,7 @@
 
 mod any;
 mod array;
+mod detector;
 mod elements;
 mod hash;
 mod number;
@@ -173,6 +174,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Method> {
         time::METHODS,
         session::METHODS,
         table::METHODS,
+        detector::METHODS,
     ]
     .into_iter()
     .chain(conditions::METHODS.iter().copied())
@@ -245,6 +247,12 @@ const SESSION_BLOCKS: &[(&str, &[Kinds])] = &[
 pub(crate) fn session_block(method: &str) -> Option<&'static [Kinds]> {
     let stopper = STOPPERS.iter().find(|(name, ..)| *name == method).map(|(.., gets)| *gets);
     stopper.or_else(|| SESSION_BLOCKS.iter().find(|(name, _)| *name == method).map(|(_, gets)| *gets))
+}
+
+/// What the block of a method is given that runs at load, where a checker can tell more by it.
+pub(crate) fn load_block(method: &str) -> Option<&'static [Kinds]> {
+    const MILTER: &[Kinds] = &[Kinds::of(Kind::Milter)];
+    (method == "apply").then_some(MILTER)
 }
 
 /// The stage of a stopper by the name of its definition.

@@ -17,7 +17,7 @@ impl Lowering<'_> {
             return Ok(Kind::Not(self.boxed(receiver)?));
         }
         if let Some(Node::BlockPass(pass)) = call.args.last() {
-            return self.symbol_block(call, pass, node);
+            return self.passed_block(call, pass, node);
         }
         self.call(call).map(|call| Kind::Call(Box::new(call)))
     }
@@ -30,6 +30,7 @@ impl Lowering<'_> {
             name_span: span(&call.selector_l.unwrap_or(call.expression_l)),
             arguments: self.all(&call.args)?,
             block: None,
+            pass: None,
         })
     }
 
@@ -41,6 +42,7 @@ impl Lowering<'_> {
             name_span: span(&call.selector_l.unwrap_or(call.expression_l)),
             arguments: self.all(&call.args)?,
             block: None,
+            pass: None,
         })))
     }
 
@@ -57,7 +59,15 @@ impl Lowering<'_> {
         let name_span = arguments.first().map_or(span(&place), |key| key.span);
         arguments.extend(value.map(|node| self.expression(node)).transpose()?);
         let name = name(if value.is_some() { "[]=" } else { "[]" });
-        Ok(Kind::Call(Box::new(Call { receiver, safe: false, name, name_span, arguments, block: None })))
+        Ok(Kind::Call(Box::new(Call {
+            receiver,
+            safe: false,
+            name,
+            name_span,
+            arguments,
+            block: None,
+            pass: None,
+        })))
     }
 
     /// `/(?<name>...)/ =~ text` makes variables in Ruby.
@@ -83,6 +93,7 @@ impl Lowering<'_> {
             name_span: span(&found.operator_l),
             arguments: vec![self.expression(&found.value)?],
             block: None,
+            pass: None,
         })))
     }
 
@@ -156,12 +167,20 @@ impl Lowering<'_> {
         Ok(places)
     }
 
-    /// `each(&:name)` is `each {|x| x.name }`.
-    fn symbol_block(&mut self, call: &nodes::Send, pass: &nodes::BlockPass, node: &Node) -> Lowered<Kind> {
-        let Some(Node::Sym(symbol)) = pass.value.as_deref() else { return Err(self.unsupported(node)) };
+    /// `each(&:name)` is `each {|x| x.name }`; `each(&block)` takes a lambda, but where it would run for sessions.
+    fn passed_block(&mut self, call: &nodes::Send, pass: &nodes::BlockPass, node: &Node) -> Lowered<Kind> {
+        let given = nodes::Send { args: call.args[..call.args.len() - 1].to_vec(), ..call.clone() };
+        let symbol = match pass.value.as_deref() {
+            Some(Node::Sym(symbol)) => symbol,
+            Some(value) if call.recv.is_some() && methods::session_block(&call.method_name).is_none() => {
+                let mut lowered = self.call(&given)?;
+                lowered.pass = Some(self.expression(value)?);
+                return Ok(Kind::Call(Box::new(lowered)));
+            }
+            _ => return Err(self.unsupported(node)),
+        };
         let symbol_span = span(&symbol.expression_l);
         let method = self.utf8(&symbol.name.raw, symbol.expression_l)?;
-        let given = nodes::Send { args: call.args[..call.args.len() - 1].to_vec(), ..call.clone() };
         let mut lowered = self.call(&given)?;
         self.scopes.enter(Use::Iteration);
         let place = self.scopes.parameter("element");
@@ -173,6 +192,7 @@ impl Lowering<'_> {
             name_span: symbol_span,
             arguments: Vec::new(),
             block: None,
+            pass: None,
         };
         let variables = self.scopes.leave();
         lowered.block = Some(Arc::new(Block {

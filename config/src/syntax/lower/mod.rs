@@ -108,6 +108,7 @@ impl<'s> Lowering<'s> {
             Node::Kwargs(hash) => Kind::Hash(self.pairs(&hash.pairs)?),
             Node::Irange(range) => self.range(range.left.as_deref(), range.right.as_deref(), false)?,
             Node::Erange(range) => self.range(range.left.as_deref(), range.right.as_deref(), true)?,
+            Node::Self_(_) => Kind::Constant(Object::Loader),
             Node::Const(constant) => Kind::Constant(self.constant(constant, node)?),
             Node::Lvar(variable) => Kind::Local(self.scopes.find(&variable.name)),
             Node::Lvasgn(nodes::Lvasgn { name, value: Some(value), .. }) => {
