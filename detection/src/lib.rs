@@ -27,6 +27,7 @@ mod setting;
 mod shell;
 mod survey;
 mod systemd;
+mod ucl;
 
 pub use detector::{Detector, Host, Improve, detect};
 pub use platform::platform;

@@ -40,6 +40,14 @@ impl Listening {
         Self { socket: read.socket, refused: None, tarpit: read.tarpit }
     }
 
+    /// Of rspamd with its files in `directory`.
+    pub(crate) fn rspamd(survey: &mut Survey<'_>, directory: &str) -> Self {
+        let socket = files::rspamd(survey, directory);
+        let path = format!("{directory}/rspamd.conf");
+        let nothing = || Evidence::whole(&path, "no worker rspamd_proxy has milter = true and a bind_socket");
+        Self { refused: socket.is_none().then(nothing), socket, tarpit: Duration::ZERO }
+    }
+
     /// The same, at `socket` if there is one.
     pub(crate) fn preferring(self, socket: Option<Setting>) -> Self {
         Self { socket: socket.or(self.socket), ..self }

@@ -11,6 +11,7 @@ use tree::{Has, Tree, Vector, check, shown};
 const LSB: &str = "### BEGIN INIT INFO\n# Provides: foo-p\n# Short-Description: x\n# Description: Long text\n### END INIT INFO\n";
 const CLAMAV: &str = "/etc/clamav/clamav-milter.conf";
 const CLAMAV_SCRIPT: Has = Script("CLAMAVCONF=/etc/clamav/clamav-milter.conf\n");
+const RSPAMD: &str = "/etc/rspamd/rspamd.conf";
 const GREYLIST: &str = "/etc/milter-greylist/greylist.conf";
 
 #[rustfmt::skip]
@@ -93,6 +94,19 @@ const SYSTEMD: &[Vector] = &[
     ("S7", "milter-greylist", &[SYSTEMCTL, Unit("[Service]\nExecStart=/usr/sbin/milter-greylist -f /etc/G.conf -D\n"),
                                 File("/etc/G.conf", "socket \"/run/mg.sock\" 660\nracl whitelist tarpit 2m\nracl whitelist tarpit 90\n"), Enabled],
      "true, unix:/run/mg.sock, /usr/bin/systemctl start milter-greylist, tarpit 120"),
+    ("S8", "rspamd", &[SYSTEMCTL, PLAIN, Enabled,
+                       File(RSPAMD, r#"{"worker": [{"normal": {"bind_socket": "*:11333"}},
+                                        {"rspamd_proxy": {"bind_socket": "*:11332", "milter": true}}]}"#)],
+     "true, inet:11332@localhost, /usr/bin/systemctl start rspamd, \"Foo D\""),
+    ("S9", "rspamd", &[SYSTEMCTL, PLAIN, Enabled,
+                       File(RSPAMD, r#"{"worker": [{"rspamd_proxy": {"bind_socket": "/run/r.sock mode=0660", "milter": true}}]}"#)],
+     "true, unix:/run/r.sock, /usr/bin/systemctl start rspamd, \"Foo D\""),
+    // The reference stops the load.
+    ("S10", "rspamd", &[SYSTEMCTL, PLAIN, Enabled,
+                        File(RSPAMD, r#"{"worker": [{"rspamd_proxy": {"bind_socket": "*:11332", "milter": false}}]}"#)],
+     "false, –, /usr/bin/systemctl start rspamd, \"Foo D\""),
+    ("S11", "rspamd", &[SYSTEMCTL, PLAIN, Enabled, File(RSPAMD, "{}")],
+     "false, –, /usr/bin/systemctl start rspamd, \"Foo D\""),
     ("S12", "foo", &[Program("/usr/sbin/service"), Unit("[Service]\nExecStart=/usr/sbin/foo\n"), Enabled], "false, –, /usr/sbin/service foo start"),
     // The reference stops the load; here the milter has no command, and that is a warning.
     ("S13", "foo", &[Unit("[Service]\nExecStart=/usr/sbin/foo -p /run/foo.sock\n"), Enabled], "true, unix:/run/foo.sock, – –"),

@@ -54,6 +54,7 @@ const INIT: &[Vector] = &[
     ("R20", "opendkim", &[Script("### BEGIN INIT INFO\n# Description: LSB's\n### END INIT INFO\n# description: chkconfig's\nCONFIG=/O\n"),
                           File("/O", "Mode v\nSocket local:/var/run/opendkim/o.socket\n")],
      "false, local:/var/run/opendkim/o.socket, \"chkconfig's\""),
+    ("R21", "rspamd", &[Script(""), Runlevels], "false, –"),
 ];
 
 const JOB: &str =

@@ -75,6 +75,7 @@ fn listening(survey: &mut Survey<'_>, variables: &Variables) -> Listening {
         name @ ("dkimpy-milter" | "pyspf-milter") => {
             Listening::at(files::opendkim(survey, &format!("/etc/{name}/{name}.conf")))
         }
+        "rspamd" => Listening::rspamd(survey, "/etc/rspamd"),
         _ => Listening::default(),
     };
     own.or(|| general(survey, variables))

@@ -73,6 +73,7 @@ fn listening(survey: &mut Survey<'_>, header: &Header, variables: &Variables) ->
             let socket = general(survey, variables);
             Listening::greylist(survey, &path).preferring(socket)
         }
+        "rspamd" => Listening::rspamd(survey, "/etc/rspamd"),
         _ => Listening::default(),
     };
     own.or(|| general(survey, variables))

@@ -78,6 +78,7 @@ fn listening(survey: &mut Survey<'_>, service: &Service, places: Places) -> List
             let path = file(survey, &["-c"], &[command, options], "/etc/enma.conf");
             Listening::at(files::enma(survey, &path)).or(|| general(survey, service))
         }
+        "rspamd" => Listening::rspamd(survey, "/etc/rspamd"),
         "dkimpy-milter" | "pyspf-milter" => Listening::at(python(survey, command)),
         _ => Listening::at(general(survey, service)),
     }
