@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use millstream_shared::StopLevel;
 
+use crate::code;
 use crate::heap;
 use crate::mailbox::Message;
 use crate::shared::Shared;
@@ -109,6 +110,7 @@ fn see_to(shared: &Shared) {
         if is_at_rest(shared) {
             shrink_loops(shared);
             heap::trim();
+            code::let_go_of_code();
             burst.lock().at = Some(Instant::now());
             burst.peak.store(shared.loops.admission().running(), Ordering::Relaxed);
         }
