@@ -101,7 +101,13 @@ fn greylist(survey: &mut Survey<'_>, variables: &Variables) -> Listening {
 
 fn general(survey: &mut Survey<'_>, variables: &Variables) -> Option<Setting> {
     if let Some(socket) = variables.first(&["SOCKET", "SOCKFILE", "CONNECTION_SPEC"]) {
-        return Some(socket.clone());
+        // What its script says in words that only a shell understands.
+        let is_usual = survey.candidate == "mimedefang" && socket.value.starts_with("${SOCKET:=");
+        return Some(if is_usual {
+            socket.with("/var/spool/MIMEDefang/mimedefang.sock")
+        } else {
+            socket.clone()
+        });
     }
     let flags = ["OPTARGS", "DAEMON_ARGS", "PARAMS"];
     let socket = flags.into_iter().find_map(|flags| option(survey, variables.get(flags), "-p"));

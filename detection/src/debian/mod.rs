@@ -8,8 +8,11 @@ use crate::survey::Survey;
 use crate::systemd::{self, Places};
 
 /// Where Debian has the files of milters.
-const PLACES: Places =
-    Places { clamav: "/etc/clamav/clamav-milter.conf", greylist: "/etc/milter-greylist/greylist.conf" };
+const PLACES: Places = Places {
+    clamav: "/etc/clamav/clamav-milter.conf",
+    greylist: "/etc/milter-greylist/greylist.conf",
+    amavisd: "/var/lib/amavis/amavisd-milter.sock",
+};
 
 /// The service when it is enabled, else the init script.
 pub(crate) fn detect(survey: &mut Survey<'_>) -> Vec<Found> {

@@ -1,4 +1,4 @@
-//! Files whose lines are a key and its value: those of clamav-milter, and of opendkim and its kin, which one library reads.
+//! Files whose lines are a key and its value: those of clamav-milter, and of opendkim and its kin.
 
 use crate::setting::{Setting, numbered};
 use crate::survey::Survey;
@@ -59,20 +59,20 @@ fn settings<'a>(path: &'a str, text: &'a str, wanted: &'a str) -> impl Iterator<
     })
 }
 
-/// A line's key, which is one word, and what stands behind it, without a comment or quotes around it.
+/// A line's key, which is one word, and what stands behind it or a `=`, without a comment or quotes around it.
 fn key_and_value(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
-    let (key, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    if key.is_empty() || !key.chars().all(|c| c.is_alphanumeric() || c == '_') {
+    let end = line.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(line.len());
+    let (key, rest) = line.split_at(end);
+    if key.is_empty() || !(rest.is_empty() || rest.starts_with(|c: char| c.is_whitespace() || c == '=')) {
         return None;
     }
-    let mut value = value.trim();
-    if value.starts_with('#') {
-        value = "";
-    }
-    if let Some(at) = value.find(" #").or_else(|| value.find("\t#")) {
-        value = value[..at].trim_end();
-    }
+    let rest = rest.trim_start();
+    let value = rest.strip_prefix('=').unwrap_or(rest);
+    // Behind a blank, so that a `#` in a name is none.
+    let comment = value.find(" #").or_else(|| value.find("\t#"));
+    let value = value[..comment.unwrap_or(value.len())].trim();
+    let value = if value.starts_with('#') { "" } else { value };
     let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     Some((key, bare.unwrap_or(value)))
 }
@@ -90,6 +90,8 @@ mod tests {
             ("Socket \"local:/x\"\t# here", Some(("Socket", "local:/x"))),
             ("Example", Some(("Example", ""))),
             ("Example # remove this", Some(("Example", ""))),
+            ("Socket = inet:8893@localhost", Some(("Socket", "inet:8893@localhost"))),
+            ("Socket=inet:8893@localhost", Some(("Socket", "inet:8893@localhost"))),
             ("#Socket x", None),
             ("", None),
             ("milter.socket x", None),

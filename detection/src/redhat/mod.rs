@@ -12,7 +12,11 @@ use crate::survey::Survey;
 use crate::systemd::{self, Places};
 
 /// Where Red Hat has the files of milters.
-const PLACES: Places = Places { clamav: "/etc/mail/clamav-milter.conf", greylist: "/etc/mail/greylist.conf" };
+const PLACES: Places = Places {
+    clamav: "/etc/mail/clamav-milter.conf",
+    greylist: "/etc/mail/greylist.conf",
+    amavisd: "/run/amavisd/amavisd-milter.sock",
+};
 /// Where upstart jobs and init scripts, which are from before, look for clamav-milter's.
 const OLD_CLAMAV: &str = "/etc/clamav-milter.conf";
 

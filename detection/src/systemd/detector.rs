@@ -16,12 +16,15 @@ pub(crate) struct Places {
     pub(crate) clamav: &'static str,
     /// `greylist.conf`.
     pub(crate) greylist: &'static str,
+    /// Where amavisd-milter listens when nothing is said.
+    pub(crate) amavisd: &'static str,
 }
 
 /// Looks for the candidate's service.
 pub(crate) fn detect(survey: &mut Survey<'_>, places: Places) -> Option<Found> {
-    let service = service(survey)?;
-    let listening = listening(survey, &service, places).or(|| service.listens.clone());
+    let service = installed(survey)?;
+    let listening = listening(survey, &service, places);
+    let listening = listening.or(|| service.listens.clone()).or(|| usual(survey.candidate, &service, places));
     let spec = survey.spec(survey.candidate, listening.socket);
     let (enabled, enabled_by) = match (service.is_started, listening.refused, &spec) {
         (true, None, Some(_)) => (true, service.by),
@@ -35,7 +38,7 @@ pub(crate) fn detect(survey: &mut Survey<'_>, places: Places) -> Option<Found> {
         ),
         (false, ..) => (false, service.by),
     };
-    let (command, command_options) = program(survey).unzip();
+    let (command, command_options) = program(survey, &service.name).unzip();
     let (connection_spec, connection_spec_by) = spec.map(|spec| (spec.spec, spec.by)).unzip();
     Some(Found {
         name: survey.candidate.to_owned(),
@@ -48,6 +51,15 @@ pub(crate) fn detect(survey: &mut Survey<'_>, places: Places) -> Option<Found> {
         connection_spec_by: connection_spec_by.flatten(),
         tarpit: listening.tarpit,
     })
+}
+
+/// The candidate's service. spamass-milter has a second one, by which it runs as root: that counts when the first is not started.
+fn installed(survey: &mut Survey<'_>) -> Option<Service> {
+    let own = service(survey, survey.candidate);
+    if survey.candidate != "spamass-milter" || own.as_ref().is_some_and(|own| own.is_started) {
+        return own;
+    }
+    service(survey, "spamass-milter-root").filter(|root| root.is_started).or(own)
 }
 
 /// Where the service's milter listens: its own files first, what its command says before them where that overrides them.
@@ -96,14 +108,27 @@ fn file(survey: &mut Survey<'_>, names: &[&str], flags: &[Option<&Setting>], def
     default.to_owned()
 }
 
-/// The socket of the milters in Python, which take the file as a word of their command, and have one where the file says nothing.
+/// The socket of the milters in Python, which take the file as a word of their command.
 fn python(survey: &mut Survey<'_>, command: Option<&Setting>) -> Option<Setting> {
     let name = survey.candidate;
     let words = command.and_then(|command| shlex::split(&command.value)).unwrap_or_default();
     let named = words.into_iter().skip(1).find(|word| word.starts_with('/') && word.ends_with(".conf"));
-    let path = named.unwrap_or_else(|| format!("/etc/{name}/{name}.conf"));
-    files::opendkim(survey, &path)
-        .or_else(|| command.map(|command| command.with(format!("local:/run/{name}/{name}.sock"))))
+    files::opendkim(survey, &named.unwrap_or_else(|| format!("/etc/{name}/{name}.conf")))
+}
+
+/// Where a milter listens when nothing says so: what its program has as its own.
+fn usual(name: &str, service: &Service, places: Places) -> Option<Setting> {
+    let socket = match name {
+        "dkimpy-milter" | "pyspf-milter" => format!("local:/run/{name}/{name}.sock"),
+        "amavisd-milter" => places.amavisd.to_owned(),
+        _ => return None,
+    };
+    let command = service.command.as_ref()?;
+    let by = Evidence {
+        says: format!("nothing says where {name} listens: its usual place"),
+        ..command.by.clone()
+    };
+    Some(Setting { value: socket, by })
 }
 
 /// The socket of a milter that has no file of its own: `SOCKET` and its kin, then the options of its command.

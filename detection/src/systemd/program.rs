@@ -5,9 +5,8 @@ use crate::survey::Survey;
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 const SERVICE: [&str; 2] = ["/sbin/service", "/usr/sbin/service"];
 
-/// The program and the words behind it that start the candidate's service; where there is none of the known programs, that is a warning.
-pub(crate) fn program(survey: &mut Survey<'_>) -> Option<(String, String)> {
-    let name = survey.candidate;
+/// The program and the words behind it that start the service `name`; where there is none of the known programs, that is a warning.
+pub(crate) fn program(survey: &mut Survey<'_>, name: &str) -> Option<(String, String)> {
     if survey.root().is_executable(SYSTEMCTL) {
         return Some((SYSTEMCTL.to_owned(), format!("start {name}")));
     }

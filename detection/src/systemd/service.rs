@@ -17,6 +17,8 @@ const MAX_FILES: usize = 32;
 /// The service of a candidate.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
+    /// Its name, without `.service`.
+    pub(crate) name: String,
     /// Whether it is started with the system, or by its socket.
     pub(crate) is_started: bool,
     /// What decided that.
@@ -31,11 +33,11 @@ pub(crate) struct Service {
     pub(crate) listens: Option<Setting>,
 }
 
-/// The service whose name is the candidate's; `None` when there is no such unit.
-pub(crate) fn service(survey: &mut Survey<'_>) -> Option<Service> {
-    let unit = state(survey, &format!("{}.service", survey.candidate));
+/// The service `name`; `None` when there is no such unit.
+pub(crate) fn service(survey: &mut Survey<'_>, name: &str) -> Option<Service> {
+    let unit = state(survey, &format!("{name}.service"));
     if unit.state == State::NotFound {
-        survey.look(&format!("{PACKAGES}/{}.service", survey.candidate), false);
+        survey.look(&format!("{PACKAGES}/{name}.service"), false);
         return None;
     }
     let variables = environment(survey, &unit);
@@ -46,8 +48,16 @@ pub(crate) fn service(survey: &mut Survey<'_>) -> Option<Service> {
     let description =
         last(&unit, "Unit", "Description").map(|description| specifiers(&description.value, &unit.name));
     let is_masked = matches!(unit.state, State::Masked | State::MaskedRuntime);
-    let mut service =
-        Service { is_started: unit.is_started, by: unit.by, description, command, variables, listens: None };
+    let name = name.to_owned();
+    let mut service = Service {
+        name,
+        is_started: unit.is_started,
+        by: unit.by,
+        description,
+        command,
+        variables,
+        listens: None,
+    };
     if !is_masked {
         activated(survey, &mut service);
     }
@@ -56,7 +66,7 @@ pub(crate) fn service(survey: &mut Survey<'_>) -> Option<Service> {
 
 /// Looks for a socket unit that starts the service when somebody connects.
 fn activated(survey: &mut Survey<'_>, service: &mut Service) {
-    let socket = state(survey, &format!("{}.socket", survey.candidate));
+    let socket = state(survey, &format!("{}.socket", service.name));
     let Some(stream) = last(&socket, "Socket", "ListenStream") else { return };
     if socket.is_started {
         service.listens = spec(&specifiers(&stream.value, &socket.name)).map(|spec| stream.with(spec));
