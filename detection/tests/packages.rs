@@ -92,6 +92,12 @@ const PACKAGES: &[Package] = &[
     (RedHat, "amavisd-milter", &[
         SYSTEMCTL, Enabled, Unit("[Service]\nEnvironmentFile=-/etc/sysconfig/amavisd-milter\nExecStart=/usr/sbin/amavisd-milter -f\n"),
     ], "unix:/run/amavisd/amavisd-milter.sock"),
+    (RedHat, "mimedefang", &[
+        SYSTEMCTL, Enabled, Unit("[Service]\nExecStart=/usr/libexec/mimedefang-wrapper -prestart\n"), Default("# SOCKET=/x\nMX_USER=defang\n"),
+    ], "unix:/var/spool/MIMEDefang/mimedefang.sock"),
+    (RedHat, "milter-regex", &[
+        SYSTEMCTL, Enabled, Unit("[Service]\nEnvironmentFile=-/etc/sysconfig/milter-regex\nExecStart=/usr/sbin/milter-regex $OPTIONS\n"),
+    ], "unix:/var/spool/milter-regex/sock"),
 ];
 
 fn tree(package: &Package, has: &[Has]) -> Tree {

@@ -81,5 +81,7 @@ fn listening(survey: &mut Survey<'_>, header: &Header, variables: &Variables) ->
 
 fn general(survey: &mut Survey<'_>, variables: &Variables) -> Option<Setting> {
     let socket = variables.first(&["SOCKET", "SOCKET_ADDRESS", "MILTER_SOCKET", "CONNECTION_SPEC"]).cloned();
-    socket.or_else(|| option(survey, variables.get("OPTIONS"), "-p"))
+    // amavisd-milter's `-p` is the file of its process's number.
+    let name = if survey.candidate == "amavisd-milter" { "-s" } else { "-p" };
+    socket.or_else(|| option(survey, variables.get("OPTIONS"), name))
 }

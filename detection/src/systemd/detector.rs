@@ -121,6 +121,8 @@ fn usual(name: &str, service: &Service, places: Places) -> Option<Setting> {
     let socket = match name {
         "dkimpy-milter" | "pyspf-milter" => format!("local:/run/{name}/{name}.sock"),
         "amavisd-milter" => places.amavisd.to_owned(),
+        "mimedefang" => "/var/spool/MIMEDefang/mimedefang.sock".to_owned(),
+        "milter-regex" => "/var/spool/milter-regex/sock".to_owned(),
         _ => return None,
     };
     let command = service.command.as_ref()?;
@@ -141,5 +143,6 @@ fn general(survey: &mut Survey<'_>, service: &Service) -> Option<Setting> {
         "amavisd-milter" | "amavisd-new-milter" | "vrfydmn" => "-s",
         _ => "-p",
     };
-    option(survey, command, name)
+    // Of a program that is not known, `-p` may be anything.
+    option(survey, command, name).filter(|socket| socket.value.starts_with('/') || socket.value.contains(':'))
 }
