@@ -2,12 +2,12 @@
 //! added, and for how many sessions run. Word for word as milter manager writes them, without the number in front.
 
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use millstream_config::LogLevel;
 use millstream_core::event::{ChildEnd, SessionReport};
 use millstream_core::service::SessionId;
+use millstream_shared::{Rounds, Told};
 
 use crate::log::{About, Line, printable, printable_to};
 
@@ -76,30 +76,14 @@ pub(crate) fn disconnected(session: SessionId, elapsed: Duration) -> String {
 
 /// How many sessions have ended, and how many of them were told.
 #[derive(Debug, Default)]
-pub(crate) struct Finished(Mutex<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    ended: u64,
-    told: u64,
-    told_at: Option<Instant>,
-}
+pub(crate) struct Finished(Rounds);
 
 impl Finished {
     /// A session has ended at `now` and `running` others run. Returns the line about that, where it is time for one: when no
     /// other runs, and once a second.
     pub(crate) fn one_more(&self, running: u32, now: Instant) -> Option<Line> {
-        // Two numbers, which are never half-written; held for a few instructions once in a session.
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.ended += 1;
-        let is_time = counts.told_at.is_none_or(|told_at| now.saturating_duration_since(told_at) >= PAUSE);
-        if running > 0 && !is_time {
-            return None;
-        }
-        let (ended, new) = (counts.ended, counts.ended - counts.told);
-        (counts.told, counts.told_at) = (ended, Some(now));
-        drop(counts);
-        let text = format!("[sessions][finished] {ended}(+{new}) {running}");
+        let Told { all, new } = self.0.one_more(running == 0, now, PAUSE)?;
+        let text = format!("[sessions][finished] {all}(+{new}) {running}");
         Some(Line::about(LogLevel::STATISTICS, text, About::default()))
     }
 }

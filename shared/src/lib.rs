@@ -18,6 +18,7 @@
 //! | [`Loops`] | how a server stops | every session that was accepted is served or counted as cut; the last loop is told once |
 //! | [`Snapshot`] | the policy that holds | who begins after a reload follows the new one; the old one is freed |
 //! | [`Queue`] | lines for the log | taken and lost are all that was offered |
+//! | [`Tallies`], [`Rounds`] | what was said how often | nothing is lost or told twice, a message is counted in one step |
 //! | [`Children`] | breakers and places, by child | (a list behind a lock, asked when a loop first meets a child) |
 
 mod admission;
@@ -31,6 +32,7 @@ mod queue;
 mod reserve;
 mod snapshot;
 mod switch;
+mod tallies;
 
 pub use admission::Admission;
 pub use children::Children;
@@ -42,3 +44,4 @@ pub use queue::{Queue, Taken};
 pub use reserve::Counted;
 pub use snapshot::Snapshot;
 pub use switch::Breaker;
+pub use tallies::{Rounds, Tallies, Told};

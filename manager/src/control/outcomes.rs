@@ -1,9 +1,9 @@
 //! How often each child has said what.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use millstream_core::event::{ChildReport, MessageReport, Outcome};
+use millstream_shared::Tallies;
 
 /// The outcomes by name, in the order in which they are shown.
 pub(super) const NAMES: [&str; 9] = [
@@ -20,33 +20,17 @@ pub(super) const NAMES: [&str; 9] = [
 
 /// For each child how often its part in a message ended how.
 #[derive(Debug, Default)]
-pub(crate) struct Outcomes(Mutex<BTreeMap<Arc<str>, [u64; NAMES.len()]>>);
+pub(crate) struct Outcomes(Tallies<Arc<str>, { NAMES.len() }>);
 
 impl Outcomes {
     /// A message has ended. Waits for nobody but another loop that does the same.
     pub(crate) fn count(&self, report: &MessageReport) {
-        let mut counts = self.counts();
-        for child in &report.children {
-            let Some(at) = place(child) else { continue };
-            match counts.get_mut(&child.name) {
-                Some(of_child) => of_child[at] += 1,
-                None => {
-                    let mut of_child = [0; NAMES.len()];
-                    of_child[at] = 1;
-                    counts.insert(child.name.clone(), of_child);
-                }
-            }
-        }
+        self.0.count(report.children.iter().filter_map(|child| Some((&child.name, place(child)?))));
     }
 
     /// Those of one child, in the order of [`NAMES`].
     pub(super) fn of(&self, child: &str) -> [u64; NAMES.len()] {
-        self.counts().get(child).copied().unwrap_or_default()
-    }
-
-    fn counts(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, [u64; NAMES.len()]>> {
-        // Numbers that are never half-written.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.of(child)
     }
 }
 

@@ -12,3 +12,4 @@ mod mailbox;
 mod queue;
 mod snapshot;
 mod stop;
+mod tallies;
