@@ -37,6 +37,12 @@ use millstream_config::{LoadOptions, Loaded, Problem};
 use millstream_service::{Behind, start_behind};
 use options::{Action, Options};
 
+/// The options of `milter-manager`.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Options as clap::CommandFactory>::command()
+}
+
 /// Runs `milter-manager` with its command line and returns its exit status: 0 when all went well, 1 otherwise.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();

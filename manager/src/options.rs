@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 use millstream_config::{ConnectionSpec, LoadOptions, Overrides};
-use millstream_service::{ServiceOptions, absolute_path};
+use millstream_service::{ServiceOptions, absolute_path, help, with_help};
 
 use crate::control;
 use crate::explain::MailOptions;
@@ -40,9 +40,6 @@ pub(crate) struct Options {
     #[arg(long, group = "has_json", conflicts_with_all = ["show_config", "check_config"])]
     pub(crate) explain: bool,
 
-    #[command(flatten)]
-    pub(crate) mail: MailOptions,
-
     /// Ask the running milter-manager, at controller.connection_spec, or have it reload
     #[arg(long, value_name = "COMMAND", value_enum, group = "has_json", conflicts_with_all = ["show_config", "check_config"])]
     pub(crate) control: Option<control::Command>,
@@ -50,9 +47,6 @@ pub(crate) struct Options {
     /// With --control or --explain: answer as JSON, for programs
     #[arg(long, requires = "has_json")]
     pub(crate) json: bool,
-
-    #[command(flatten)]
-    pub(crate) service: ServiceOptions,
 
     /// Show the whole program at work: two built-in milters, two messages, real sockets
     #[arg(long)]
@@ -73,6 +67,13 @@ pub(crate) struct Options {
     /// milter manager ignores them; here that is told
     #[arg(hide = true)]
     pub(crate) ignored: Vec<OsString>,
+
+    // Last: what stands behind would come under their titles.
+    #[command(flatten)]
+    pub(crate) mail: MailOptions,
+
+    #[command(flatten)]
+    pub(crate) service: ServiceOptions,
 }
 
 /// What the command line asks for.
@@ -85,7 +86,8 @@ pub(crate) enum Action {
 impl Options {
     /// Reads the command line. An error is a text for standard output.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
-        match Self::try_parse_from(arguments) {
+        let matches = with_help(Self::command()).try_get_matches_from(arguments);
+        match matches.and_then(|matches| Self::from_arg_matches(&matches)) {
             Ok(options) if options.version => {
                 Ok(Action::Print(format!("milter-manager {}", env!("CARGO_PKG_VERSION"))))
             }
@@ -94,6 +96,9 @@ impl Options {
             }
             Ok(options) => Ok(Action::Run(Box::new(options))),
             Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Action::Print(error.to_string())),
+            Err(error) if error.kind() == ErrorKind::UnknownArgument => {
+                Err(format!("{error}\n{}", help(Self::command())))
+            }
             Err(error) => Err(error.to_string()),
         }
     }
@@ -233,7 +238,12 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_an_error_and_what_is_left_over_is_not() {
-        assert!(parse(&["--no-such-option"]).is_err());
+        let Err(text) = parse(&["--no-such-option"]) else { panic!() };
+        // The help stands behind, as in milter manager.
+        assert!(
+            text.contains("'--no-such-option'")
+                && text.contains("\n\nUsage:\n  milter-manager [OPTION...]\n")
+        );
         assert_eq!(options(&["start"]).ignored, ["start"]);
     }
 }

@@ -13,6 +13,7 @@
 
 mod accept;
 mod background;
+mod help;
 mod listen;
 mod options;
 mod pid_file;
@@ -21,6 +22,7 @@ mod socket_mode;
 
 pub use accept::Acceptor;
 pub use background::{Behind, DETACHED, start_behind};
+pub use help::{help, usage, with_help};
 pub use listen::{Bound, ListenError, Listener, SocketFile, UnixPlace, listen, listen_unix};
 pub use options::{ServiceOptions, absolute_path};
 pub use pid_file::{PidFile, PidFileError};

@@ -70,6 +70,16 @@ fn how_a_service_begins_knows_how_a_socket_is_named_and_no_runtime() {
 }
 
 #[test]
+fn what_makes_manual_pages_is_in_no_program() {
+    let makers = ["clap_complete", "clap_mangen", "millstream-packaging"];
+    for member in ["manager", "tools", "service"] {
+        let found = dependencies(member).into_iter().find(|name| makers.contains(&name.as_str()));
+        assert_eq!(found, None, "{member}");
+    }
+    assert!(makers[..2].iter().all(|maker| dependencies("packaging").iter().any(|name| name == maker)));
+}
+
+#[test]
 fn a_message_knows_nothing_of_ours() {
     assert_eq!(dependencies("mail"), ["thiserror"]);
 }

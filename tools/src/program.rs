@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Command, FromArgMatches};
 use millstream_config::{ConnectionSpec, SpecError};
-use millstream_service::Settings;
+use millstream_service::{Settings, help, with_help};
 
 /// Bad options, or nobody was reached.
 pub const FAILED: u8 = 1;
@@ -34,18 +34,18 @@ pub const fn settings(name: &'static str) -> Settings {
 /// How the program ends when there is nothing to do: the help was printed, or what is wrong, on standard output, as the
 /// programs of milter manager do it.
 pub fn parse<T: FromArgMatches>(
-    mut command: Command,
+    command: Command,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<(T, clap::ArgMatches), ExitCode> {
-    let result = command
-        .try_get_matches_from_mut(arguments)
+    let result = with_help(command.clone())
+        .try_get_matches_from(arguments)
         .and_then(|matches| T::from_arg_matches(&matches).map(|options| (options, matches)));
     result.map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             print(error.to_string().as_bytes());
             ExitCode::SUCCESS
         }
-        ErrorKind::UnknownArgument => fail(&format!("{error}\n{}", command.render_help())),
+        ErrorKind::UnknownArgument => fail(&format!("{error}\n{}", help(command))),
         _ => fail(&error.to_string()),
     })
 }

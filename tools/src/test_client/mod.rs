@@ -22,16 +22,16 @@ const NAME: &str = "milter-test-client";
 /// Its options.
 #[must_use]
 pub fn command() -> clap::Command {
-    Options::command()
-        .mut_arg("n_workers", |option| option.help("Taken for milter manager's sake: each session has a thread"))
-        .mut_arg("event_loop_backend", |option| option.help("Taken for milter manager's sake: there is none"))
-        .mut_arg("no_daemon", |option| option.help("Stay in the foreground"))
-        .mut_arg("unix_socket_mode", |option| {
-            option.help(
-                "Let those use the unix socket that MODE names: up to three octal digits, or as in ug=rw [default: 660]",
-            )
-        })
-        .mut_arg("syslog", |option| option.help("Log to syslog, too"))
+    Options::command().mut_args(|option| match option.get_id().as_str() {
+        "n_workers" => option.help("Taken for milter manager's sake: each session has a thread"),
+        "event_loop_backend" => option.help("Taken for milter manager's sake: there is none"),
+        "no_daemon" => option.help("Stay in the foreground"),
+        "unix_socket_mode" => option.help(
+            "Let those use the unix socket that MODE names: up to three octal digits, or as in ug=rw [default: 660]",
+        ),
+        "syslog" => option.help("Log to syslog, too"),
+        _ => option,
+    })
 }
 
 /// Runs the program.

@@ -101,9 +101,6 @@ pub(super) struct Options {
     #[arg(long, value_name = "REASON")]
     quarantine: Option<String>,
 
-    #[command(flatten)]
-    pub(super) service: ServiceOptions,
-
     /// Print the version
     #[arg(long)]
     pub(super) version: bool,
@@ -111,6 +108,10 @@ pub(super) struct Options {
     /// Print this
     #[arg(short = 'h', long, visible_aliases = ["help-all", "help-milter"], action = ArgAction::Help)]
     help: Option<bool>,
+
+    // Last: what stands behind would come under its title.
+    #[command(flatten)]
+    pub(super) service: ServiceOptions,
 }
 
 impl Options {
