@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod tree;
+mod linux;
 
+use linux::Has::{Default, Enabled, File, Program, Script, Unit};
+use linux::{Has, Tree, Vector, check, shown};
 use millstream_detection::{Detector, Host, Root, detect};
-use tree::Has::{Default, Enabled, File, Program, Script, Unit};
-use tree::{Has, Tree, Vector, check, shown};
 
 const LSB: &str = "### BEGIN INIT INFO\n# Provides: foo-p\n# Short-Description: x\n# Description: Long text\n### END INIT INFO\n";
 const CLAMAV: &str = "/etc/clamav/clamav-milter.conf";

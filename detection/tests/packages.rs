@@ -3,11 +3,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod tree;
+mod linux;
 
+use linux::Has::{Default, Enabled, File, Link, Program, Runlevels, Script, Unit};
+use linux::{Has, Tree};
 use millstream_detection::Detector::{self, Debian, RedHat};
-use tree::Has::{Default, Enabled, File, Link, Program, Runlevels, Script, Unit};
-use tree::{Has, Tree};
 
 const SYSTEMCTL: Has = Program("/usr/bin/systemctl");
 

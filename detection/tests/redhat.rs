@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod tree;
+mod linux;
 
+use linux::Has::{Default, Enabled, File, Job, Link, Program, Runlevels, Script, Unit};
+use linux::{Has, Tree, Vector, check};
 use millstream_detection::Detector;
-use tree::Has::{Default, Enabled, File, Job, Link, Program, Runlevels, Script, Unit};
-use tree::{Has, Tree, Vector, check};
 
 const SYSCONFIG: &str = "/etc/sysconfig";
 const UNITS: &str = "/usr/lib/systemd/system";

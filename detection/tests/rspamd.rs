@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod tree;
+mod linux;
 
+use linux::Has::{Enabled, File, Program, Unit};
+use linux::{Has, Tree, shown};
 use millstream_detection::Detector;
-use tree::Has::{Enabled, File, Program, Unit};
-use tree::{Has, Tree, shown};
 
 const MAIN: &str = r#"# As the package has it.
 .include "$CONFDIR/common.conf"

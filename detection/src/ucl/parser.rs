@@ -186,10 +186,11 @@ impl Parser<'_> {
         let name = self.cursor.take_while(|c| c.is_alphanumeric() || c == '_');
         self.cursor.take_while(is_blank);
         let mut arguments = "";
+        let mut start = self.cursor.clone();
         if self.cursor.take("(") {
             arguments = self.cursor.take_while(|c| c != ')');
             if !self.cursor.take(")") {
-                return Err(self.cursor.odd("the bracket that closes a macro's arguments"));
+                return Err(start.odd("the bracket that closes a macro's arguments"));
             }
         }
         self.cursor.skip(&[])?;

@@ -2,12 +2,8 @@
 
 #![allow(dead_code, reason = "each platform's tests use a part of it")]
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use millstream_detection::{Detector, Found, Host, Improve, Report, Root, detect};
+use millstream_tests::tree;
 
 /// Something that a vector has.
 #[derive(Debug, Clone, Copy)]
@@ -35,24 +31,13 @@ pub(crate) enum Has {
 /// A row of the specification's table: its number, the candidate, what is there, and what is found.
 pub(crate) type Vector = (&'static str, &'static str, &'static [Has], &'static str);
 
-static TREES: AtomicU32 = AtomicU32::new(0);
-
-/// A directory with a tree, which is removed in the end.
-pub(crate) struct Tree(PathBuf);
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+/// A folder with a tree.
+pub(crate) struct Tree(tree::Tree);
 
 impl Tree {
     /// The files that `has` tells, for `candidate`; `defaults` is where the platform has the settings of init scripts, `units` its units.
     pub(crate) fn new(has: &[Has], candidate: &str, defaults: &str, units: &str) -> Self {
-        let number = TREES.fetch_add(1, Ordering::Relaxed);
-        let tree =
-            Self(std::env::temp_dir().join(format!("millstream-tree-{}-{number}", std::process::id())));
-        fs::create_dir_all(&tree.0).unwrap();
+        let tree = Self(tree::Tree::new("=== /etc/hostname\nexample\n"));
         for has in has {
             match has {
                 Has::Script(text) => tree.file(&format!("/etc/init.d/{candidate}"), text),
@@ -78,10 +63,7 @@ impl Tree {
                     }
                 }
                 Has::File(path, text) => tree.file(path, text),
-                Has::Program(path) => {
-                    tree.file(path, "");
-                    fs::set_permissions(tree.at(path), fs::Permissions::from_mode(0o755)).unwrap();
-                }
+                Has::Program(path) => tree.0.add(&format!("=== {path} (run)\n")),
                 Has::Link(path, target) => tree.link(path, target),
             }
         }
@@ -95,22 +77,16 @@ impl Tree {
 
     /// The same, with somebody who may know a better socket.
     pub(crate) fn improved(&self, candidate: &str, detector: Detector, improve: Improve<'_>) -> Report {
-        let host = Host { root: Root::new(&self.0), ..Host::default() };
+        let host = Host { root: Root::new(self.0.path()), ..Host::default() };
         detect(detector, &host, candidate, improve)
     }
 
-    fn at(&self, path: &str) -> PathBuf {
-        let path = self.0.join(path.trim_start_matches('/'));
-        fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).unwrap();
-        path
-    }
-
     fn file(&self, path: &str, text: &str) {
-        fs::write(self.at(path), text).unwrap();
+        self.0.write(path, text);
     }
 
     fn link(&self, path: &str, target: &str) {
-        symlink(target, self.at(path)).unwrap();
+        self.0.add(&format!("=== {path} -> {target}\n"));
     }
 }
 
