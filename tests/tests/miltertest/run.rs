@@ -69,23 +69,7 @@ impl Run {
     /// Runs `scripts/NAME.lua` with what all scripts share in front of it.
     #[track_caller]
     pub(crate) fn script(&self, name: &str) {
-        let read = |name: &str| fs::read_to_string(Path::new(FOLDER).join("scripts").join(name)).unwrap();
-        let script = self.scratch.join(&format!("{name}.lua"));
-        fs::write(&script, read("common.lua") + &read(&format!("{name}.lua"))).unwrap();
-        let socket = format!("socket=unix:{}", self.scratch.join("manager.sock").display());
-        let ran = Command::new(require::program_path("miltertest"))
-            .args(["-D", &socket, "-s"])
-            .arg(&script)
-            .output()
-            .expect("miltertest runs");
-        let printed =
-            String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
-        assert!(
-            ran.status.success() && printed.contains("the script has ended well"),
-            "{name}.lua: {}\n{printed}\nthe manager's log:\n{}",
-            ran.status,
-            self.manager.log()
-        );
+        run_script(name, &self.scratch, &self.scratch.join("manager.sock"), || self.manager.log());
     }
 
     /// The record of a child from elsewhere.
@@ -102,6 +86,26 @@ impl Run {
             || read().lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned);
         until_some(PATIENCE, find).unwrap_or_else(|| panic!("no line has {parts:?}, but\n{}", read()))
     }
+}
+
+/// Runs `scripts/NAME.lua` against what listens at `socket`; `log` is shown when that does not end well.
+#[track_caller]
+pub(crate) fn run_script(name: &str, scratch: &Scratch, socket: &Path, log: impl FnOnce() -> String) {
+    let read = |name: &str| fs::read_to_string(Path::new(FOLDER).join("scripts").join(name)).unwrap();
+    let script = scratch.join(&format!("{name}.lua"));
+    fs::write(&script, read("common.lua") + &read(&format!("{name}.lua"))).unwrap();
+    let ran = Command::new(require::program_path("miltertest"))
+        .args(["-D", &format!("socket=unix:{}", socket.display()), "-s"])
+        .arg(&script)
+        .output()
+        .expect("miltertest runs");
+    let printed = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
+    assert!(
+        ran.status.success() && printed.contains("the script has ended well"),
+        "{name}.lua: {}\n{printed}\nthe log:\n{}",
+        ran.status,
+        log()
+    );
 }
 
 fn start_unusual(name: &str, socket: &Path) -> (Process, PathBuf) {

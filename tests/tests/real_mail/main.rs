@@ -54,4 +54,5 @@ mod session;
 mod signature;
 mod special_paths;
 mod tap;
+mod test_client;
 mod wishes;

@@ -8,7 +8,7 @@ end
 
 connection = mt.connect(socket, 50, 0.1)
 if connection == nil then
-	fail("the manager does not listen on " .. socket)
+	fail("nobody listens on " .. socket)
 end
 
 function name_of(reply)
