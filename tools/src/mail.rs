@@ -17,6 +17,12 @@ pub struct Mail {
     pub body: Vec<Vec<u8>>,
 }
 
+/// An address without its angle brackets.
+#[must_use]
+pub fn bare(address: &[u8]) -> &[u8] {
+    address.strip_prefix(b"<").and_then(|rest| rest.strip_suffix(b">")).unwrap_or(address)
+}
+
 impl Mail {
     /// Appends `From` and `To` where none of that very name is there, and a body where none is.
     pub fn complete(&mut self) {
