@@ -76,6 +76,7 @@ pub use hosts::{Addresses, HostChange, Hosts, Resolver, SystemResolver};
 pub use language::language_page;
 pub use load::{LoadOptions, Loaded, Message, Overrides, load, load_str};
 pub use log_level::{LogLevel, LogLevelError};
+pub use millstream_detection::{Evidence, Found, Looked, Report};
 pub use milter::{AppliedCondition, Connections, FallbackByKind, Milter};
 pub use policy::ManagerPolicy;
 pub use problem::Problem;

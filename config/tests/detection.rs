@@ -230,7 +230,7 @@ fn a_socket_that_is_none_is_a_warning_and_its_milter_is_not_used() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("milter-greylist: its socket is not used: "), "{told:?}");
     assert!(told[0].contains("/usr/local/etc/rc.d/milter-greylist:2"), "{told:?}");
-    assert!(told[1].contains("where it listens was not found: it is not used"), "{told:?}");
+    assert!(told[1].contains("where it listens was not found, so it is not used"), "{told:?}");
     let greylist = loaded.detected.iter().find(|detected| detected.candidate == "milter-greylist").unwrap();
     assert_eq!(greylist.refused.len(), 2);
 }

@@ -21,6 +21,7 @@ use crate::launcher::Launcher;
 use crate::log::{self, Logger, printable};
 use crate::names;
 use crate::options::Options;
+use crate::reach::Who;
 use crate::sentences;
 use crate::service::ManagerService;
 use crate::settings;
@@ -76,6 +77,7 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
     relay(&loaded.messages, &logger);
     remark(configuration, &logger);
+    warn_of_closed(configuration, Who::of(&configuration.security).as_ref(), options, &logger);
     let wish = settings::wish(&configuration.security);
     let identity = wish.identity()?;
     if let Some(text) = wish.unheeded() {
@@ -85,7 +87,11 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     for signal in [SIGTERM, SIGINT] {
         signals.add_signal(signal).map_err(DaemonError::Start)?;
     }
-    let launcher = Launcher::start(&configuration.security, &logger).map_err(DaemonError::Launcher)?;
+    let launcher = match &options.root {
+        None => Launcher::start(&configuration.security, &logger).map_err(DaemonError::Launcher)?,
+        // What starts its milters is a program of that system.
+        Some(_) => None,
+    };
     let mut bound = listen(&configuration.manager.connection_spec, &settings::place(&configuration.manager))?;
     if let Some(identity) = &identity {
         bound.give_to(identity.user.uid).map_err(DaemonError::Start)?;
@@ -211,6 +217,17 @@ fn remark(configuration: &Configuration, logger: &Logger) {
     }
 }
 
+/// One line for each socket that `who` serves may not connect to. One that is missing may come.
+fn warn_of_closed(configuration: &Configuration, who: Option<&Who>, options: &Options, logger: &Logger) {
+    if options.root.is_some() {
+        return;
+    }
+    let unreachable = who.into_iter().flat_map(|who| who.cannot_reach(configuration));
+    for closed in unreachable.filter(|unreachable| !unreachable.is_missing) {
+        logger.warning(|| format!("[configuration] {}", closed.text));
+    }
+}
+
 /// What the files have told with `Milter::Logger`.
 fn relay(messages: &[Message], logger: &Logger) {
     for message in messages {
@@ -303,6 +320,7 @@ fn reload(reloading: &Reloading<'_>, logger: &Logger) -> Vec<String> {
                 logger.configure(&loaded.configuration.log);
                 relay(&loaded.messages, logger);
                 remark(&loaded.configuration, logger);
+                warn_of_closed(&loaded.configuration, Some(&Who::this_process()), options, logger);
                 warn(&loaded.configuration.waiting_for_restart(started), logger);
                 logger.message(|| "[reload] done; running sessions keep the old configuration".to_owned());
                 loads.note(loaded.files, &Vec::new());

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   options ── configuration ──┬── --show-config, --check-config
+//!                              ├── --detect ── detect
 //!                              ├── --explain ── explain
 //!                              ├── --demo ── demo
 //!                              ├── --control ── control
@@ -17,11 +18,13 @@ mod current;
 mod custom_directory;
 mod daemon;
 mod demo;
+mod detect;
 mod explain;
 mod launcher;
 mod log;
 mod names;
 mod options;
+mod reach;
 mod sentences;
 mod service;
 mod settings;
@@ -33,7 +36,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use daemon::DaemonError;
-use millstream_config::{LoadOptions, Loaded, Problem};
+use millstream_config::{LoadOptions, Loaded, Message, Problem};
+use millstream_core::policy::RemarkLevel;
 use millstream_service::{Behind, start_behind};
 use options::{Action, Options};
 
@@ -70,7 +74,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return launcher::serve(&options);
     }
     let load_options = options.load_options();
-    let loaded = load(&load_options, &options);
+    let mut loaded = load(&load_options, &options);
     if let Some(command) = options.control {
         return match control::run(command, options.json, &loaded) {
             Ok(text) => print(&text, ExitCode::SUCCESS),
@@ -95,6 +99,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         for warning in loaded.configuration.warnings() {
             complain(&warning.to_string());
         }
+        warn_of(&loaded.messages);
+        if options.check_config && options.root.is_none() {
+            let who = reach::Who::of(&loaded.configuration.security);
+            for unreachable in who.iter().flat_map(|who| who.cannot_reach(&loaded.configuration)) {
+                complain(&unreachable.text);
+            }
+        }
         let status = if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         if options.check_config {
             if !problems.is_empty() {
@@ -107,6 +118,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             complain(&format!("{lost}; what is printed does not load to the same"));
         }
         return print(&shown.text, if shown.lost.is_empty() { status } else { ExitCode::FAILURE });
+    }
+    if options.detect {
+        report(&loaded.problems);
+        let status = if loaded.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return print(&detect::detect(&loaded, options.root.as_deref(), options.json), status);
     }
     if !loaded.problems.is_empty() {
         report(&loaded.problems);
@@ -123,6 +139,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
         };
     }
+    // Only looked at here, and not kept for the life of the process.
+    loaded.detected = Vec::new();
     let behind = if options.service.detached() {
         Some(Behind::leave_terminal())
     } else if options.service.daemon(loaded.configuration.manager.daemon) {
@@ -155,6 +173,15 @@ fn load(load_options: &LoadOptions, options: &Options) -> Loaded {
     options.service.apply_to_log(&mut loaded.configuration.log);
     loaded.problems.extend(backend::chosen(&loaded.configuration).err());
     loaded
+}
+
+/// What the files have to warn of, and what is odd about installed milters.
+fn warn_of(messages: &[Message]) {
+    let warns = |level| matches!(level, RemarkLevel::Critical | RemarkLevel::Error | RemarkLevel::Warning);
+    for message in messages.iter().filter(|message| warns(message.level)) {
+        let place = message.location.as_ref().map_or(String::new(), |place| format!("{place}: "));
+        complain(&format!("{place}{}", log::printable(message.text.as_bytes())));
+    }
 }
 
 fn report(problems: &[Problem]) {

@@ -44,7 +44,15 @@ pub(crate) struct Options {
     #[arg(long, value_name = "COMMAND", value_enum, group = "has_json", conflicts_with_all = ["show_config", "check_config"])]
     pub(crate) control: Option<control::Command>,
 
-    /// With --control or --explain: answer as JSON, for programs
+    /// Print which milters are installed, and why each is enabled, disabled or not defined
+    #[arg(long, group = "has_json", conflicts_with_all = ["show_config", "check_config", "explain", "control"])]
+    pub(crate) detect: bool,
+
+    /// Look for installed milters below DIRECTORY, as in an image or a container; nothing of it is run
+    #[arg(long, value_name = "DIRECTORY", value_parser = folder)]
+    pub(crate) root: Option<PathBuf>,
+
+    /// With --control, --explain or --detect: answer as JSON, for programs
     #[arg(long, requires = "has_json")]
     pub(crate) json: bool,
 
@@ -110,10 +118,20 @@ impl Options {
         // An empty one would mean the working directory.
         let second = std::env::var_os(CONFIG_DIR_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
         options.config_dirs = first.chain(second).chain(options.config_dirs).collect();
+        if let Some(root) = &self.root {
+            options.root.clone_from(root);
+        }
         options.overrides =
             Overrides { connection_spec: self.connection_spec.clone(), ..self.service.overrides() };
         options
     }
+}
+
+/// One that is there: below a mistyped one nothing would be installed.
+fn folder(text: &str) -> Result<PathBuf, String> {
+    let path = absolute_path(text)?;
+    let metadata = std::fs::metadata(&path).map_err(|error| error.to_string())?;
+    if metadata.is_dir() { Ok(path) } else { Err("a directory was expected".to_owned()) }
 }
 
 fn connection_spec(text: &str) -> Result<String, String> {

@@ -123,7 +123,7 @@ impl Evaluator<'_> {
             }
         }
         for (place, name) in without {
-            let text = "installed and enabled, but where it listens was not found: it is not used. Set milter.connection_spec in \
+            let text = "where it listens was not found, so it is not used; set milter.connection_spec in \
                         milter-manager.local.conf";
             self.refuse(place, &name, text.to_owned());
         }

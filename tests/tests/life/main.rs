@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests report by panicking")]
 
 mod background;
+mod detected;
 mod launcher;
 mod reload_under_load;
 mod service;
