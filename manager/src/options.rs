@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser};
 use millstream_config::{ConnectionSpec, LoadOptions, Overrides};
-use millstream_service::{ServiceOptions, absolute_path, help, with_help};
+use millstream_service::{ServiceOptions, absolute_path, complaint, with_help};
 
 use crate::control;
 use crate::explain::MailOptions;
@@ -104,10 +104,7 @@ impl Options {
             }
             Ok(options) => Ok(Action::Run(Box::new(options))),
             Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Action::Print(error.to_string())),
-            Err(error) if error.kind() == ErrorKind::UnknownArgument => {
-                Err(format!("{error}\n{}", help(Self::command())))
-            }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(complaint(&error, Self::command())),
         }
     }
 
@@ -164,7 +161,7 @@ mod tests {
     #[test]
     fn a_wrong_connection_spec_is_refused_with_its_reason() {
         let Err(text) = parse(&["-s", "inet:x"]) else { panic!() };
-        assert!(text.contains("port number has invalid character: <inet:x>: <x>"), "{text}");
+        assert_eq!(text, "--connection-spec: port number has invalid character: <inet:x>: <x>");
     }
 
     #[test]

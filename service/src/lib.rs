@@ -13,6 +13,7 @@
 
 mod accept;
 mod background;
+mod complaint;
 mod help;
 mod listen;
 mod options;
@@ -22,6 +23,7 @@ mod socket_mode;
 
 pub use accept::Acceptor;
 pub use background::{Behind, DETACHED, start_behind};
+pub use complaint::complaint;
 pub use help::{help, usage, with_help};
 pub use listen::{Bound, ListenError, Listener, SocketFile, UnixPlace, listen, listen_unix};
 pub use options::{ServiceOptions, absolute_path};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Command, FromArgMatches};
 use millstream_config::{ConnectionSpec, SpecError};
-use millstream_service::{Settings, help, with_help};
+use millstream_service::{Settings, complaint, with_help};
 
 /// Bad options, or nobody was reached.
 pub const FAILED: u8 = 1;
@@ -45,8 +45,7 @@ pub fn parse<T: FromArgMatches>(
             print(error.to_string().as_bytes());
             ExitCode::SUCCESS
         }
-        ErrorKind::UnknownArgument => fail(&format!("{error}\n{}", help(command))),
-        _ => fail(&error.to_string()),
+        _ => fail(&complaint(&error, command)),
     })
 }
 
@@ -65,6 +64,11 @@ pub fn connection_spec(text: &str) -> Result<ConnectionSpec, String> {
 pub fn fail(message: &str) -> ExitCode {
     print(format!("{}\n", message.trim_end()).as_bytes());
     ExitCode::from(FAILED)
+}
+
+/// A line for the person at the terminal. When there is nobody to read it, nothing can be done about that.
+pub fn complain(program: &str, text: &str) {
+    let _ = writeln!(std::io::stderr(), "{program}: {text}");
 }
 
 /// Writes to standard output, all at once: several sessions may want to. Who does not read it any more does not miss it.

@@ -179,15 +179,22 @@ fn who_it_cannot_be_is_told_and_nothing_is_left_behind() {
 fn options_are_refused_in_milter_managers_words() {
     let office = Office::new();
     for (option, expected) in [
-        ("--unix-socket-mode=0660", "must be at most 3 digits: <0660>"),
-        ("--user-id=12x4", "invalid integer value: <12x4>(12>x<4)"),
-        ("--n-workers=1001", "too big: <1001>: parsed=<1001>, max=<1000>"),
-        ("--log-level=no-such", "unknown flag names: "),
+        ("--unix-socket-mode=0660", "--unix-socket-mode: must be at most 3 digits: <0660>\n"),
+        ("--user-id=12x4", "--user-id: invalid integer value: <12x4>(12>x<4)\n"),
+        ("--n-workers=1001", "--n-workers: too big: <1001>: parsed=<1001>, max=<1000>\n"),
+        ("--log-level=no-such", "--log-level: unknown flag names: [<no-such>](<MilterLogLevelFlags>)\n"),
     ] {
         let output = office.run(&[option]);
         let told = String::from_utf8_lossy(&output.stdout);
-        assert!(told.contains(expected) && output.status.code() == Some(1), "{option}: {told}");
+        assert_eq!((told.as_ref(), output.status.code()), (expected, Some(1)));
     }
+}
+
+#[test]
+fn what_is_left_over_is_told_and_ignored() {
+    let output = Office::new().run(&["start", "-s", "unix:no/m.sock"]);
+    assert_eq!(output.stderr, b"milter-test-client: not an option, and ignored: start\n");
+    assert!(output.stdout.starts_with(b"failed to listen: "), "{output:?}");
 }
 
 #[test]

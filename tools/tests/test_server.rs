@@ -314,7 +314,7 @@ fn a_message_comes_from_standard_input_too() {
 
 #[test]
 fn what_is_wrong_is_one_line() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
         (&[], "spec should not be NULL\n"),
         (
             &["-s", "xxxx:9999@localhost"],
@@ -334,6 +334,8 @@ fn what_is_wrong_is_one_line() {
             "macro name and value delimiter ':' doesn't exist: <none>\n",
         ),
         (&["-s", "unix:x", "--color=purple"], "Invalid color value: purple\n"),
+        (&["-s", "unix:x", "--color", "purple"], "Invalid color value: purple\n"),
+        (&["-s", "unix:x", "--threads=x"], "--threads: invalid digit found in string: <x>\n"),
         (&["-s", "unix:x", "-m", "/nowhere"], "/nowhere does not exist.\n"),
         (
             &["-s", "unix:x", "--fail-on", "bounce"],

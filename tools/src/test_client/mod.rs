@@ -44,6 +44,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         program::print(format!("{}\n", env!("CARGO_PKG_VERSION")).as_bytes());
         return ExitCode::SUCCESS;
     }
+    // In the background it has been told already.
+    for argument in options.ignored.iter().filter(|_| !options.service.detached()) {
+        program::complain(NAME, &format!("not an option, and ignored: {}", argument.display()));
+    }
     let behaviour = match options.behaviour(&matches) {
         Ok(behaviour) => behaviour,
         Err(message) => return program::fail(&message),

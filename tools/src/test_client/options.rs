@@ -1,5 +1,6 @@
 //! The command line of `milter-test-client`.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{ArgAction, ArgMatches, Parser};
@@ -108,6 +109,10 @@ pub(super) struct Options {
     /// Print this
     #[arg(short = 'h', long, visible_aliases = ["help-all", "help-milter"], action = ArgAction::Help)]
     help: Option<bool>,
+
+    /// milter manager's programs ignore them; here that is told
+    #[arg(hide = true)]
+    pub(super) ignored: Vec<OsString>,
 
     // Last: what stands behind would come under its title.
     #[command(flatten)]

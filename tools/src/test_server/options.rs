@@ -123,7 +123,7 @@ pub(super) struct Options {
     pub(super) output_message: bool,
 
     /// Show changes in colors: yes, no or auto
-    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "yes")]
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "yes")]
     color: Option<String>,
 
     /// Print the result as JSON, an object in a line
