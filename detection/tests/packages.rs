@@ -185,6 +185,23 @@ fn what_the_administrator_adds_counts() {
 }
 
 #[test]
+fn drop_ins_count_for_a_service_that_has_only_a_script() {
+    const DROP_IN: &str = "/etc/systemd/system/spamass-milter.service.d/override.conf";
+    for (text, expected) in [
+        (
+            "[Service]\nExecStart=\nExecStart=/usr/sbin/spamass-milter -p /run/mine.sock\n",
+            "unix:/run/mine.sock",
+        ),
+        ("[Service]\nRestart=always\n", "unix:/var/spool/postfix/spamass/spamass.sock"),
+    ] {
+        let package = &PACKAGES[1];
+        let report =
+            tree(package, &[package.2, &[File(DROP_IN, text)][..]].concat()).detect(Debian, "spamass-milter");
+        assert_eq!(report.milters[0].connection_spec.as_deref(), Some(expected), "{report:#?}");
+    }
+}
+
+#[test]
 fn a_service_may_be_started_by_its_socket() {
     let has = [
         SYSTEMCTL,

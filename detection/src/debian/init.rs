@@ -9,6 +9,7 @@ use crate::runlevels::{links, masked};
 use crate::setting::Setting;
 use crate::shell::{Names, Variables, option};
 use crate::survey::Survey;
+use crate::systemd::{dropped_in, socket_option};
 
 /// Looks for the candidate's init script.
 pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
@@ -65,10 +66,15 @@ fn removed(survey: &mut Survey<'_>, variables: &Variables) -> Option<Evidence> {
         .then(|| Evidence { says: format!("{}, which is not there", daemon.by.says), ..daemon.by.clone() })
 }
 
-/// Where the script's milter listens: its own file first, then the script's variables.
+/// Where the script's milter listens: as a drop-in has it started, else its own file, then the script's variables.
 fn listening(survey: &mut Survey<'_>, variables: &Variables) -> Listening {
+    let command = dropped_in(survey);
+    let socket = option(survey, command.as_ref(), socket_option(survey.candidate));
     let own = match survey.candidate {
-        "clamav-milter" => clamav(survey, variables),
+        "clamav-milter" => match option(survey, command.as_ref(), "-c") {
+            Some(path) => Listening::clamav(survey, &path.value),
+            None => clamav(survey, variables),
+        },
         "milter-greylist" => greylist(survey, variables),
         "opendkim" => Listening::at(files::opendkim(survey, "/etc/opendkim.conf")),
         "opendmarc" => Listening::at(files::opendkim(survey, "/etc/opendmarc.conf")),
@@ -78,7 +84,7 @@ fn listening(survey: &mut Survey<'_>, variables: &Variables) -> Listening {
         "rspamd" => Listening::rspamd(survey, "/etc/rspamd"),
         _ => Listening::default(),
     };
-    own.or(|| general(survey, variables))
+    own.preferring(socket).or(|| general(survey, variables))
 }
 
 /// clamav-milter from 0.95 on has a file of its own, which its script names.

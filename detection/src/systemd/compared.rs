@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use super::state;
+use super::state::{Unit, state};
 use crate::detector::Host;
 use crate::root::Root;
 use crate::survey::Survey;
@@ -21,6 +21,7 @@ const ALIASED: &str =
 const ALSO: &str = "[Service]\nExecStart=/bin/true\n[Install]\nAlso=foo.socket\n";
 
 /// A file with a text, or a link to a place.
+#[derive(Debug)]
 enum Entry {
     File(&'static str, &'static str),
     Link(&'static str, &'static str),
@@ -189,21 +190,14 @@ const TREES: &[(&str, &[Entry], &str, bool)] = &[
 
 #[test]
 fn units_are_enabled_as_systemctl_says() {
-    let has_systemctl = available();
+    let has_systemctl = available("units_are_enabled_as_systemctl_says");
     let top = env::temp_dir().join(format!("millstream-units-{}", std::process::id()));
     for (number, (what, tree, expected, is_started)) in TREES.iter().enumerate() {
         let directory = top.join(number.to_string());
         grow(&directory, tree);
-        let host = Host { root: Root::new(&directory), ..Host::default() };
-        let mut improve = |_: &str, _: Option<&str>| None;
-        let mut survey = Survey::new(&host, "foo", &mut improve);
-        let unit = state(&mut survey, "foo.service");
-        assert_eq!(
-            (unit.state.to_string().as_str(), unit.is_started),
-            (*expected, *is_started),
-            "{what}: {:?}",
-            unit.by
-        );
+        let (state, by) = read(&directory);
+        assert_eq!(state, *expected, "{what}: {by}");
+        assert_eq!(unit(&directory).is_started, *is_started, "{what}: {by}");
         if has_systemctl {
             assert_eq!(is_enabled(&directory), *expected, "systemctl: {what}");
         }
@@ -211,12 +205,91 @@ fn units_are_enabled_as_systemctl_says() {
     fs::remove_dir_all(top).unwrap();
 }
 
+/// The state of `foo.service`, and what says so.
+fn read(directory: &Path) -> (String, String) {
+    let unit = unit(directory);
+    (unit.state.to_string(), unit.by.to_string())
+}
+
+fn unit(directory: &Path) -> Unit {
+    let host = Host { root: Root::new(directory), ..Host::default() };
+    let mut improve = |_: &str, _: Option<&str>| None;
+    let mut survey = Survey::new(&host, "foo", &mut improve);
+    state(&mut survey, "foo.service")
+}
+
+/// How many trees are made up; `UNIT_TREES` says another number.
+const MADE_UP: u64 = 60;
+
+#[test]
+fn units_of_any_tree_are_enabled_as_systemctl_says() {
+    if !available("units_of_any_tree_are_enabled_as_systemctl_says") {
+        return;
+    }
+    let top = env::temp_dir().join(format!("millstream-any-units-{}", std::process::id()));
+    let trees = env::var("UNIT_TREES").ok().and_then(|trees| trees.parse().ok()).unwrap_or(MADE_UP);
+    for seed in 1..=trees {
+        let directory = top.join(seed.to_string());
+        let tree = made_up(seed);
+        grow(&directory, &tree);
+        let (state, by) = read(&directory);
+        assert_eq!(state, is_enabled(&directory), "seed {seed}: {by}: {tree:#?}");
+        fs::remove_dir_all(directory).unwrap();
+    }
+    fs::remove_dir_all(top).unwrap();
+}
+
+/// A tree of a few files and links around `foo.service`.
+fn made_up(seed: u64) -> Vec<Entry> {
+    const PLACES: [&str; 4] = [
+        "etc/systemd/system",
+        "run/systemd/system",
+        "usr/local/lib/systemd/system",
+        "usr/lib/systemd/system",
+    ];
+    const TEXTS: [&str; 5] = [INSTALL, INSTALL, PLAIN, ALIASED, ALSO];
+    const FOLDERS: [&str; 4] =
+        ["", "multi-user.target.wants/", "postfix.service.requires/", "foo.service.d/"];
+    const NAMES: [&str; 3] = ["foo.service", "foo.service", "bar.service"];
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut pick = |of: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % of
+    };
+    let mut tree: Vec<Entry> = vec![File("opt/foo.service", INSTALL), File("opt/bar.service", INSTALL)];
+    let mut taken = Vec::new();
+    for _ in 0..2 + pick(5) {
+        let path = format!("{}/{}{}", PLACES[pick(4)], FOLDERS[pick(4)], NAMES[pick(3)]);
+        if taken.contains(&path) {
+            continue;
+        }
+        taken.push(path.clone());
+        let path: &'static str = path.leak();
+        const BAR: &str = "/usr/lib/systemd/system/bar.service";
+        let is_foo = path.ends_with("foo.service");
+        let other = if is_foo { BAR } else { UNIT };
+        // A link of a unit's own name to another directory of units is not followed by systemctl 252 with `--root`, but is by systemd; packages
+        // have no links to elsewhere.
+        let targets = match (path.starts_with("usr"), is_foo) {
+            (true, _) => [other, other, other, "/dev/null"],
+            (false, true) => [other, other, "/opt/foo.service", "/dev/null"],
+            (false, false) => [other, other, "/opt/bar.service", "/dev/null"],
+        };
+        let in_folder = path.contains(".wants/") || path.contains(".requires/");
+        tree.push(match pick(if in_folder { 8 } else { 3 }) {
+            0 | 1 => File(path, TEXTS[pick(5)]),
+            _ => Link(path, targets[pick(4)]),
+        });
+    }
+    tree
+}
+
 /// Whether systemctl is there. It has to be in CI; elsewhere its absence is told past cargo's capture, where `./check` collects it.
-fn available() -> bool {
+fn available(test: &str) -> bool {
     let is_there =
         Command::new("systemctl").arg("--version").output().is_ok_and(|output| output.status.success());
     if !is_there {
-        let why = "SKIPPED: units_are_enabled_as_systemctl_says: needs systemctl, which Debian's package systemd has";
+        let why = format!("SKIPPED: {test}: needs systemctl, which Debian's package systemd has");
         assert!(env::var_os("CI").is_none(), "{why}");
         let _ = io::stderr().lock().write_all(format!("{why}\n").as_bytes());
     }

@@ -139,10 +139,15 @@ fn general(survey: &mut Survey<'_>, service: &Service) -> Option<Setting> {
     if let Some(socket) = service.variables.first(&["SOCKET", "MILTERSOCKET", "MILTER_SOCKET"]) {
         return Some(socket.clone());
     }
-    let name = match survey.candidate {
-        "amavisd-milter" | "amavisd-new-milter" | "vrfydmn" => "-s",
-        _ => "-p",
-    };
+    let name = socket_option(survey.candidate);
     // Of a program that is not known, `-p` may be anything.
     option(survey, command, name).filter(|socket| socket.value.starts_with('/') || socket.value.contains(':'))
+}
+
+/// The option by which a milter is told where to listen.
+pub(crate) fn socket_option(name: &str) -> &'static str {
+    match name {
+        "amavisd-milter" | "amavisd-new-milter" | "vrfydmn" => "-s",
+        _ => "-p",
+    }
 }

@@ -13,6 +13,8 @@ pub(crate) const PACKAGES: &str = "/usr/lib/systemd/system";
 /// The directories of units: the first one that has a file counts.
 pub(crate) const DIRECTORIES: [&str; 5] =
     [ETC, RUN, "/usr/local/lib/systemd/system", PACKAGES, "/lib/systemd/system"];
+/// How many links lead to a unit at most.
+const MAX_LINKS: u32 = 16;
 /// How many drop-ins of a unit are read.
 const MAX_DROP_INS: usize = 64;
 
@@ -37,39 +39,81 @@ pub(crate) enum Fragment {
     },
 }
 
-/// Finds the file of the unit `name`, through the links that make it an alias of another.
+/// Finds the file of the unit `name`, through the links that make it an alias of another. The first directory that has it counts, and a
+/// link to another name starts anew with that, wherever it leads itself.
 pub(crate) fn fragment(survey: &mut Survey<'_>, name: &str) -> Fragment {
-    for directory in DIRECTORIES {
-        let path = format!("{directory}/{name}");
-        let root = survey.root();
-        let Some(real) = root.real(&path) else { continue };
-        let exists = root.exists(&path);
-        if exists || root.link(&path).is_some() {
-            survey.look(&path, exists);
+    let mut name = name.to_owned();
+    for _ in 0..MAX_LINKS {
+        let found =
+            DIRECTORIES.into_iter().find_map(|directory| step(survey, format!("{directory}/{name}"), &name));
+        match found {
+            None => break,
+            Some(Step::Ends(fragment)) => return fragment,
+            Some(Step::Alias(target)) => name = target,
         }
-        if real == "/dev/null" {
-            return Fragment::Masked { path };
-        }
-        if !exists {
-            continue;
-        }
-        if root.read(&path).is_ok_and(|text| text.is_empty()) {
-            return Fragment::Masked { path };
-        }
-        let (parent, file) = real.rsplit_once('/').unwrap_or_default();
-        if is_unit_directory(root, parent) {
-            return Fragment::File { path: real.clone(), name: file.to_owned(), linked: None };
-        }
-        let linked = root.link(&path).is_some().then(|| real.clone());
-        return Fragment::File { path, name: name.to_owned(), linked };
     }
     Fragment::Missing
+}
+
+/// What a file or link of a unit is.
+enum Step {
+    Ends(Fragment),
+    /// Another unit.
+    Alias(String),
+}
+
+/// What is at `path` for the unit `name`.
+fn step(survey: &mut Survey<'_>, mut path: String, name: &str) -> Option<Step> {
+    for links in 0..MAX_LINKS {
+        let root = survey.root();
+        let Some(link) = root.link(&path) else {
+            if !root.exists(&path) {
+                // A link to nothing hides what later directories have.
+                return (links > 0).then_some(Step::Ends(Fragment::Missing));
+            }
+            survey.look(&path, true);
+            return Some(Step::Ends(file(root, path, name, None)));
+        };
+        let Some(real) = root.real(&path) else { return Some(Step::Ends(Fragment::Missing)) };
+        survey.look(&path, root.exists(&path));
+        if real == "/dev/null" {
+            return Some(Step::Ends(Fragment::Masked { path }));
+        }
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let target = if link.starts_with('/') { link } else { format!("{directory}/{link}") };
+        let (parent, target_name) = target.rsplit_once('/').unwrap_or_default();
+        let parent = root.real(parent)?;
+        if !is_unit_directory(root, &parent) {
+            let is_there = root.exists(&real);
+            return is_there.then(|| Step::Ends(file(root, path, name, Some(real))));
+        }
+        if target_name != name {
+            return Some(Step::Alias(target_name.to_owned()));
+        }
+        path = format!("{parent}/{target_name}");
+    }
+    None
+}
+
+fn file(root: &Root, path: String, name: &str, linked: Option<String>) -> Fragment {
+    if root.read(&path).is_ok_and(|text| text.is_empty()) {
+        Fragment::Masked { path }
+    } else {
+        Fragment::File { path, name: name.to_owned(), linked }
+    }
 }
 
 /// The lines of a unit's file and of its drop-ins, in the order in which they count.
 pub(crate) fn read(survey: &mut Survey<'_>, path: &str, name: &str) -> Vec<Entry> {
     let mut lines = survey.read(path).map(|text| entries(path, &text)).unwrap_or_default();
-    for path in drop_ins(survey, name) {
+    lines.extend(drop_ins(survey, name));
+    lines
+}
+
+/// The lines of a unit's drop-ins.
+pub(crate) fn drop_ins(survey: &mut Survey<'_>, name: &str) -> Vec<Entry> {
+    let mut lines = Vec::new();
+    for path in drop_in_paths(survey, name) {
         lines.extend(survey.read(&path).map(|text| entries(&path, &text)).unwrap_or_default());
     }
     lines
@@ -77,7 +121,7 @@ pub(crate) fn read(survey: &mut Survey<'_>, path: &str, name: &str) -> Vec<Entry
 
 /// The drop-ins of a unit, by their names: of two with one name that of the earlier directory counts, of a directory for the unit before
 /// one for its kin.
-fn drop_ins(survey: &Survey<'_>, name: &str) -> Vec<String> {
+fn drop_in_paths(survey: &Survey<'_>, name: &str) -> Vec<String> {
     let (stem, kind) = name.rsplit_once('.').unwrap_or((name, "service"));
     let mut folders = vec![format!("{name}.d")];
     let dashes = stem.rmatch_indices('-').map(|(at, _)| format!("{}.{kind}.d", &stem[..=at]));

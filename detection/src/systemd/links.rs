@@ -24,12 +24,12 @@ pub(crate) struct Links {
 pub(crate) fn links(root: &Root, name: &str, path: &str, names: Option<&[String]>) -> Links {
     let mut links = Links::default();
     let known = |link: &str| names.is_none_or(|names| names.iter().any(|name| name == link));
-    // Links of the unit's own name below the directory of its file do not count: the file is before them.
+    // Beside the units, links of its own name below the directory of its file do not count: the file is before them.
     let mut is_shadowed = false;
     for directory in DIRECTORIES {
         let mut found = None;
         for folder in folders(root, directory) {
-            if !is_shadowed && known(name) && root.link(&format!("{folder}/{name}")).is_some() {
+            if known(name) && root.link(&format!("{folder}/{name}")).is_some() {
                 found = Some(format!("{folder}/{name}"));
                 break;
             }

@@ -22,6 +22,7 @@ mod unit;
 #[cfg(test)]
 mod compared;
 
-pub(crate) use detector::{Places, detect};
+pub(crate) use detector::{Places, detect, socket_option};
 pub(crate) use program::service_program;
+pub(crate) use service::dropped_in;
 pub(crate) use state::{State, state};

@@ -1,6 +1,6 @@
 //! A service with its drop-ins and environment, and the socket unit that activates it.
 
-use super::directories::PACKAGES;
+use super::directories::{PACKAGES, drop_ins};
 use super::specifiers::specifiers;
 use super::state::{State, Unit, state};
 use super::unit::Entry;
@@ -62,6 +62,14 @@ pub(crate) fn service(survey: &mut Survey<'_>, name: &str) -> Option<Service> {
         activated(survey, &mut service);
     }
     Some(service)
+}
+
+/// The command that drop-ins give to a service that has no unit: systemd makes one for an init script, and they count for that too.
+pub(crate) fn dropped_in(survey: &mut Survey<'_>) -> Option<Setting> {
+    let name = format!("{}.service", survey.candidate);
+    let entries = drop_ins(survey, &name);
+    let command = since_reset(&entries, "Service", "ExecStart").last().map(|entry| entry.value.clone())?;
+    Some(command.with(specifiers(command.value.trim_start_matches(PREFIXES), &name)))
 }
 
 /// Looks for a socket unit that starts the service when somebody connects.
