@@ -93,7 +93,7 @@ fn socket(survey: &mut Survey<'_>, service: &Service, kind: Option<Kind>) -> Opt
                 Service::path_of([service.get("cfgfile"), service.argument(survey, "-C")], OPENDKIM_CONF);
             files::opendkim(survey, &path)
         }
-        Some(Kind::Rspamd) => None,
+        Some(Kind::Rspamd) => files::rspamd(survey, "/usr/local/etc/rspamd"),
         // Its `-p` is a file for the process's number.
         Some(Kind::Amavisd) => {
             let named = service.get("socket").or_else(|| service.flag(survey, "-s"));

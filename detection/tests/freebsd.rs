@@ -392,6 +392,18 @@ fn scripts_of_todays_ports() {
                 "spamass-milter: enabled, unix:/var/run/sm/sock, start",
             ),
             v(
+                "rspamd: its proxy, in its own files",
+                "rspamd",
+                &[
+                    "=== /usr/local/etc/rc.d/rspamd\nname=rspamd\nrcvar=rspamd_enable\n: ${rspamd_enable=\"NO\"}",
+                    "=== /usr/local/etc/rspamd/rspamd.conf\nworker \"rspamd_proxy\" {\n\
+                 bind_socket = \"localhost:11332\";\n.include \"$CONFDIR/worker-proxy.inc\"\n}",
+                    "=== /usr/local/etc/rspamd/worker-proxy.inc\nmilter = yes;\ntimeout = 120s;",
+                    "=== /etc/rc.conf\nrspamd_enable=YES",
+                ],
+                "rspamd: enabled, inet:11332@localhost, start",
+            ),
+            v(
                 "a service with a switch of another name",
                 "foo",
                 &[

@@ -9,6 +9,7 @@
 //! | `tests/real_mail` | Postfix, Sendmail, opendkim and python3-milter children, with and without the manager between them |
 //! | `tests/real_milters` | opendkim, clamav-milter, spamass-milter and rspamd in one chain, directly in Postfix and behind the manager |
 //! | `tests/administration` | statistics in the log, the environment's say about it, the control socket |
+//! | `tests/detection` | milters that packages have installed: found by the program, given mail, switched off by their own switches |
 //! | `tests/connections` | the manager between an MTA and milters of the test's own that count: sockets, names, limits, kept and late connections |
 //! | `tests/hostile` | raw sockets against the manager: garbage, silence, floods |
 //! | `tests/overload` | more than the manager is allowed, or the machine has: places, descriptors, disk, log, time |
