@@ -3,6 +3,8 @@
 //! The scripts of today's ports were looked at (freebsd-ports: clamav, milter-greylist, opendkim, opendmarc, spamass-milter, amavisd-milter,
 //! milter-regex, mimedefang, rspamd).
 
+use std::collections::BTreeMap;
+
 use crate::files;
 use crate::rc::Service;
 use crate::report::Found;
@@ -19,7 +21,7 @@ const CONF_DIRECTORIES: [&str; 2] = ["/etc/rc.conf.d", "/usr/local/etc/rc.conf.d
 /// opendkim's file, where nothing else is said.
 const OPENDKIM_CONF: &str = "/usr/local/etc/opendkim.conf";
 /// How many profiles of opendkim are looked at.
-const MAX_PROFILES: usize = 64;
+const MAX_PROFILES: usize = 32;
 
 /// Milters of which more is known than what their script is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,12 +140,16 @@ fn spooled(service: &Service, directory: &str, socket: &str) -> Option<Setting> 
 /// own counts only where its configuration file and `NAME_socket` say nothing: so milter manager has it.
 fn profiles(survey: &mut Survey<'_>, service: &Service) -> Vec<Found> {
     let name = service.name();
-    let list = service.get("profiles").map_or_else(String::new, |profiles| profiles.value);
+    let Some(list) = service.get("profiles") else { return Vec::new() };
     let mut milters = Vec::new();
-    for profile in list.split_whitespace().take(MAX_PROFILES) {
+    // Most profiles have the same file.
+    let mut sockets = BTreeMap::new();
+    let mut profiles = list.value.split_whitespace();
+    for profile in profiles.by_ref().take(MAX_PROFILES) {
         let own = |key: &str| service.conf_only(&format!("{name}_{profile}_{key}"));
         let path = Service::path_of([own("cfgfile")], OPENDKIM_CONF);
-        let socket = match (files::opendkim(survey, &path), service.get("socket"), own("socket")) {
+        let file = sockets.entry(path).or_insert_with_key(|path| files::opendkim(survey, path)).clone();
+        let socket = match (file, service.get("socket"), own("socket")) {
             (Some(socket), ..) | (None, None, Some(socket)) => Some(socket),
             (None, base, own) => {
                 if let (Some(base), Some(own)) =
@@ -163,6 +169,12 @@ fn profiles(survey: &mut Survey<'_>, service: &Service) -> Vec<Found> {
         found.name = format!("{}-{profile}", survey.candidate);
         found.command_options = Some(format!("start {profile}"));
         milters.push(found);
+    }
+    if let Some(profile) = profiles.next() {
+        let text = format!(
+            "at most {MAX_PROFILES} profiles were expected: {profile} and those behind it are not defined"
+        );
+        survey.warn(&list.by.path, list.by.line, text);
     }
     milters
 }

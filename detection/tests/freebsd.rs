@@ -459,6 +459,19 @@ fn a_profile_whose_own_socket_does_not_count_is_a_warning() {
 }
 
 #[test]
+fn what_is_no_longer_a_list_of_profiles_is_a_warning() {
+    let names: Vec<_> = (0..40).map(|number| format!("p{number}")).collect();
+    let profiles = format!("=== /etc/rc.conf.local\nmilteropendkim_profiles=\"{}\"", names.join(" "));
+    let report = report(Detector::FreeBsd, "milter-opendkim", &[OPENDKIM, OPENDKIM_ON, &profiles]);
+    assert_eq!(report.milters.len(), 32);
+    let warnings: Vec<_> = report.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["/etc/rc.conf.local:1: at most 32 profiles were expected: p32 and those behind it are not defined"]
+    );
+}
+
+#[test]
 fn what_was_looked_at_is_told() {
     let report = report(Detector::FreeBsd, "foo", &[FOO, "=== /etc/rc.conf\nfoo_enable=YES"]);
     let looked: Vec<_> = report.looked.iter().map(|looked| (looked.path.as_str(), looked.is_there)).collect();

@@ -10,14 +10,11 @@ pub(crate) fn joined(text: &str) -> impl Iterator<Item = (u32, Cow<'_, str>)> {
     std::iter::from_fn(move || {
         let (number, first) = lines.next()?;
         let mut line = Cow::Borrowed(first);
-        while let Some(part) = line.strip_suffix('\\') {
-            let mut whole = part.to_owned();
-            let next = lines.next();
-            whole.push_str(next.map_or("", |(_, next)| next));
-            line = Cow::Owned(whole);
-            if next.is_none() {
-                break;
-            }
+        while line.ends_with('\\') {
+            let whole = line.to_mut();
+            whole.pop();
+            let Some((_, next)) = lines.next() else { break };
+            whole.push_str(next);
         }
         Some((number, line))
     })

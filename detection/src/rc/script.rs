@@ -9,6 +9,8 @@ use crate::survey::Survey;
 
 /// How many defaults are taken from one line.
 const MAX_DEFAULTS: usize = 32;
+/// The longest default.
+const MAX_VALUE: usize = 4096;
 
 /// What an rc script says.
 #[derive(Debug, Clone)]
@@ -129,7 +131,8 @@ fn defaults<'a>(line: &'a str, prefix: &'a str) -> impl Iterator<Item = (&'a str
             Some(_) => return None,
             None => rest.strip_prefix(":-").or_else(|| rest.strip_prefix(['=', '-']))?,
         };
-        Some((key, unquoted(&value[..closing_brace(value)?])))
+        let value = &value[..closing_brace(value)?];
+        (value.len() <= MAX_VALUE).then(|| (key, unquoted(value)))
     })
 }
 
