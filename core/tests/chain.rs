@@ -12,6 +12,8 @@ mod conditions;
 mod driver;
 #[path = "chain/fallback.rs"]
 mod fallback;
+#[path = "chain/first_commands.rs"]
+mod first_commands;
 #[path = "chain/independent.rs"]
 mod independent;
 #[path = "chain/kept.rs"]

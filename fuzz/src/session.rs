@@ -228,6 +228,8 @@ struct Kid {
     kept_died: bool,
     /// What was given back: the offer and what was answered to it.
     kept: Vec<(Negotiation, Negotiation)>,
+    /// What it is known to have answered.
+    known: Option<Negotiation>,
 }
 
 /// One connection to a child.
@@ -236,8 +238,9 @@ struct Conn {
     acquiring: bool,
     fresh: bool,
     offer: Negotiation,
-    /// What was agreed on, once it was.
+    /// What was agreed on, once it was, and what the child is taken to want until then.
     terms: Option<Negotiation>,
+    foreseen: Option<Negotiation>,
     /// It was kept from another session; nothing was said on it since, no HELO was sent.
     kept: bool,
     unproven: bool,
@@ -260,6 +263,7 @@ impl Conn {
             fresh,
             offer,
             terms: None,
+            foreseen: None,
             kept: false,
             unproven: false,
             greeted: false,
@@ -426,7 +430,7 @@ impl<'a> World<'a> {
             let bits = script.byte();
             let protocol =
                 u32::from(script.byte()) << 12 | u32::from(script.byte() & 0x80) | u32::from(bits >> 6) << 4;
-            kids.push(Kid { protocol, conn: None, kept_died: false, kept: Vec::new() });
+            kids.push(Kid { protocol, conn: None, kept_died: false, kept: Vec::new(), known: None });
             let fallbacks = [
                 Fallback::Accept,
                 Fallback::TemporaryFailure,
@@ -716,6 +720,7 @@ impl<'a> World<'a> {
                     let kept = place.map(|place| kid.kept.remove(place).1);
                     negotiated = Some(kept.unwrap_or_else(|| agreed(&conn.offer, kid.protocol)));
                     conn.terms.clone_from(&negotiated);
+                    kid.known.clone_from(&negotiated);
                     (conn.kept, conn.unproven) = (true, true);
                 }
                 return self.handle(Input::Ready { peer, negotiated: negotiated.map(Box::new) });
@@ -886,7 +891,9 @@ impl<'a> World<'a> {
                 Output::Learned { peer, negotiated } => {
                     let conn = self.conn(peer).expect("a child on no connection is learned of");
                     assert!(conn.terms.is_none(), "learned twice");
-                    conn.terms = Some(*negotiated);
+                    conn.terms = Some((*negotiated).clone());
+                    let index = usize::from(peer.child_index().expect("the MTA is learned of").0);
+                    self.kids[index].known = Some(*negotiated);
                 }
                 Output::Unwell { peer, .. } => {
                     let silent = |conn: &mut Conn| conn.terms.is_none() || conn.unproven;
@@ -953,6 +960,7 @@ impl<'a> World<'a> {
             }
             _ => Some(truth),
         };
+        self.kids[index].known.clone_from(&negotiated);
         self.recalled.push_back(Input::Remembered { peer, negotiated: negotiated.map(Box::new) });
     }
 
@@ -967,7 +975,8 @@ impl<'a> World<'a> {
         let wanted = kid.kept_died || self.nameless;
         assert!(!fresh || wanted, "a fresh connection is asked for, and no kept one has died");
         kid.kept_died = false;
-        kid.conn = Some(Conn::new(peer, offer, fresh));
+        let foreseen = kid.known.clone();
+        kid.conn = Some(Conn { foreseen, ..Conn::new(peer, offer, fresh) });
     }
 
     /// The last command that a child has been sent, or will be.
@@ -1154,7 +1163,7 @@ impl<'a> World<'a> {
 impl Conn {
     /// The child is sent something.
     fn take(&mut self, bytes: &[u8], protocol: u32) {
-        let agreed = self.terms.as_ref().map_or(0, |terms| terms.protocol.0);
+        let agreed = self.terms.as_ref().or(self.foreseen.as_ref()).map_or(0, |terms| terms.protocol.0);
         self.sent.push(bytes);
         while let Some((letter, payload)) = self.sent.cut() {
             assert!(b"OCHMRTULNBEDAQK".contains(&letter), "a child is sent {letter:#x}");

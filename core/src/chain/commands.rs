@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::child::{Child, Part, Step};
-use super::connection::{Gone, Link, Origin};
+use super::connection::{Gone, Link};
 use super::mta::MtaKind;
 use super::policy::Consulted;
 use super::transaction::{Transaction, header_limit};
@@ -298,10 +298,12 @@ impl Session {
             None => {}
             // It is still busy with the end of a message whose outcome was certain without it: nobody waits for that.
             Some(Stage::EndOfMessage) => self.leave_connection(index),
+            // It will answer the offer as it did before, and that is all that it owes.
+            Some(Stage::Negotiate) if child.up().is_some_and(|client| client.owed() == 1) => {}
             // A reply to something that was taken back is still to come.
             Some(_) => return,
         }
-        if self.children[index].connection.origin != Origin::Fresh && self.is_without_helo(index) {
+        if self.children[index].connection.is_kept() && self.is_without_helo(index) {
             self.leave_connection(index);
         }
         if stage == Stage::Data && self.is_unconcerned(index) {

@@ -9,7 +9,8 @@
 //!
 //! A child whose answer to the offer is remembered is in the session without a connection: conditions may stop it, the
 //! session may end, and it was never connected. What it answers when it is connected after all has to be the same, since
-//! the MTA was answered on the strength of it.
+//! the MTA was answered on the strength of it. So its first commands go with the offer (`milter.pipelining`): it is `Up`
+//! although it has not answered, and what it has to answer is still `expected`. It is not shown content before it has.
 
 use alloc::boxed::Box;
 
@@ -89,33 +90,50 @@ impl Session {
         }
         let limit = self.policy.limits().frame;
         connection.touched = true;
-        match negotiated {
-            None => connection.link = Link::Negotiating(Box::new(Client::new(limit, &self.offer))),
-            Some(negotiated) => {
-                connection.origin = Origin::Unproven;
-                connection.link = Link::Up(Box::new(Client::resumed(limit, *negotiated)));
-                self.child_up(index);
-            }
+        if let Some(negotiated) = negotiated {
+            connection.origin = Origin::Unproven;
+            connection.link = Link::Up(Box::new(Client::resumed(limit, *negotiated)));
+            return self.child_up(index, false);
         }
+        if let Some(expected) = self.foreseen(index) {
+            let client = Client::expecting(limit, &self.offer, expected.clone());
+            self.children[index].connection.link = Link::Up(Box::new(client));
+            return self.tell_missed(index);
+        }
+        let client = Client::new(limit, &self.offer);
+        self.children[index].connection.link = Link::Negotiating(Box::new(client));
+    }
+
+    /// What a child will answer to the offer, where nobody has to wait for that: the MTA was answered on the strength of it.
+    /// In place of a kept connection that was dead it is waited for: the milter was perhaps started anew, with other terms.
+    fn foreseen(&self, index: usize) -> Option<&Negotiation> {
+        let child = &self.children[index];
+        let is_bound = self.filter.owed() != Some(Stage::Negotiate);
+        let may_differ = child.connection.origin == Origin::Replacement;
+        let goes_ahead = is_bound && child.pipelining && !may_differ && self.is_provided_for(index);
+        child.connection.expected.as_deref().filter(|_| goes_ahead)
     }
 
     /// A child has negotiated on a fresh connection.
     pub(super) fn child_negotiated(&mut self, index: usize) {
         let connection = &mut self.children[index].connection;
-        let peer = connection.peer;
-        match core::mem::replace(&mut connection.link, Link::None) {
-            Link::Negotiating(client) => {
-                let negotiated = Box::new(client.negotiated().clone());
-                self.outputs.push_back(Output::Learned { peer, negotiated });
-                connection.link = Link::Up(client);
-                self.child_up(index);
+        let (client, is_told) = match core::mem::replace(&mut connection.link, Link::None) {
+            Link::Negotiating(client) => (client, false),
+            Link::Up(client) => (client, true),
+            other => {
+                connection.link = other;
+                return;
             }
-            other => connection.link = other,
-        }
+        };
+        let negotiated = Box::new(client.negotiated().clone());
+        self.outputs.push_back(Output::Learned { peer: connection.peer, negotiated });
+        connection.link = Link::Up(client);
+        self.child_up(index, is_told);
     }
 
-    /// A child can be talked to. It is told what it would have been told before, had it been there.
-    fn child_up(&mut self, index: usize) {
+    /// It is known what a child negotiates. One that `is_told` already has to be what it was taken for, since that was
+    /// meant for no other.
+    fn child_up(&mut self, index: usize, is_told: bool) {
         let connection = &mut self.children[index].connection;
         let expected = connection.expected.take();
         let Some(terms) = connection.terms() else { return };
@@ -124,6 +142,13 @@ impl Session {
         if is_bound && (differs || !self.is_provided_for(index)) {
             return self.fail_child(index, Failure::Renegotiated);
         }
+        if !is_told {
+            self.tell_missed(index);
+        }
+    }
+
+    /// Tells a child what it would have been told before, had it been there.
+    fn tell_missed(&mut self, index: usize) {
         // What is in hand it is shown like any other, and was told of an earlier one of the kind.
         let in_hand = self.command.as_ref().map(|command| command.stage);
         let next = in_hand.filter(|_| self.children[index].step == Step::Todo);
@@ -229,6 +254,7 @@ impl Session {
         }
         child.connection.lose();
         self.acquire(index, true);
+        self.children[index].connection.origin = Origin::Replacement;
         true
     }
 

@@ -64,6 +64,8 @@ pub(super) enum Gone {
 pub(super) enum Origin {
     /// It was made for this session.
     Fresh,
+    /// The same, since one that was kept was dead.
+    Replacement,
     /// It was kept from another session, and the child has said nothing on it yet.
     Unproven,
     /// It was kept from another session, and the child has answered on it.
@@ -143,9 +145,23 @@ impl Connection {
         }
     }
 
+    /// Whether it was kept from another session.
+    pub(super) const fn is_kept(&self) -> bool {
+        matches!(self.origin, Origin::Unproven | Origin::Proven)
+    }
+
     /// Whether it may be dead, and the child knows of nothing that was said on it.
     pub(super) fn is_unproven(&self) -> bool {
         self.origin == Origin::Unproven
+    }
+
+    /// Whether the child has not answered the offer, and is perhaps talked to all the same.
+    pub(super) const fn is_unheard(&self) -> bool {
+        match self.link {
+            Link::Negotiating(_) => true,
+            Link::Up(_) => self.expected.is_some(),
+            _ => false,
+        }
     }
 
     /// Whether all that the child was told can be told again on another, should this one turn out to be dead.

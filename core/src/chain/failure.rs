@@ -71,10 +71,11 @@ impl Session {
     /// there was little time left. What ended by itself the pool knows, and kept connections end when a child is restarted.
     fn is_unwell(&self, index: usize, failure: &Failure) -> bool {
         let child = &self.children[index];
+        let unheard = child.connection.is_unheard();
         let has_said_nothing = match &child.connection.link {
-            Link::Connecting | Link::Negotiating(_) => true,
-            Link::Up(_) => child.connection.is_unproven(),
-            _ => false,
+            Link::Connecting => true,
+            Link::Up(_) if child.connection.is_unproven() => true,
+            _ => unheard,
         };
         has_said_nothing
             && match failure {
@@ -82,9 +83,7 @@ impl Session {
                     child.connection.timer.is_some_and(|timer| self.now().since(timer.since) >= HUNG)
                 }
                 Failure::Timeout { .. } => true,
-                Failure::Protocol(_) => {
-                    matches!(child.connection.link, Link::Negotiating(_)) && !failure.is_ours()
-                }
+                Failure::Protocol(_) => unheard && !failure.is_ours(),
                 _ => false,
             }
     }

@@ -89,6 +89,13 @@ impl Client {
         client
     }
 
+    /// The same with a milter that has answered `expected` before: until it answers again, what it wants by that may be sent
+    /// behind the offer.
+    #[must_use]
+    pub fn expecting(frame_limit: usize, offer: &Negotiation, expected: Negotiation) -> Self {
+        Self { negotiated: expected, ..Self::new(frame_limit, offer) }
+    }
+
     /// Goes on with a connection on which `negotiated` was agreed before.
     #[must_use]
     pub fn resumed(frame_limit: usize, negotiated: Negotiation) -> Self {
@@ -297,7 +304,9 @@ impl Client {
 
     /// Ends the conversation.
     pub fn quit(&mut self) {
-        self.give_up();
+        for owed in &mut self.owed {
+            owed.stale = true;
+        }
         if self.conversation != Conversation::Closed {
             self.simple(letter::QUIT);
         }
@@ -336,10 +345,10 @@ impl Client {
         }
     }
 
-    /// No longer cares about what is owed.
+    /// No longer cares about what is owed to commands. What the milter negotiates counts also for what comes next.
     pub fn give_up(&mut self) {
         for owed in &mut self.owed {
-            owed.stale = true;
+            owed.stale = owed.stage != Stage::Negotiate;
         }
     }
 

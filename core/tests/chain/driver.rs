@@ -309,8 +309,13 @@ impl World {
 
     /// A reply of a child at a time of the test's choice.
     pub(crate) fn reply(&mut self, child: usize, reply: &Reply) {
+        self.replies(child, std::slice::from_ref(reply));
+    }
+
+    /// Several of them in one read.
+    pub(crate) fn replies(&mut self, child: usize, replies: &[Reply]) {
         let mut data = BytesMut::new();
-        reply.encode(&mut data);
+        replies.iter().for_each(|reply| reply.encode(&mut data));
         let peer = self.children[child].peer;
         self.handle(Input::Received { peer, data });
     }

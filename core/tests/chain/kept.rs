@@ -173,10 +173,10 @@ fn a_client_without_helo_is_not_taken_for_the_one_before_it() {
 }
 
 /// Answers nothing before DATA.
-const SILENT_ENVELOPE: Protocol =
+pub(crate) const SILENT_ENVELOPE: Protocol =
     Protocol::NR_CONNECT.with(Protocol::NR_HELO).with(Protocol::NR_MAIL).with(Protocol::NR_RCPT);
 
-fn silent_envelope(stage: Stage, _: &[u8]) -> Option<Vec<Reply>> {
+pub(crate) fn silent_envelope(stage: Stage, _: &[u8]) -> Option<Vec<Reply>> {
     match stage {
         Stage::Negotiate => negotiates(Actions::ALL, SILENT_ENVELOPE),
         Stage::Connect | Stage::Helo | Stage::Mail | Stage::Rcpt => None,

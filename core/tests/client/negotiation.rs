@@ -146,3 +146,19 @@ fn a_resumed_milter_that_negotiates_again_is_at_fault() {
     let fault = Fault::OutOfTurn { culprit: Culprit::Child, expected, came: b'O' };
     assert_eq!(reply(&mut client, b'O', &[0; 12]), Err(fault));
 }
+
+/// It goes by what is expected until the milter has answered, and then by that.
+#[test]
+fn commands_go_behind_the_offer_to_a_milter_that_is_known() {
+    let expected = negotiation(6, Actions(0x11), Protocol::NR_CONNECT.with(Protocol::NO_HELO));
+    let mut client = Client::expecting(LIMIT, &full_offer(), expected.clone());
+    assert_eq!((client.awaits(), client.owed(), client.negotiated()), (Some(Stage::Negotiate), 1, &expected));
+    assert!(!client.command(Stage::Connect, b"a.test\0U") && !client.wants(Stage::Helo));
+    send(&mut client, Stage::Mail);
+    assert_eq!((letters(&mut client), client.owed()), ("OCM".to_owned(), 2));
+    assert!(!client.may_send(Stage::Header, true));
+
+    let answer = negotiation(6, Actions(0x1), Protocol::NONE);
+    assert_eq!(reply(&mut client, b'O', &encoded(&answer)[5..]), Ok(Some(FromMilter::Negotiated)));
+    assert_eq!((client.awaits(), client.negotiated()), (Some(Stage::Mail), &answer));
+}

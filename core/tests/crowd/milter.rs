@@ -29,6 +29,8 @@ pub(crate) struct Milter {
     pub(crate) terms: u32,
     /// What is sent ahead need not be wanted any more.
     pipelining: bool,
+    /// What the session takes it to answer, from an earlier one.
+    pub(crate) foreseen: Option<u32>,
     stage: Stage,
     /// It has given its verdict on the content; what was sent before that was read may still come.
     deaf: bool,
@@ -51,6 +53,7 @@ impl Milter {
             child,
             terms,
             pipelining,
+            foreseen: None,
             stage: Stage::New,
             deaf: false,
             accepted_session: false,
@@ -64,9 +67,10 @@ impl Milter {
         }
     }
 
-    /// Takes a frame and says what it answers.
-    pub(crate) fn take(&mut self, (letter, payload): &Frame) -> Vec<Frame> {
+    /// Takes a frame and says what it answers. `early`: it was sent before the answer to the offer was read.
+    pub(crate) fn take(&mut self, (letter, payload): &Frame, early: bool) -> Vec<Frame> {
         let letter = *letter;
+        let terms = if early { self.check_early(letter) } else { self.terms };
         assert!(self.stage != Stage::Over, "{} behind QUIT", char::from(letter));
         if letter == b'D' {
             self.check_tag(payload, false);
@@ -75,7 +79,7 @@ impl Milter {
         self.letters.push(letter);
         self.parted = false;
         if b"CHMRTULNB".contains(&letter) && (letter, &payload[..]) != (b'U', NOOP) {
-            assert!(wants(self.terms, letter), "{} was not wanted", char::from(letter));
+            assert!(wants(terms, letter), "{} was not wanted", char::from(letter));
         }
         if self.deaf && b"LNBE".contains(&letter) {
             return Vec::new();
@@ -83,8 +87,21 @@ impl Milter {
         self.deaf = false;
         let before = self.stage;
         self.stage = self.next(letter, payload);
-        self.check_order(letter, before);
+        self.check_order(letter, before, terms);
         self.answer(letter, payload)
+    }
+
+    /// Only who bears pipelining is told anything with the offer, of the envelope, and where it is known what it will answer.
+    /// Returns the terms by which it is told that.
+    fn check_early(&self, letter: u8) -> u32 {
+        if b"OQ".contains(&letter) {
+            return self.terms;
+        }
+        let may = self.pipelining && b"DCHMRTUA".contains(&letter);
+        assert!(may, "{} before it has answered the offer", char::from(letter));
+        self.foreseen.expect(
+            "it is told something before it has answered the offer, and nobody knows what it will answer",
+        )
     }
 
     fn next(&self, letter: u8, payload: &[u8]) -> Stage {
@@ -108,8 +125,8 @@ impl Milter {
     }
 
     /// The state before must be one in which libmilter takes such a command. What is not wanted is passed over.
-    fn check_order(&self, letter: u8, before: Stage) {
-        let passed = |letters: &[u8]| letters.iter().all(|letter| !wants(self.terms, *letter));
+    fn check_order(&self, letter: u8, before: Stage, terms: u32) {
+        let passed = |letters: &[u8]| letters.iter().all(|letter| !wants(terms, *letter));
         let in_message = before >= Stage::Sender || passed(b"M");
         let fits = match letter {
             b'O' => before == Stage::New,

@@ -214,6 +214,7 @@ impl Served {
                         town.note(|| format!("s{number} connects #{id} to {address}"));
                         town.connections[id].milter.serves.push_back(number);
                         self.record.used(ticket.peer, id, false);
+                        town.connections[id].milter.foreseen = self.record.terms(ticket.peer);
                         if town.connections[id].outcome.is_some() {
                             cx.desk.connected(town, ticket);
                         }
@@ -413,6 +414,9 @@ impl Served {
                 }
                 Output::Learned { peer, negotiated } => {
                     self.record.joined(peer, &negotiated, &self.mta);
+                    if let Some(connection) = self.record.connection(peer) {
+                        town.connections[connection].heard = true;
+                    }
                     cx.desk.learned(town, self.ticket(peer), &negotiated);
                     self.obey_pool(town, cx);
                 }

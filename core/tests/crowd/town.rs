@@ -58,6 +58,9 @@ pub(crate) struct Connection {
     pub(crate) milter: Milter,
     pub(crate) to_us: Text,
     to_child: Text,
+    /// Its answer to the offer was read, and how much of `to_child` was sent before.
+    pub(crate) heard: bool,
+    early: usize,
     /// What is read behind `to_us`.
     pub(crate) end: Option<Closure>,
     /// We have closed it.
@@ -244,6 +247,8 @@ impl Town {
             milter: Milter::new(child, terms, self.plan.children[child].pipelining),
             to_us: Vec::new(),
             to_child: Vec::new(),
+            heard: false,
+            early: 0,
             end: None,
             closed: false,
             mute: false,
@@ -282,6 +287,7 @@ impl Town {
         };
         let connection = &mut self.connections[id];
         connection.to_child.extend_from_slice(&bytes[..n]);
+        connection.early += if connection.heard { 0 } else { n };
         self.set_off(id);
         n
     }
@@ -317,14 +323,17 @@ impl Town {
             connection.stood |= connection.mute;
             return;
         }
+        let whole = connection.to_child.len();
         let Some(frame) = cut(&mut connection.to_child) else { return };
+        let early = connection.early > 0;
+        connection.early = connection.early.saturating_sub(whole - connection.to_child.len());
         connection.frames += 1;
         let due = connection.breaks.filter(|(at, _)| connection.frames > *at);
         if let Some((_, how)) = due {
             return self.break_off(id, how);
         }
         let child = self.plan.servers[server].child;
-        let replies = connection.milter.take(&frame);
+        let replies = connection.milter.take(&frame, early);
         let parted = connection.milter.parted;
         let bytes: Text = replies.iter().flat_map(encode).collect();
         connection.to_us.extend_from_slice(&bytes);

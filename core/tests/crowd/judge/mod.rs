@@ -68,6 +68,16 @@ impl Record {
         self.children[index(peer)].connection = Some((connection, kept));
     }
 
+    /// The connection to a child.
+    pub(crate) fn connection(&self, peer: Peer) -> Option<usize> {
+        self.children[index(peer)].connection.map(|(connection, _)| connection)
+    }
+
+    /// What a child is known to negotiate.
+    pub(crate) fn terms(&self, peer: Peer) -> Option<u32> {
+        self.children[index(peer)].terms.last().map(|(_, terms)| *terms)
+    }
+
     pub(crate) fn heard(&mut self, connection: usize) {
         self.heard.push(connection);
     }

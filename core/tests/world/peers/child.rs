@@ -220,8 +220,12 @@ impl ChildEnd {
         let act = plan.act(&place);
         if payload != NOOP {
             let (macros, owes) = (self.macros.get(letter), if silent { 0 } else { self.asked });
-            let answer = act.answer().filter(|_| !silent);
+            let answer = act.answer().filter(|_| !silent && self.plan.fault.is_none());
             self.tape.push(Seen { letter, payload, macros, owes, answer, lost: None });
+        }
+        if self.plan.fault.is_some() {
+            // That came with the offer.
+            return;
         }
         self.macros.came(letter);
         if self.dies_with.contains(&letter) {

@@ -32,6 +32,8 @@ pub(crate) struct Watch {
     pub(crate) again: bool,
     /// It may know the HELO of another client.
     stale: bool,
+    /// What it chooses is known from before, and it has not answered yet.
+    presumed: bool,
 }
 
 impl Watch {
@@ -53,12 +55,23 @@ impl Watch {
             leftover: false,
             again: false,
             stale: false,
+            presumed: false,
         }
     }
 
     /// It has negotiated in an earlier session.
     pub(crate) fn resume(&mut self, joined: Joined) {
         (self.joined, self.state, self.stale) = (Some(joined), b'O', true);
+    }
+
+    /// It will choose the same as before.
+    pub(crate) fn presume(&mut self, joined: Joined) {
+        (self.joined, self.presumed) = (Some(joined), true);
+    }
+
+    /// It was not heard yet, and is told what it will want.
+    pub(crate) fn is_presumed(&self) -> bool {
+        self.presumed
     }
 
     /// It can be used by another session.
@@ -90,6 +103,11 @@ impl Watch {
         self.asked > self.answered
     }
 
+    /// It owes an answer for which the next command has to wait: not for its terms, when they are known.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.owes() && !(self.presumed && self.asked == 1)
+    }
+
     /// It owes an answer to the offer or to a command, or one to what was taken back, for which a command waits.
     pub(crate) fn holds_up(&self) -> bool {
         self.owes() && (b"CHMRTU".contains(&self.last) || b"OA".contains(&self.state))
@@ -98,7 +116,7 @@ impl Watch {
     /// A whole answer has reached the session.
     pub(crate) fn answered(&mut self, joined: Option<&Joined>) {
         self.answered += 1;
-        if self.joined.is_none() {
+        if self.joined.is_none() || std::mem::take(&mut self.presumed) {
             self.joined = joined.cloned();
         }
     }
@@ -156,6 +174,9 @@ impl Watch {
             }
             self.state = b'Q';
             return Ok(());
+        }
+        if self.presumed && b"LNBE".contains(&letter) {
+            return Err(format!("'{name}' before it has answered the offer"));
         }
         let Some(joined) = &self.joined else {
             return Err(format!("'{name}' before the negotiation is done"));

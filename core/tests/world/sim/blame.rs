@@ -45,6 +45,9 @@ impl<M: Machine> World<M> {
             self.fail(format!("c{child} is given up, and could have had a fresh connection"));
         }
         self.given_up(child, kind, false);
+        if let Some(line) = self.line_of(child).filter(|_| matches!(failure, Failure::Renegotiated)) {
+            line.unfit = true;
+        }
     }
 
     /// Whether there is room for all of the body that has come in the message in hand, to show it once more.

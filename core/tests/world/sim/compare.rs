@@ -23,7 +23,8 @@ impl<M: Machine> World<M> {
                 stay.joined = stay.joined.take().or(end.joined.take());
                 let end_fails = end.fails.is_some();
                 let mut tape = std::mem::take(&mut end.tape);
-                count_answers(&mut tape, line.watch.replies(), line.lost, &self.scenario.bounds);
+                let replies = if line.unfit { 0 } else { line.watch.replies() };
+                count_answers(&mut tape, replies, line.lost, &self.scenario.bounds);
                 if std::mem::replace(&mut last, line.session) == line.session {
                     repeated(&mut stay.tape, &mut tape).map_err(|what| format!("child {index} {what}"))?;
                     stay.tape.push(Seen::note(AGAIN, None));

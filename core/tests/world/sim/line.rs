@@ -42,6 +42,10 @@ pub(super) struct Line {
     /// The session of the MTA to which it belongs, and whether it was kept from an earlier one.
     pub(super) session: usize,
     pub(super) kept: bool,
+    /// It was asked for since the one before was dead.
+    pub(super) replaces: bool,
+    /// It has negotiated otherwise than it did before: what it says does not count.
+    pub(super) unfit: bool,
 }
 
 impl Line {
@@ -71,6 +75,8 @@ impl Line {
             shut: false,
             session: 0,
             kept: false,
+            replaces: false,
+            unfit: false,
         }
     }
 }

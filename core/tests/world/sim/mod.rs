@@ -343,6 +343,9 @@ impl<M: Machine> World<M> {
                         end.resume(joined.clone(), self.now);
                         self.lines[at].watch.resume(joined.clone());
                     }
+                    if let Some(known) = self.foreseen(at) {
+                        self.lines[at].watch.presume(known);
+                    }
                     let negotiated = joined.as_ref().map(|joined| Box::new(in_core(joined)));
                     self.handle(Input::Ready { peer, negotiated });
                 }

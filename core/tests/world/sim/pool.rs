@@ -91,11 +91,13 @@ impl<M: Machine> World<M> {
         let known = self.stays[index].last().and_then(|stay| stay.joined.clone());
         let wants_helo = known.clone().unwrap_or_else(|| plan.joins(self.offer)).wants(b'H');
         let stale = wants_helo && self.has_come(b"M") && !self.has_come(b"H");
+        let mut replaces = false;
         if let Some(line) = before.map(|at| &self.lines[at]) {
             // The end of a message that did not leave the session any more.
             let dropped = line.cut && self.has_come(b"E");
             let left = line.watch.may_be_uncounted || line.watch.is_at_end() || dropped;
             let dead = line.kept && line.quiet[1] == 0;
+            replaces = fresh && dead && !line.shut;
             let doubtful = line.kept && self.begins_without_helo();
             if !(left || doubtful || fresh && dead) || fresh && !(dead || stale) {
                 return self.fail(format!("{} acquired again for no reason", name(peer)));
@@ -149,9 +151,22 @@ impl<M: Machine> World<M> {
         let watch = Watch::new(plan.pipelining, plan.kept != Kept::No);
         let mut line = Line::new(peer, Some(ChildEnd::new(plan)), capacity, watch);
         line.acquiring = Some((when, failure));
-        (line.session, line.kept) = (session, kept);
+        (line.session, line.kept, line.replaces) = (session, kept, replaces);
         line.watch.again = before.is_some();
         self.lines.push(line);
+    }
+
+    /// What a child is taken to answer to the offer, where it may be sent its first commands with that: it bears pipelining,
+    /// the MTA was answered on the strength of it, and it does not come in place of a connection that was dead.
+    pub(super) fn foreseen(&self, at: usize) -> Option<Joined> {
+        let line = &self.lines[at];
+        let index = index_of(line.peer);
+        let plan = &self.scenario.children[index];
+        if line.kept || line.replaces || !plan.pipelining || self.mta.agreed.is_none() {
+            return None;
+        }
+        let known = self.stays[index].get(line.session - 1).and_then(|stay| stay.joined.clone());
+        known.or_else(|| line.watch.again.then(|| plan.joins(self.offer)))
     }
 
     /// Whether the MTA has sent one of these in its session.

@@ -167,7 +167,7 @@ impl<M: Machine> World<M> {
     pub(super) fn left(&mut self, at: usize, bytes: &[u8]) {
         let line = &mut self.lines[at];
         if line.left.is_empty() {
-            line.owed_at_first = line.watch.owes();
+            line.owed_at_first = line.watch.is_waited_for();
         }
         line.left.extend_from_slice(bytes);
         loop {
@@ -184,12 +184,13 @@ impl<M: Machine> World<M> {
             } else {
                 line.watch.command(letter, &payload, owed).map_err(|what| format!("to {who}: {what}"))
             };
-            if at > 0 && !b"ODAQ".contains(&letter) && self.is_unfit(index_of(self.lines[at].peer)) {
+            let heard = !line.watch.is_presumed();
+            if at > 0 && heard && !b"ODAQ".contains(&letter) && self.is_unfit(index_of(self.lines[at].peer)) {
                 return self
                     .fail(format!("'{}' to {who}, which must have been given up", char::from(letter)));
             }
             let line = &mut self.lines[at];
-            line.owed_at_first = line.watch.owes();
+            line.owed_at_first = line.watch.is_waited_for();
             if at == 0 && b"cadrty".contains(&letter) {
                 self.unanswered.clear();
             }
