@@ -431,7 +431,8 @@ pub trait Policy: Send + Sync + fmt::Debug {
         false
     }
 
-    /// Whether `child` is sent headers and body chunks before it has answered the ones before.
+    /// Whether `child` is sent headers and body chunks before it has answered the ones before, and its first commands before it
+    /// has answered the offer, where its answer is remembered.
     fn pipelining(&self, child: ChildIndex) -> bool {
         let _ = child;
         false

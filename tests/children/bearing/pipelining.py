@@ -100,6 +100,36 @@ def several(child):
             peer.close()
 
 
+def with_offer(child):
+    """Rows: the offer and commands in one write, by what the child answered to the same offer before."""
+    known = Peer(child.address)
+    known.close()
+    offer, macros = wire.optneg(*wire.FULL_OFFER), wire.macros("C", j="mx.test", v="Postfix 3.7")
+    for name, frames in (
+        ("O C", [wire.connect()]),
+        ("O D C", [macros, wire.connect()]),
+        ("O D C H M R T", [macros] + TO_DATA),
+        ("O M", [wire.mail()]),
+        ("O C Q", [wire.connect(), wire.QUIT]),
+    ):
+        frames = known.wanted(frames)
+        due = known.expected(frames)
+        peer = Peer(child.address, offer=None, patience=10)
+        try:
+            peer.write(offer, *frames)
+            try:
+                letter, terms = peer.reply()
+                letters = letter if terms == known.negotiation else letter + " (other terms)"
+                for _ in range(due):
+                    letters += peer.final()[0]
+                letters += "+" + peer.until_silence(0.3)
+            except Gone as gone:
+                letters += f" ({gone})"
+            yield [name, "O" + str(due), letters.rstrip("+")]
+        finally:
+            peer.close()
+
+
 def cut(child):
     """Rows: a command without reply, then one cut in two with a pause: does the child keep its place?"""
     half = len(wire.mail()) // 2
