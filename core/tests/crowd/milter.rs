@@ -88,7 +88,13 @@ impl Milter {
         let before = self.stage;
         self.stage = self.next(letter, payload);
         self.check_order(letter, before, terms);
-        self.answer(letter, payload)
+        let stage = self.stage;
+        let answer = self.answer(letter, payload);
+        if terms != self.terms {
+            // Its answer to the offer will be the last thing that is heard: what comes knows nothing of this one.
+            (self.stage, self.accepted_session) = (stage, false);
+        }
+        answer
     }
 
     /// Only who bears pipelining is told anything with the offer, of the envelope, and where it is known what it will answer.
