@@ -24,8 +24,14 @@ impl Program {
 }
 
 /// All of them. Another one is one more line.
-pub const PROGRAMS: [Program; 4] = [
+pub const PROGRAMS: [Program; 5] = [
     Program { name: "milter-manager", section: 8, command: millstream::command, more: MANAGER },
+    Program {
+        name: "milter-performance-check",
+        section: 1,
+        command: millstream_tools::performance_check::command,
+        more: PERFORMANCE,
+    },
     Program {
         name: "milter-test-client",
         section: 1,
@@ -55,7 +61,19 @@ const MANAGER: &[(&str, &str)] = &[
         "EXIT STATUS",
         "0 when all went well. 1 when it could not begin to serve, or what was asked for failed.",
     ),
-    ("SEE ALSO", "milter-test-server(1), milter-test-client(1), milter-trace(1)"),
+    (
+        "SEE ALSO",
+        "milter-test-server(1), milter-test-client(1), milter-performance-check(1), milter-trace(1)",
+    ),
+];
+
+const PERFORMANCE: &[(&str, &str)] = &[
+    ("SIGNALS", "INT and TERM end it with its report; once more: at once."),
+    (
+        "EXIT STATUS",
+        "0 when the mails were sent, whatever became of them. 1 when options are wrong, or it could not begin.",
+    ),
+    ("SEE ALSO", "milter-test-server(1), milter-manager(8)"),
 ];
 
 const CLIENT: &[(&str, &str)] = &[
