@@ -149,6 +149,115 @@ fn the_built_in_files_ask_for_what_milter_manager_asks_for_in_its_order() {
     }
 }
 
+/// The files by which a platform's detector finds a candidate.
+type Service = fn(&str) -> Vec<(String, String)>;
+
+/// The milters that milter manager's files find, with their conditions, in its order (specification, section 2).
+#[test]
+fn each_milter_has_the_conditions_of_milter_manager() {
+    const GREYLISTING: &[&str] =
+        &["Sendmail Compatible", "Stress Notify", "Trust", "Remote Network", "S25R", "Unauthenticated"];
+    const OUTSIDE: &[&str] = &["Remote Network", "Unauthenticated", "No Stress"];
+    const ALL: &[&str] = &[];
+    let debian: Service = |name| vec![(format!("system/etc/init.d/{name}"), "SOCKET=/run/s\n".to_owned())];
+    let redhat: Service = |name| {
+        vec![
+            (format!("system/etc/init.d/{name}"), "SOCKET=/run/s\n".to_owned()),
+            (format!("system/etc/rc3.d/S80{name}"), String::new()),
+        ]
+    };
+    let bsd: Service = |name| {
+        let script = format!("name={0}\n{0}_socket=/run/s\n", name.replace('-', "_"));
+        vec![
+            (format!("system/usr/local/etc/rc.d/{name}"), script.clone()),
+            (format!("system/usr/pkg/etc/rc.d/{name}"), script),
+        ]
+    };
+    let platforms: [(&str, Service, &[(&str, &[&str])]); 4] = [
+        (
+            "debian",
+            debian,
+            &[
+                ("milter-greylist", GREYLISTING),
+                ("spfmilter", OUTSIDE),
+                ("clamav-milter", ALL),
+                ("dkim-filter", ALL),
+                ("opendkim", ALL),
+                ("spamass-milter", OUTSIDE),
+                ("amavisd-new-milter", ALL),
+                ("rspamd", OUTSIDE),
+            ],
+        ),
+        (
+            "redhat9",
+            redhat,
+            &[
+                ("milter-greylist", GREYLISTING),
+                ("clamav-milter", ALL),
+                ("enma", OUTSIDE),
+                ("spamass-milter", OUTSIDE),
+                ("amavisd", ALL),
+                ("opendkim", ALL),
+                ("rspamd", OUTSIDE),
+            ],
+        ),
+        (
+            "freebsd",
+            bsd,
+            &[
+                ("milter-greylist", GREYLISTING),
+                ("milter-enma", OUTSIDE),
+                ("milter-sid", OUTSIDE),
+                ("clamav-milter", ALL),
+                ("milter-dkim", ALL),
+                ("milter-opendkim", ALL),
+                ("spamass-milter", OUTSIDE),
+                ("amavis-milter", ALL),
+                ("rspamd", OUTSIDE),
+            ],
+        ),
+        (
+            "pkgsrc",
+            bsd,
+            &[
+                ("milter-greylist", GREYLISTING),
+                ("mimedefang", ALL),
+                ("enma", OUTSIDE),
+                ("dk-milter", ALL),
+                ("dkim-filter", ALL),
+                ("spamass-milter", OUTSIDE),
+                ("amavismilter", ALL),
+                ("milter-regex", OUTSIDE),
+            ],
+        ),
+    ];
+    for (platform, service, expected) in platforms {
+        let main = format!("package.platform = \"{platform}\"\nload_default\n");
+        let services = expected.iter().flat_map(|(name, _)| service(name)).collect::<Vec<_>>();
+        let mut files: Vec<_> = services.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        files.push(("milter-manager.conf", &main));
+        let loaded = good(&folder(&files));
+        let conditions = |milter: &Milter| {
+            milter.applicable_conditions.iter().map(|applied| applied.name.clone()).collect::<Vec<_>>()
+        };
+        let found: Vec<_> = loaded
+            .configuration
+            .milters
+            .iter()
+            .map(|milter| (milter.name.clone(), conditions(milter)))
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(name, conditions)| {
+                ((*name).to_owned(), conditions.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+            })
+            .collect();
+        assert_eq!(found, expected, "{platform}");
+        let independent = loaded.configuration.milters.iter().filter(|milter| milter.independent);
+        assert!(independent.map(|milter| &*milter.name).all(|name| name == "clamav-milter"), "{platform}");
+    }
+}
+
 #[test]
 fn the_shipped_files_are_those_that_are_built_in() {
     let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/milter-manager");
