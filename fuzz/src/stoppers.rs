@@ -2,8 +2,6 @@
 //! rest that never comes; problems have a place; what is shown loads again to the same; the same question has the same answer,
 //! with bounded notes, and waits for others and for look-ups only so often.
 
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use millstream_config::{LoadOptions, load_str};
 use millstream_core::machine::{Answer, Question};
@@ -36,7 +34,7 @@ const MOST_ROUNDS: usize = 24;
 pub fn stoppers(data: &[u8]) -> bool {
     let mut choices = Choices::new(data);
     let source = configuration(&mut choices);
-    let options = LoadOptions { config_dirs: Vec::<PathBuf>::new(), ..LoadOptions::default() };
+    let options = LoadOptions { config_dirs: Vec::new(), root: "/nowhere".into(), ..LoadOptions::default() };
     let loaded = load_str("fuzz.conf", &source, &options);
     let lines = source.lines().count() + 1;
     for problem in &loaded.problems {

@@ -93,6 +93,6 @@ pub(crate) const CONSTRUCTS: &[Construct] = &[
         &["[1].each {|x| next }", "[1].each {|x| break }", "lambda { return 1 }"],
         "`next` ends a block, with a value if you like; `break` ends the method with the block; `return` ends a lambda",
     ),
-    construct("self", &["self"], "the load, for `apply` of detectors"),
+    construct("self", &["self.nil?"], "the load, for `apply` of detectors"),
     construct("group", &["(1 + 2) * 3", "begin; 1; end"], ""),
 ];
