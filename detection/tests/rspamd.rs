@@ -124,7 +124,7 @@ fn files_that_include_one_another_come_to_an_end() {
     assert_eq!(
         warnings,
         [format!(
-            "{LOCAL}: at most 64 files were expected, 8 in one another, and none in itself: it is not read"
+            "{LOCAL}: at most 32 files were expected, 8 in one another, and none in itself: it is not read"
         )]
     );
 }

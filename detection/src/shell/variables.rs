@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::expand;
 use crate::setting::{Setting, numbered};
 
+/// How many variables are kept: more than any script or file of settings has.
+const MAX_VARIABLES: usize = 5000;
+
 /// What a name may consist of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Names {
@@ -49,6 +52,9 @@ impl Variables {
             .strip_prefix('$')
             .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
         {
+            return;
+        }
+        if self.settings.len() >= MAX_VARIABLES && !self.settings.contains_key(name) {
             return;
         }
         setting.value = expand(value, |name| self.value(name).or((name == "name").then_some(own_name)));

@@ -1,5 +1,7 @@
 //! Where a unit and its drop-ins are found.
 
+use std::collections::BTreeMap;
+
 use super::unit::{Entry, entries};
 use crate::root::Root;
 use crate::survey::Survey;
@@ -127,21 +129,20 @@ fn drop_in_paths(survey: &Survey<'_>, name: &str) -> Vec<String> {
     let dashes = stem.rmatch_indices('-').map(|(at, _)| format!("{}.{kind}.d", &stem[..=at]));
     folders.extend(dashes.filter(|folder| *folder != format!("{name}.d")));
     folders.push(format!("{kind}.d"));
-    let mut found: Vec<(String, String)> = Vec::new();
+    let mut found = BTreeMap::new();
     for folder in folders {
         for directory in DIRECTORIES {
             let folder = format!("{directory}/{folder}");
             for file in survey.root().names(&folder).unwrap_or_default() {
-                if file.ends_with(".conf") && !found.iter().any(|(name, _)| *name == file) {
-                    found.push((file.clone(), format!("{folder}/{file}")));
+                if file.ends_with(".conf") {
+                    let path = format!("{folder}/{file}");
+                    found.entry(file).or_insert(path);
                 }
             }
         }
     }
-    found.sort();
-    found.truncate(MAX_DROP_INS);
     let is_masked = |path: &String| survey.root().real(path).is_none_or(|real| real == "/dev/null");
-    found.into_iter().map(|(_, path)| path).filter(|path| !is_masked(path)).collect()
+    found.into_values().take(MAX_DROP_INS).filter(|path| !is_masked(path)).collect()
 }
 
 /// Whether `directory`, links followed, is one of units.

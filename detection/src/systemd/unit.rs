@@ -2,13 +2,29 @@
 
 use crate::setting::{Setting, numbered};
 
+/// The keys that are read; others are passed over.
+const KEYS: [(&str, &str); 10] = [
+    ("Unit", "Description"),
+    ("Service", "ExecStart"),
+    ("Service", "Environment"),
+    ("Service", "EnvironmentFile"),
+    ("Socket", "ListenStream"),
+    ("Install", "WantedBy"),
+    ("Install", "RequiredBy"),
+    ("Install", "UpheldBy"),
+    ("Install", "Alias"),
+    ("Install", "Also"),
+];
+/// How many lines of a file are kept.
+const MAX_ENTRIES: usize = 2000;
+
 /// A line of a unit file or drop-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// `Service`, as in `[Service]`.
-    pub(crate) section: String,
+    pub(crate) section: &'static str,
     /// What stands before the `=`.
-    pub(crate) key: String,
+    pub(crate) key: &'static str,
     /// What stands behind it, continued lines joined by a blank.
     pub(crate) value: Setting,
 }
@@ -45,8 +61,11 @@ fn take(entries: &mut Vec<Entry>, section: &mut String, path: &str, number: u32,
     if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
         name.clone_into(section);
     } else if let Some((key, value)) = line.split_once('=') {
-        let value = Setting::new(value.trim(), path, number, line);
-        entries.push(Entry { section: section.clone(), key: key.trim().to_owned(), value });
+        let key = key.trim();
+        let known = KEYS.into_iter().find(|known| *known == (section.as_str(), key));
+        if let Some((section, key)) = known.filter(|_| entries.len() < MAX_ENTRIES) {
+            entries.push(Entry { section, key, value: Setting::new(value.trim(), path, number, line) });
+        }
     }
 }
 
@@ -56,17 +75,28 @@ mod tests {
 
     #[test]
     fn lines_are_joined_and_comments_passed_over() {
-        let text = "; x\n[Unit]\nDescription = Foo D \n\n[Service]\nExecStart=/bin/foo \\\n# in between\n  -c C\nodd\nKey=\\";
+        let text = "; x\n[Unit]\nDescription = Foo D \n\n[Service]\nExecStart=/bin/foo \\\n# in between\n  -c C\nodd\nWantedBy=no\n\
+                    Restart=always\nEnvironment=\\";
         let read: Vec<_> = entries("/u", text)
             .into_iter()
             .map(|entry| (entry.section, entry.key, entry.value.value, entry.value.by.line))
             .collect();
         let expected = [
-            ("Unit", "Description", "Foo D", Some(3)),
-            ("Service", "ExecStart", "/bin/foo  -c C", Some(6)),
-            ("Service", "Key", "", Some(10)),
+            ("Unit", "Description", "Foo D".to_owned(), Some(3)),
+            ("Service", "ExecStart", "/bin/foo  -c C".to_owned(), Some(6)),
+            ("Service", "Environment", String::new(), Some(12)),
         ];
-        let expected = expected.map(|(a, b, c, line)| (a.to_owned(), b.to_owned(), c.to_owned(), line));
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_a_unit_has() {
+        let text = format!(
+            "[{}]\n{}[Install]\n{}",
+            "x".repeat(100_000),
+            "a=b\n".repeat(100_000),
+            "Alias=x\n".repeat(100_000)
+        );
+        assert_eq!(entries("/u", &text).len(), MAX_ENTRIES);
     }
 }

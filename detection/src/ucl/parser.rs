@@ -9,7 +9,7 @@ use crate::shell::expand;
 /// How deep values may lie in others.
 const MAX_DEPTH: u32 = 32;
 /// How many values of a file are read.
-const MAX_VALUES: u32 = 20_000;
+const MAX_VALUES: u32 = 10_000;
 
 /// The text of one file on its way into an object.
 pub(crate) struct Parser<'t> {
@@ -158,7 +158,8 @@ impl Parser<'_> {
 
     /// A value that is neither.
     fn text(&mut self, reader: &Reader<'_, '_>, place: Place) -> Result<Value, Odd> {
-        let mut start = self.cursor.clone();
+        // On the cursor itself, which so counts each line once.
+        let (line, says) = (self.cursor.line(), self.cursor.line_text());
         let text = if let Some(text) = self.cursor.heredoc() {
             text?
         } else {
@@ -172,7 +173,7 @@ impl Parser<'_> {
             return Ok(Value::List(Vec::new()));
         }
         let text = expand(&text, |name| reader.variable(name));
-        Ok(Value::Text(Setting::new(text, self.path, start.line(), start.line_text())))
+        Ok(Value::Text(Setting::new(text, self.path, line, says)))
     }
 
     /// `.include` is followed; what else starts with a dot is passed over.

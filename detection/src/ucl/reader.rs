@@ -6,7 +6,7 @@ use super::value::{Duplicate, Object};
 use crate::survey::Survey;
 
 /// How many files are read for one.
-const MAX_FILES: u32 = 64;
+const MAX_FILES: u32 = 32;
 /// How many files may include one another in a row.
 const MAX_INCLUDED: usize = 8;
 
