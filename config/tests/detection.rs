@@ -152,6 +152,9 @@ fn the_built_in_files_ask_for_what_milter_manager_asks_for_in_its_order() {
 /// The files by which a platform's detector finds a candidate.
 type Service = fn(&str) -> Vec<(String, String)>;
 
+/// Milters with their conditions.
+type Conditions = [(&'static str, &'static [&'static str])];
+
 /// The milters that milter manager's files find, with their conditions, in its order (specification, section 2).
 #[test]
 fn each_milter_has_the_conditions_of_milter_manager() {
@@ -173,7 +176,7 @@ fn each_milter_has_the_conditions_of_milter_manager() {
             (format!("system/usr/pkg/etc/rc.d/{name}"), script),
         ]
     };
-    let platforms: [(&str, Service, &[(&str, &[&str])]); 4] = [
+    let platforms: [(&str, Service, &Conditions); 4] = [
         (
             "debian",
             debian,
