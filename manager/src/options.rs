@@ -18,7 +18,12 @@ const CONFIG_DIR_VARIABLE: &str = "MILTER_MANAGER_CONFIG_DIR";
 ///
 /// Of options that say the same the last one counts.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "milter-manager", disable_version_flag = true, args_override_self = true)]
+#[command(
+    name = "milter-manager",
+    disable_help_flag = true,
+    disable_version_flag = true,
+    args_override_self = true
+)]
 pub(crate) struct Options {
     /// Look for the configuration in DIRECTORY first
     #[arg(short = 'c', long, value_name = "DIRECTORY", value_parser = absolute_path)]
@@ -64,9 +69,9 @@ pub(crate) struct Options {
     #[arg(long)]
     version: bool,
 
-    /// Print help, as milter manager has it
-    #[arg(long, visible_alias = "help-milter", action = ArgAction::Help)]
-    help_all: Option<bool>,
+    /// Print this
+    #[arg(short = 'h', long, visible_aliases = ["help-all", "help-milter"], action = ArgAction::Help)]
+    help: Option<bool>,
 
     /// This is the process that stays root and starts milters; its standard input leads to the manager
     #[arg(long, hide = true)]

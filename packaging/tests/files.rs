@@ -164,6 +164,8 @@ fn help_has_each_option_once_under_its_title() {
         let own = help.split_once("\nApplication Options:\n").unwrap().1;
         assert!(own.contains("\n  --version "), "{}: {help}", program.name);
         assert!(!own.contains("--user-name"), "{}: {help}", program.name);
+        let first = help.split_once("\nHelp Options:\n").unwrap().1.lines().next().unwrap();
+        assert!(names(first, "--help"), "{}: {help}", program.name);
     }
 }
 
