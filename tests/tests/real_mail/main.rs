@@ -44,6 +44,7 @@ mod failure;
 mod fallback_kinds;
 mod lifecycle;
 mod limits;
+mod load;
 mod proxy_filter;
 mod recorded;
 mod refusal;

@@ -316,7 +316,11 @@ impl Options {
             };
             return Err(at(late, &format!("can't use with --{early}")));
         }
-        let period = |option: &str, text: &str| period::parse(text).map_err(|error| at(option, &error));
+        let period = |option: &str, text: &str| match period::parse(text) {
+            // All at once is a matter of connections at the same time.
+            Ok(period) if period.is_zero() => Err(at(option, "expected more than no time")),
+            result => result.map_err(|error| at(option, &error)),
+        };
         if let Some(text) = &self.interval {
             return Ok(Pace::Every(period("interval", text)?));
         }

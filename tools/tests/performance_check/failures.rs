@@ -88,6 +88,15 @@ fn a_server_that_is_not_there() {
 }
 
 #[test]
+fn of_several_addresses_the_one_that_answers_counts() {
+    // Mostly ::1 is the first, where nobody listens.
+    let server = Server::new(|_| None);
+    let port = format!("--smtp-port={}", server.address.port());
+    let ran = run(&["--smtp-server=localhost", &port, "--n-mails=3", "--n-concurrent-connections=2"]);
+    assert_eq!((ran.counts(), ran.errors.as_str()), ([3, 0, 0, 0], ""));
+}
+
+#[test]
 fn a_name_without_an_address_is_an_error_of_the_command_line() {
     let ran = run(&["--smtp-server=nosuch.invalid"]);
     assert_eq!(ran.status, 1);

@@ -94,6 +94,8 @@ fn what_is_wrong_with_an_option_is_said_and_nothing_is_sent() {
         (&["--period=x"], "--period: invalid period format: <x>\n"),
         (&["--interval=1d"], "--interval: invalid period format: <1d>\n"),
         (&["--flood=1.s"], "--flood: invalid period format: <1.s>\n"),
+        (&["--interval=0"], "--interval: expected more than no time\n"),
+        (&["--period=0s"], "--period: expected more than no time\n"),
         (&["--report-periodically=0"], "--report-periodically: expected more than no time\n"),
         (&["--n-workers=0"], "--n-workers: expected at least 1\n"),
         (&["--from=a@x\r\nDATA"], "--from: expected no control characters: <a@x\\r\\nDATA>\n"),
@@ -113,7 +115,7 @@ fn what_is_wrong_with_an_option_is_said_and_nothing_is_sent() {
         assert_eq!(ran.status, 1);
         assert!(ran.text.contains(part), "{options:?}: {}", ran.text);
     }
-    assert!(run(&["-h"]).text.contains("--n-concurrent-connections <N>"));
+    assert!(run(&["-h"]).text.contains("--n-concurrent-connections=N"));
     assert!(run(&["--version"]).text.starts_with("milter-performance-check "));
 }
 
