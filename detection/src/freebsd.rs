@@ -1,7 +1,7 @@
 //! FreeBSD's rc scripts.
 //!
-//! The scripts of today's ports were looked at (freebsd-ports: clamav, milter-greylist, opendkim, opendmarc, spamass-milter, amavisd-milter,
-//! milter-regex, mimedefang, rspamd).
+//! The scripts of ports were looked at (freebsd-ports: clamav, milter-greylist, opendkim, opendmarc, spamass-milter, amavisd-milter,
+//! milter-regex, mimedefang, py-spf-engine, py-dkimpy-milter, rspamd).
 
 use std::collections::BTreeMap;
 
@@ -33,12 +33,13 @@ enum Kind {
     Mimedefang,
     Opendkim,
     Opendmarc,
+    Python,
     Regex,
     Rspamd,
 }
 
 /// By the names of their scripts, and of the services in them.
-const KINDS: [(&str, Kind); 16] = [
+const KINDS: [(&str, Kind); 20] = [
     ("amavisd-milter", Kind::Amavisd),
     ("amavisd_milter", Kind::Amavisd),
     ("clamav-milter", Kind::Clamav),
@@ -52,6 +53,10 @@ const KINDS: [(&str, Kind); 16] = [
     ("milteropendkim", Kind::Opendkim),
     ("opendmarc", Kind::Opendmarc),
     ("milter-opendmarc", Kind::Opendmarc),
+    ("dkimpy-milter", Kind::Python),
+    ("dkimpy_milter", Kind::Python),
+    ("pyspf-milter", Kind::Python),
+    ("pyspf_milter", Kind::Python),
     ("milterregex", Kind::Regex),
     ("milter-regex", Kind::Regex),
     ("rspamd", Kind::Rspamd),
@@ -95,6 +100,8 @@ fn socket(survey: &mut Survey<'_>, service: &Service, kind: Option<Kind>) -> Opt
                 Service::path_of([service.get("cfgfile"), service.argument(survey, "-C")], OPENDKIM_CONF);
             files::opendkim(survey, &path)
         }
+        // The file is a word of their command.
+        Some(Kind::Python) => service.get("conffile").and_then(|path| files::opendkim(survey, &path.value)),
         Some(Kind::Rspamd) => files::rspamd(survey, "/usr/local/etc/rspamd"),
         // Its `-p` is a file for the process's number.
         Some(Kind::Amavisd) => {

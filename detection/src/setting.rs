@@ -3,7 +3,7 @@
 use crate::report::Evidence;
 
 /// The longest piece of a line that is shown.
-const SHOWN: usize = 160;
+pub(crate) const SHOWN: usize = 160;
 
 /// A value that a file gives, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use crate::detector::{Host, Improve};
 use crate::report::{Evidence, Found, Looked, Report, Warning};
 use crate::root::{Root, Unread};
-use crate::setting::Setting;
+use crate::setting::{SHOWN, Setting};
 use crate::shell::normalise;
 
 /// What a detector reads through.
@@ -74,15 +74,17 @@ impl<'a> Survey<'a> {
     /// one than was found is said by no line that is known here.
     pub(crate) fn spec(&mut self, name: &str, found: Option<Setting>) -> Option<Spec> {
         let found = found.filter(|found| {
-            let is_whole = !found.value.contains(['$', '`']);
-            if !is_whole {
-                let text = format!(
-                    "a socket was expected, and {:?} is known to a shell only: it counts as not found",
-                    found.value
-                );
-                self.warn(&found.by.path, found.by.line, text);
-            }
-            is_whole
+            let why = if found.value.contains(['$', '`']) {
+                "is known to a shell only"
+            } else if found.value.chars().any(char::is_control) {
+                "has a character that no socket's name has"
+            } else {
+                return true;
+            };
+            let shown: String = found.value.chars().take(SHOWN).collect();
+            let text = format!("a socket was expected, and {shown:?} {why}: it counts as not found");
+            self.warn(&found.by.path, found.by.line, text);
+            false
         });
         let improved = (self.improve)(name, found.as_ref().map(|found| found.value.as_str()));
         let by = match (&improved, found) {

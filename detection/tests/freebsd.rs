@@ -392,6 +392,19 @@ fn scripts_of_todays_ports() {
                 "spamass-milter: enabled, unix:/var/run/sm/sock, start",
             ),
             v(
+                "pyspf-milter: its own file, with =",
+                "pyspf-milter",
+                &[
+                    "=== /usr/local/etc/rc.d/pyspf-milter\nname=pyspf_milter\nrcvar=pyspf_milter_enable\n\
+                 : ${pyspf_milter_enable:=NO}\n\
+                 : ${pyspf_milter_conffile:=/usr/local/etc/pyspf-milter/pyspf-milter.conf}\n\
+                 command_args=\"-c -f ${procname} ${pyspf_milter_conffile}\"",
+                    "=== /usr/local/etc/pyspf-milter/pyspf-milter.conf\nSocket = inet:8893@localhost",
+                    "=== /etc/rc.conf\npyspf_milter_enable=YES",
+                ],
+                "pyspf-milter: enabled, inet:8893@localhost, start",
+            ),
+            v(
                 "rspamd: its proxy, in its own files",
                 "rspamd",
                 &[
