@@ -10,6 +10,9 @@
 //! | `redhat` | Red Hat Enterprise Linux and its kin | init scripts with `/etc/sysconfig`, upstart jobs, systemd units |
 //! | `freebsd` | FreeBSD | rc scripts of ports, `rc.conf` |
 //! | `pkgsrc` | NetBSD, DragonFly and wherever pkgsrc is | rc scripts, `rc.conf` |
+//!
+//! They share: `shell` (assignments, options, sockets), `files` (the configuration files of milters), `ucl` (the language of rspamd's),
+//! `systemd` (units and whether they are enabled), `runlevels` (whether init scripts are) and `rc` (rc scripts).
 
 mod debian;
 mod detector;
