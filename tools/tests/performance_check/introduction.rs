@@ -1,6 +1,6 @@
 //! What comes between the greeting and the mail: encryption, another client, authentication.
 
-use super::server::{GREETING, Server};
+use super::server::Server;
 use super::{Ran, run, send};
 
 /// A server that offers these, and answers AUTH.
@@ -189,20 +189,34 @@ mod tls {
     }
 
     #[test]
-    fn a_handshake_that_fails() {
-        // It says yes, and speaks no TLS.
-        let server = offering(OFFERED, |question| match question {
-            "STARTTLS" => Some("220"),
-            GREETING => None,
-            _ => None,
+    fn who_says_yes_and_speaks_no_tls() {
+        use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            for answer in ["220 mx.test\r\n", OFFERED, "220 go on\r\n"] {
+                stream.write_all(answer.as_bytes()).unwrap();
+                if !answer.starts_with("220 go") {
+                    lines.read_line(&mut String::new()).unwrap();
+                }
+            }
+            lines.read_exact(&mut [0]).unwrap();
+            stream.write_all(b"500 what?\r\n").unwrap();
+            // Until the client leaves.
+            let _ = lines.read_to_end(&mut Vec::new());
         });
-        let ran = send(&server, &["--n-mails=1", "--reading-timeout=0.3"]);
+        let port = format!("--smtp-port={}", address.port());
+        let ran = run(&["--smtp-server=127.0.0.1", &port, "--n-mails=1"]);
+        server.join().unwrap();
         assert_eq!(ran.counts(), [1, 0, 0, 1], "{ran:?}");
-        assert!(
-            ran.errors.contains("STARTTLS: expected 220, came nothing for 0.3 seconds"),
-            "{}",
-            ran.errors
-        );
+        let expected = format!("TLS: {address}: TLS handshake: expected TLS, came ");
+        assert!(ran.errors.starts_with(&expected), "{}", ran.errors);
+    }
+
+    #[test]
+    fn a_no_to_starttls_is_the_servers_word() {
         let server =
             offering(OFFERED, |question| (question == "STARTTLS").then_some("454 4.7.0 not now\r\n"));
         assert_eq!(send(&server, &["--n-mails=1"]).counts(), [1, 1, 0, 0]);
