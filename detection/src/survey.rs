@@ -6,6 +6,9 @@ use crate::root::{Root, Unread};
 use crate::setting::{SHOWN, Setting};
 use crate::shell::normalise;
 
+/// How many warnings one candidate is good for: an administrator corrects the first ones and looks again.
+const MAX_WARNINGS: usize = 50;
+
 /// What a detector reads through.
 pub(crate) struct Survey<'a> {
     /// What is looked at.
@@ -65,7 +68,7 @@ impl<'a> Survey<'a> {
     /// Notes something odd.
     pub(crate) fn warn(&mut self, path: &str, line: Option<u32>, text: impl Into<String>) {
         let warning = Warning { path: path.to_owned(), line, text: text.into() };
-        if !self.report.warnings.contains(&warning) {
+        if self.report.warnings.len() < MAX_WARNINGS && !self.report.warnings.contains(&warning) {
             self.report.warnings.push(warning);
         }
     }

@@ -32,7 +32,7 @@ const MAX_PARTS: usize = 10;
 const MAX_PART: usize = 80;
 /// More milters and warnings than an administrator reads about one candidate, and more of a line than is shown.
 const MAX_MILTERS: usize = 64;
-const MAX_WARNINGS: usize = 100;
+const MAX_WARNINGS: usize = 50;
 const MAX_SAYS: usize = 400;
 
 pub fn detection(data: &[u8]) {
