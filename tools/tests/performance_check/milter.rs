@@ -1,5 +1,6 @@
 //! A milter loaded directly.
 
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
 use millstream_tests::child_side::{ChildSide, Wishes};
@@ -119,7 +120,8 @@ impl TestClient {
             .spawn()
             .unwrap();
         let client = Self(child);
-        until(PATIENCE, "the test client", || socket.exists().then_some(()));
+        // The socket is there before anybody listens at it.
+        until(PATIENCE, "the test client", || UnixStream::connect(&socket).ok());
         (client, spec)
     }
 }
