@@ -8,7 +8,7 @@ use millstream_tests::account;
 use millstream_tests::process::Process;
 use millstream_tests::require;
 use millstream_tests::scratch::Scratch;
-use millstream_tests::until::{PATIENCE, until_true};
+use millstream_tests::until::{PATIENCE, until, until_true};
 
 /// A milter with these options.
 struct Bench {
@@ -33,10 +33,14 @@ impl Bench {
     }
 
     fn ask(&self, options: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_milter-test-server"));
-        command.arg("-s").arg(self.scratch.join("milter.sock")).args(options);
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        until(PATIENCE, "somebody who listens", || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_milter-test-server"));
+            command.arg("-s").arg(self.scratch.join("milter.sock")).args(options);
+            let output = command.stdin(Stdio::null()).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            // The socket is there a moment before it is listened at.
+            (!told.starts_with("Failed to connect")).then_some(told)
+        })
     }
 
     /// What it has printed when it is stopped.

@@ -51,9 +51,17 @@ impl Office {
 
     /// What an MTA makes of it.
     fn ask(&self) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_milter-test-server"));
-        let output = command.arg("-s").arg(self.path("m.sock")).stdin(Stdio::null()).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        until(PATIENCE, "somebody who listens", || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_milter-test-server"));
+            let output = command.arg("-s").arg(self.path("m.sock")).stdin(Stdio::null()).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            // The socket is there a moment before it is listened at.
+            (!told.starts_with("Failed to connect")).then_some(told)
+        })
+    }
+
+    fn connect(&self) -> UnixStream {
+        until(PATIENCE, "a connection", || UnixStream::connect(self.path("m.sock")).ok())
     }
 }
 
@@ -128,7 +136,7 @@ fn root_is_given_up_before_anybody_is_answered() {
     ];
     for (options, group) in cases {
         let mut milter = office.start(&[options, &["--unix-socket-group", "mail"]].concat());
-        let mut mta = until(PATIENCE, "a connection", || UnixStream::connect(office.path("m.sock")).ok());
+        let mut mta = office.connect();
         // An offer of version 6: the answer has come from who it is by then.
         mta.write_all(b"\0\0\0\x0dO\0\0\0\x06\0\0\x01\xff\0\x1f\xff\xff").unwrap();
         mta.read_exact(&mut [0; 17]).unwrap();
@@ -225,7 +233,7 @@ fn what_goes_wrong_is_said_where_the_options_say() {
         let office = Office::new();
         let mut milter = office.start(&[options, &["--no-report-request"]].concat());
         // A command that there is none of.
-        UnixStream::connect(office.path("m.sock")).unwrap().write_all(b"\0\0\0\x01?").unwrap();
+        office.connect().write_all(b"\0\0\0\x01?").unwrap();
         assert!(office.ask().starts_with("status: pass\n"));
         milter.signal("TERM");
         assert!(milter.wait(PATIENCE).success());
