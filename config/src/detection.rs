@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use millstream_detection::{Detector, Report};
 
-use crate::configuration::Location;
+use crate::configuration::{Configuration, Location};
 use crate::language::procs::Callable;
 use crate::language::shared::Shared;
+use crate::load::Loaded;
+use crate::milter::Milter;
+use crate::problem::{Complaint, Problem};
 
 /// One candidate that a configuration asked a detector about, in the order of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,45 @@ pub struct Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.milter, self.text)
+    }
+}
+
+impl Loaded {
+    /// Which milters that `running` asks this load is not sure about: they would be asked no more or otherwise, and a file that says
+    /// so could not be read. A manager that has given root up may read less than at its start.
+    #[must_use = "mail would pass milters that are enabled"]
+    pub fn unsure(&self, running: &Configuration) -> Vec<Problem> {
+        let unread = self.detected.iter().filter(|detected| !detected.report.unread.is_empty());
+        let mut problems = Vec::new();
+        for detected in unread {
+            for milter in running.milters.iter().filter(|milter| milter.enabled && detected.is_about(milter))
+            {
+                let now = self.configuration.milters.iter().find(|now| now.name == milter.name);
+                let is_same = now.is_some_and(|now| {
+                    (now.enabled, &now.connection_specs, &now.timeouts)
+                        == (milter.enabled, &milter.connection_specs, &milter.timeouts)
+                });
+                if !is_same {
+                    let file = detected.location.as_ref().map_or("detection", |location| &location.file);
+                    let message = format!(
+                        "milter {:?} is asked, and whether it still is to be cannot be seen: {} cannot be read by the user who serves",
+                        milter.name,
+                        detected.report.unread.join(", "),
+                    );
+                    let hint = "let that user read it, or restart: a start by root reads it";
+                    problems.push(Problem::of_file(file, Complaint::with_hint(message, hint)));
+                }
+            }
+        }
+        problems
+    }
+}
+
+impl Detected {
+    /// Whether `milter` is one that was looked for here: by its name, or as a profile of it.
+    fn is_about(&self, milter: &Milter) -> bool {
+        let rest = milter.name.strip_prefix(&self.candidate);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Report {
     pub looked: Vec<Looked>,
     /// What could not be read or understood.
     pub warnings: Vec<Warning>,
+    /// Of the files that were looked at those that are there and could not be read, and count as missing: what they say is not known.
+    pub unread: Vec<String>,
 }
 
 /// A milter to define.

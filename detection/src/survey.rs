@@ -45,9 +45,17 @@ impl<'a> Survey<'a> {
             Ok(text) => Some(text),
             Err(Unread::Missing) => None,
             Err(Unread::Odd(reason)) => {
-                self.warn(path, None, format!("cannot be read, and counts as missing: {reason}"));
+                self.unread(path, &reason);
                 None
             }
+        }
+    }
+
+    /// Notes that a file is there and could not be read.
+    pub(crate) fn unread(&mut self, path: &str, reason: &str) {
+        self.warn(path, None, format!("cannot be read, and counts as missing: {reason}"));
+        if !self.report.unread.iter().any(|unread| unread == path) {
+            self.report.unread.push(path.to_owned());
         }
     }
 

@@ -307,7 +307,10 @@ fn tell_state(handle: &Handle, logger: &Logger) {
 /// Loads the configuration again for new sessions. One with problems is refused and the old one stays. Returns the problems.
 fn reload(reloading: &Reloading<'_>, logger: &Logger) -> Vec<String> {
     let &Reloading { current, watch, launcher, options, started, loads, .. } = reloading;
-    let loaded = crate::load(&options.load_options(), options);
+    let mut loaded = crate::load(&options.load_options(), options);
+    if loaded.problems.is_empty() {
+        loaded.problems = loaded.unsure(&current.configuration());
+    }
     let problems = if loaded.problems.is_empty() {
         match current.replace(&loaded.configuration) {
             Ok(()) => {

@@ -38,7 +38,7 @@ impl Conf {
                 }
                 Ok(_) | Err(Unread::Missing) => conf.read_file(survey, &path),
                 Err(Unread::Odd(reason)) => {
-                    survey.warn(&path, None, format!("cannot be read, and counts as missing: {reason}"));
+                    survey.unread(&path, &reason);
                 }
             }
         }

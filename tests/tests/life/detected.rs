@@ -2,6 +2,7 @@
 //! not.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use millstream_tests::bench::{Bench, folder};
@@ -103,6 +104,29 @@ fn a_reload_sees_what_was_enabled_disabled_installed_and_removed_and_running_ses
     );
     earliest.quit().unwrap();
     between.quit().unwrap();
+}
+
+#[test]
+fn a_milter_whose_files_can_no_longer_be_read_is_still_asked() {
+    let Some(folder) = folder() else { return };
+    let name = "dkim-filter";
+    let child = Child::agreeing(&folder.join(name));
+    let system = Tree::new(&service(name, &folder, true));
+    let bench = start(&folder, &system);
+    let script = system.path().join("etc/init.d").join(name);
+    // Root has read it at the start; who serves cannot.
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o600)).unwrap();
+    bench.refuse(SETTINGS, "");
+    assert_eq!(bench.visit("a.example.com"), 'c');
+    assert_eq!(child.clients().len(), 1, "mail does not pass it");
+    let log = bench.manager.log();
+    assert!(log.contains("/etc/init.d/dkim-filter cannot be read by the user who serves"), "{log}");
+    // What it can read, it follows.
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o644)).unwrap();
+    system.add(&switch(name, false));
+    bench.reload(SETTINGS, "");
+    assert_eq!(bench.visit("b.example.com"), 'c');
+    assert_eq!(child.clients().len(), 1);
 }
 
 #[test]
