@@ -1,5 +1,7 @@
 //! Fallbacks that milter manager does not have: mail is held, the client is sent away, and what passes unseen is marked.
 
+use std::os::unix::net::UnixStream;
+
 use millstream_tests::child_side::ChildSide;
 use millstream_tests::children::Plan;
 use millstream_tests::manager_log;
@@ -64,7 +66,9 @@ fn a_kind_of_failure_has_its_own_fallback() {
     let Some(chain) = Chain::start(Route::Managed, [Plan::recorder("recorder"), trouble]) else { return };
 
     let held = chain.smtp().send(&troubled(&chain, "it dies"));
-    // Now nobody listens there.
+    // Its socket takes connections until its process is gone, a moment after its connections.
+    let socket = chain.child("trouble").socket();
+    until_true("nobody listening", || UnixStream::connect(socket).is_err());
     let sent = chain.smtp().send(&Message::new(chain.domain(), "it is not there"));
 
     assert_eq!((held.last().code, sent.last().code), (250, 250), "{held:?} {sent:?}");
