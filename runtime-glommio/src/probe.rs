@@ -47,7 +47,7 @@ pub fn probe() -> Result<(), Unusable> {
     }
 }
 
-fn reason(error: &io::Error) -> Unusable {
+pub(crate) fn reason(error: &io::Error) -> Unusable {
     let text = error.to_string();
     match error.kind() {
         io::ErrorKind::Unsupported => Unusable::Missing,

@@ -5,11 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::account;
 use crate::process::Process;
 use crate::programs;
+use crate::until::PATIENCE;
 
 /// A running `milter-manager`, killed when this is dropped.
 #[derive(Debug)]
@@ -44,7 +46,14 @@ impl Manager {
         }
         // Nothing of the caller's may decide what is tested.
         command.env_remove("MILTER_MANAGER_CONFIG_DIR");
-        let process = Process::start("milter-manager", &mut command, &folder.join("manager.output"));
+        let output = folder.join("manager.output");
+        let mut process = Process::start("milter-manager", &mut command, &output);
+        if env::var_os(BACKEND).is_some_and(|backend| backend == "glommio") {
+            let begun = Instant::now();
+            while begun.elapsed() < PATIENCE && lacks_locked_memory(&mut process) {
+                process = Process::start("milter-manager", &mut command, &output);
+            }
+        }
         Self { process, folder: folder.to_owned() }
     }
 
@@ -103,6 +112,22 @@ const BACKEND: &str = "MILLSTREAM_BACKEND";
 
 /// As whom the manager serves: it never does as root.
 const USER: &str = "nobody";
+
+/// Whether a manager on io_uring has ended at its start for want of memory that may be locked. That is counted for all managers of
+/// their user together, and the kernel takes a moment to count those out that have ended.
+fn lacks_locked_memory(process: &mut Process) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) {
+        if process.ended().is_some() {
+            return process.output().contains("too little memory may be locked");
+        }
+        if process.output().contains("listening at") {
+            break;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
 
 /// Gives a folder to the user as whom the manager serves, which removes its socket there at its end.
 ///
