@@ -1,5 +1,7 @@
 //! A value with the line that gives it.
 
+use std::borrow::Cow;
+
 use crate::report::Evidence;
 
 /// The longest piece of a line that is shown.
@@ -46,4 +48,38 @@ impl Evidence {
 /// The lines of a text with their numbers from 1.
 pub(crate) fn numbered(text: &str) -> impl Iterator<Item = (u32, &str)> {
     (1..).zip(text.lines())
+}
+
+/// The same, where a line that ends in `\` goes on in the next one of `lines`, behind `between`, and has the number of its first.
+pub(crate) fn joined<'t>(
+    lines: impl Iterator<Item = (u32, &'t str)>,
+    between: &'static str,
+) -> impl Iterator<Item = (u32, Cow<'t, str>)> {
+    let mut lines = lines;
+    std::iter::from_fn(move || {
+        let (number, first) = lines.next()?;
+        let mut line = Cow::Borrowed(first);
+        while line.ends_with('\\') {
+            let whole = line.to_mut();
+            whole.pop();
+            let Some((_, next)) = lines.next() else { break };
+            whole.push_str(between);
+            whole.push_str(next);
+        }
+        Some((number, line))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_goes_on_behind_a_backslash() {
+        let text = "a\nb \\\n  c\\\nd\n# e\nf\\";
+        let lines: Vec<_> = joined(numbered(text), "").collect();
+        assert_eq!(lines, [(1, "a".into()), (2, "b   cd".into()), (5, "# e".into()), (6, "f".into())]);
+        let lines: Vec<_> = joined(numbered(text), " ").collect();
+        assert_eq!(lines, [(1, "a".into()), (2, "b    c d".into()), (5, "# e".into()), (6, "f".into())]);
+    }
 }

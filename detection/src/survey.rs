@@ -27,6 +27,13 @@ pub(crate) struct Spec {
     pub(crate) by: Option<Evidence>,
 }
 
+impl Spec {
+    /// What a milter is defined with: the socket and the line that said it.
+    pub(crate) fn parts(spec: Option<Self>) -> (Option<String>, Option<Evidence>) {
+        spec.map_or((None, None), |spec| (Some(spec.spec), spec.by))
+    }
+}
+
 impl<'a> Survey<'a> {
     pub(crate) fn new(host: &'a Host, candidate: &'a str, improve: Improve<'a>) -> Self {
         Self { host, candidate, improve, report: Report::default() }

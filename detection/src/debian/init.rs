@@ -8,7 +8,7 @@ use crate::report::{Evidence, Found};
 use crate::runlevels::{links, masked};
 use crate::setting::Setting;
 use crate::shell::{Names, Variables, option};
-use crate::survey::Survey;
+use crate::survey::{Spec, Survey};
 use crate::systemd::{dropped_in, socket_option};
 
 /// Looks for the candidate's init script.
@@ -42,7 +42,7 @@ pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
     } else {
         (true, Evidence::whole(&script_path, "it is there, and nothing says ENABLED=0"))
     };
-    let (connection_spec, connection_spec_by) = spec.map(|spec| (spec.spec, spec.by)).unzip();
+    let (connection_spec, connection_spec_by) = Spec::parts(spec);
     Some(Found {
         name: candidate.to_owned(),
         enabled,
@@ -51,7 +51,7 @@ pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
         command: Some(script_path),
         command_options: Some("start".to_owned()),
         connection_spec,
-        connection_spec_by: connection_spec_by.flatten(),
+        connection_spec_by,
         tarpit: listening.tarpit,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::setting::{Setting, numbered};
+use crate::setting::{Setting, joined, numbered};
 use crate::survey::Survey;
 
 /// What a `greylist.conf` says.
@@ -26,24 +26,9 @@ fn parse(path: &str, text: &str) -> Greylist {
         Some(("socket", rest)) => greylist.socket = Some(Setting::new(value(rest), path, number, line)),
         _ => {}
     };
-    // The lines that are joined, and the number of the first.
-    let mut joined: Option<(u32, String)> = None;
-    for (number, line) in numbered(text) {
-        if line.trim_start().starts_with('#') {
-            continue;
-        }
-        let (part, goes_on) = line.trim_end().strip_suffix('\\').map_or((line, false), |part| (part, true));
-        let (first, mut whole) = joined.take().unwrap_or((number, String::new()));
-        whole.push_str(part);
-        if goes_on {
-            whole.push(' ');
-            joined = Some((first, whole));
-        } else {
-            take(first, &whole);
-        }
-    }
-    if let Some((first, whole)) = joined {
-        take(first, &whole);
+    let lines = numbered(text).filter(|(_, line)| !line.trim_start().starts_with('#'));
+    for (number, line) in joined(lines.map(|(number, line)| (number, line.trim_end())), " ") {
+        take(number, &line);
     }
     greylist.socket = greylist.socket.filter(|socket| !socket.value.is_empty());
     greylist

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::lines::joined;
 use crate::root::Unread;
-use crate::setting::Setting;
+use crate::setting::{Setting, joined, numbered};
 use crate::survey::Survey;
 
 /// How many files of a directory `rc.conf.d/NAME` are read.
@@ -53,7 +52,7 @@ impl Conf {
     fn read_file(&mut self, survey: &mut Survey<'_>, path: &str) {
         let Some(text) = survey.read(path) else { return };
         let mut open = None;
-        for (number, line) in joined(&text) {
+        for (number, line) in joined(numbered(&text), "") {
             let Some((name, rest)) = line.split_once('=') else { continue };
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                 continue;

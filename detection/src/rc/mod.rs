@@ -2,13 +2,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `lines` | lines, those joined that end in `\` |
 //! | `script` | an rc script: its name, its defaults, its variables |
 //! | `conf` | the `rc.conf` files |
 //! | `service` | both together: what a setting of a service is |
 
 mod conf;
-mod lines;
 mod script;
 mod service;
 

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::lines::joined;
-use crate::setting::Setting;
+use crate::setting::{Setting, joined, numbered};
 use crate::shell::{Names, Variables, assignment, expand, without_comment};
 use crate::survey::Survey;
 
@@ -49,7 +48,7 @@ fn parse(path: &str, text: &str) -> Option<Script> {
     let rcvar = variables.value("rcvar").filter(|value| is_name(value)).map(ToOwned::to_owned);
     let prefix = format!("{name}_");
     let mut script = Script { name, defaults: BTreeMap::new(), variables, command_args: None, rcvar };
-    for (number, line) in joined(text) {
+    for (number, line) in joined(numbered(text), "") {
         script.read_line(&prefix, path, number, without_comment(&line));
     }
     Some(script)
@@ -79,7 +78,7 @@ impl Script {
 fn name(path: &str, text: &str) -> Option<String> {
     let mut variables = Variables::new(Names::Any);
     let (mut name, mut indented) = (None, None);
-    for (number, line) in joined(text) {
+    for (number, line) in joined(numbered(text), "") {
         let Some((variable, value)) = assignment(&line, Names::Any) else { continue };
         variables.set(variable, Setting::new(value, path, number, &line), "");
         if variable == "name" {
@@ -92,7 +91,7 @@ fn name(path: &str, text: &str) -> Option<String> {
 
 fn variables(path: &str, text: &str, name: &str) -> Variables {
     let mut variables = Variables::new(Names::Any);
-    for (number, line) in joined(text) {
+    for (number, line) in joined(numbered(text), "") {
         let Some((variable, value)) = assignment(&line, Names::Any) else { continue };
         if !is_own_default(variable, value) {
             variables.set(variable, Setting::new(value, path, number, &line), name);

@@ -7,7 +7,7 @@ use super::script::Script;
 use crate::report::{Evidence, Found};
 use crate::setting::Setting;
 use crate::shell::{expand, option};
-use crate::survey::Survey;
+use crate::survey::{Spec, Survey};
 
 /// How often a value is looked through for variables: one may name another that names a third.
 const MAX_PASSES: u32 = 4;
@@ -86,9 +86,7 @@ impl Service {
     /// The milter, whose switch is `switch` and which listens at `socket`.
     pub(crate) fn found(&self, survey: &mut Survey<'_>, switch: &[String], socket: Option<Setting>) -> Found {
         let (enabled, enabled_by) = self.enabled(survey, switch);
-        let spec = survey.spec(self.name(), socket);
-        let (connection_spec, connection_spec_by) =
-            spec.map_or((None, None), |spec| (Some(spec.spec), spec.by));
+        let (connection_spec, connection_spec_by) = Spec::parts(survey.spec(self.name(), socket));
         Found {
             name: survey.candidate.to_owned(),
             enabled,

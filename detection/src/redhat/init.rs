@@ -8,7 +8,7 @@ use crate::report::{Evidence, Found};
 use crate::runlevels::{links, masked};
 use crate::setting::Setting;
 use crate::shell::{Names, Variables, option};
-use crate::survey::Survey;
+use crate::survey::{Spec, Survey};
 
 /// Looks for the candidate's init script.
 pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
@@ -39,7 +39,7 @@ pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
             (None, _) => (false, Evidence::whole(&script_path, "disabled: no runlevel has it")),
         }
     };
-    let (connection_spec, connection_spec_by) = spec.map(|spec| (spec.spec, spec.by)).unzip();
+    let (connection_spec, connection_spec_by) = Spec::parts(spec);
     Some(Found {
         name: candidate.to_owned(),
         enabled,
@@ -48,7 +48,7 @@ pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
         command: Some(script_path),
         command_options: Some("start".to_owned()),
         connection_spec,
-        connection_spec_by: connection_spec_by.flatten(),
+        connection_spec_by,
         tarpit: listening.tarpit,
     })
 }

@@ -5,7 +5,7 @@ use crate::listening::Listening;
 use crate::report::{Evidence, Found};
 use crate::setting::{Setting, numbered};
 use crate::shell::option;
-use crate::survey::Survey;
+use crate::survey::{Spec, Survey};
 use crate::systemd::service_program;
 
 /// Looks for the candidate's job.
@@ -38,7 +38,7 @@ pub(crate) fn upstart(survey: &mut Survey<'_>) -> Option<Found> {
         Some(service) => (service, format!("{candidate} start")),
         None => ("/sbin/start", candidate.to_owned()),
     };
-    let (connection_spec, connection_spec_by) = spec.map(|spec| (spec.spec, spec.by)).unzip();
+    let (connection_spec, connection_spec_by) = Spec::parts(spec);
     Some(Found {
         name: candidate.to_owned(),
         enabled,
@@ -47,7 +47,7 @@ pub(crate) fn upstart(survey: &mut Survey<'_>) -> Option<Found> {
         command: Some(command.to_owned()),
         command_options: Some(command_options),
         connection_spec,
-        connection_spec_by: connection_spec_by.flatten(),
+        connection_spec_by,
         tarpit: listening.tarpit,
     })
 }

@@ -7,7 +7,7 @@ use crate::listening::Listening;
 use crate::report::{Evidence, Found};
 use crate::setting::Setting;
 use crate::shell::option;
-use crate::survey::Survey;
+use crate::survey::{Spec, Survey};
 
 /// Where a platform has the files of milters.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ pub(crate) fn detect(survey: &mut Survey<'_>, places: Places) -> Option<Found> {
         (false, ..) => (false, service.by),
     };
     let (command, command_options) = program(survey, &service.name).unzip();
-    let (connection_spec, connection_spec_by) = spec.map(|spec| (spec.spec, spec.by)).unzip();
+    let (connection_spec, connection_spec_by) = Spec::parts(spec);
     Some(Found {
         name: survey.candidate.to_owned(),
         enabled,
@@ -48,7 +48,7 @@ pub(crate) fn detect(survey: &mut Survey<'_>, places: Places) -> Option<Found> {
         command,
         command_options,
         connection_spec,
-        connection_spec_by: connection_spec_by.flatten(),
+        connection_spec_by,
         tarpit: listening.tarpit,
     })
 }

@@ -1,6 +1,6 @@
 //! The lines of a unit file.
 
-use crate::setting::{Setting, numbered};
+use crate::setting::{Setting, joined, numbered};
 
 /// The keys that are read; others are passed over.
 const KEYS: [(&str, &str); 10] = [
@@ -33,25 +33,9 @@ pub(crate) struct Entry {
 pub(crate) fn entries(path: &str, text: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut section = String::new();
-    // The lines that are joined, and the number of the first.
-    let mut joined: Option<(u32, String)> = None;
-    for (number, line) in numbered(text) {
-        let line = line.trim_start();
-        if line.starts_with(['#', ';']) {
-            continue;
-        }
-        let (first, mut whole) = joined.take().unwrap_or((number, String::new()));
-        if let Some(part) = line.strip_suffix('\\') {
-            whole.push_str(part);
-            whole.push(' ');
-            joined = Some((first, whole));
-            continue;
-        }
-        whole.push_str(line);
-        take(&mut entries, &mut section, path, first, &whole);
-    }
-    if let Some((first, whole)) = joined {
-        take(&mut entries, &mut section, path, first, &whole);
+    let lines = numbered(text).map(|(number, line)| (number, line.trim_start()));
+    for (number, line) in joined(lines.filter(|(_, line)| !line.starts_with(['#', ';'])), " ") {
+        take(&mut entries, &mut section, path, number, &line);
     }
     entries
 }
