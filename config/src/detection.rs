@@ -49,29 +49,33 @@ impl Loaded {
     /// so could not be read. A manager that has given root up may read less than at its start.
     #[must_use = "mail would pass milters that are enabled"]
     pub fn unsure(&self, running: &Configuration) -> Vec<Problem> {
-        let unread = self.detected.iter().filter(|detected| !detected.report.unread.is_empty());
         let mut problems = Vec::new();
-        for detected in unread {
-            for milter in running.milters.iter().filter(|milter| milter.enabled && detected.is_about(milter))
-            {
-                let now = self.configuration.milters.iter().find(|now| now.name == milter.name);
-                let is_same = now.is_some_and(|now| {
-                    (now.enabled, &now.connection_specs, &now.timeouts)
-                        == (milter.enabled, &milter.connection_specs, &milter.timeouts)
-                });
-                if !is_same {
-                    let file = detected.location.as_ref().map_or("detection", |location| &location.file);
-                    let message = format!(
-                        "milter {:?} is asked, and whether it still is to be cannot be seen: {} cannot be read by the user who serves",
-                        milter.name,
-                        detected.report.unread.join(", "),
-                    );
-                    let hint = "let that user read it, or restart: a start by root reads it";
-                    problems.push(Problem::of_file(file, Complaint::with_hint(message, hint)));
-                }
+        for milter in running.milters.iter().filter(|milter| milter.enabled) {
+            let Some(detected) = self.looked_for(milter) else { continue };
+            let now = self.configuration.milters.iter().find(|now| now.name == milter.name);
+            let is_same = now.is_some_and(|now| {
+                (now.enabled, &now.connection_specs, &now.timeouts)
+                    == (milter.enabled, &milter.connection_specs, &milter.timeouts)
+            });
+            if !is_same && !detected.report.unread.is_empty() {
+                let file = detected.location.as_ref().map_or("detection", |location| &location.file);
+                let message = format!(
+                    "milter {:?} is asked, and whether it still is to be cannot be seen: {} cannot be read by the user who serves",
+                    milter.name,
+                    detected.report.unread.join(", "),
+                );
+                let hint = "let that user read it, or restart: a start by root reads it";
+                problems.push(Problem::of_file(file, Complaint::with_hint(message, hint)));
             }
         }
         problems
+    }
+
+    /// Where `milter` was looked for: under its name, or as a profile of the candidate with the longest name, since a candidate's
+    /// name may begin with another's.
+    fn looked_for(&self, milter: &Milter) -> Option<&Detected> {
+        let about = self.detected.iter().filter(|detected| detected.is_about(milter));
+        about.max_by_key(|detected| detected.candidate.len())
     }
 }
 

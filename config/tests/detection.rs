@@ -401,3 +401,30 @@ fn what_a_detector_is_not_for_is_refused() {
             .contains("cannot be used by a stopper")
     );
 }
+
+#[test]
+fn a_milter_is_not_given_up_for_want_of_a_file_and_one_of_a_longer_name_is_another() {
+    let script = "#!/bin/sh\nSOCKET=/run/milter.sock\n";
+    let directory = folder(&[
+        (
+            "milter-manager.conf",
+            "[\"amavisd\", \"amavisd-milter\"].each do |name|\n  detector = DebianInitDetector.new(configuration, name)\n\
+             \x20 detector.detect\n  detector.apply(self)\nend\n",
+        ),
+        ("system/etc/init.d/amavisd", script),
+        ("system/etc/init.d/amavisd-milter", script),
+        ("system/etc/default/amavisd-milter", "ENABLED=1\n"),
+    ]);
+    let running = good(&directory).configuration;
+    assert!(milter(&running, "amavisd").enabled && milter(&running, "amavisd-milter").enabled);
+    assert_eq!(good(&directory).unsure(&running), []);
+    // The one cannot be read any more, as a folder cannot; the other one is switched off.
+    let first = directory.path().join("system/etc/init.d/amavisd");
+    std::fs::remove_file(&first).unwrap();
+    std::fs::create_dir(&first).unwrap();
+    std::fs::write(directory.path().join("system/etc/default/amavisd-milter"), "ENABLED=0\n").unwrap();
+    let problems = good(&directory).unsure(&running);
+    let [problem] = &problems[..] else { panic!("{}", listed(&problems)) };
+    assert!(problem.message.contains("\"amavisd\" is asked"), "{problem}");
+    assert!(problem.message.contains("/etc/init.d/amavisd cannot be read"), "{problem}");
+}
