@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../../fuzz/src/bounds.rs"]
+mod bounds;
 #[path = "../../fuzz/src/evaluate.rs"]
 #[allow(unreachable_pub, reason = "public for the fuzz target")]
 mod evaluate;

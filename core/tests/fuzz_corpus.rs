@@ -13,7 +13,9 @@ mod edits;
 mod examples;
 #[path = "../../fuzz/src/pool.rs"]
 mod pool;
-#[path = "../../fuzz/src/session.rs"]
+#[path = "../../fuzz/src/script.rs"]
+mod script;
+#[path = "../../fuzz/src/session/mod.rs"]
 mod session;
 
 use std::fs;

@@ -2,6 +2,8 @@
 
 #![no_main]
 
+#[path = "../src/bounds.rs"]
+mod bounds;
 #[path = "../src/evaluate.rs"]
 mod evaluate;
 

@@ -2,7 +2,9 @@
 
 #![no_main]
 
-#[path = "../src/session.rs"]
+#[path = "../src/script.rs"]
+mod script;
+#[path = "../src/session/mod.rs"]
 mod session;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| session::session(data));

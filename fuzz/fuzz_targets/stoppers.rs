@@ -2,6 +2,8 @@
 
 #![no_main]
 
+#[path = "../src/bounds.rs"]
+mod bounds;
 #[path = "../src/grammar.rs"]
 mod grammar;
 #[path = "../src/stoppers.rs"]

@@ -8,17 +8,10 @@ use millstream_core::wire::{Actions, Chunks, Edit, Frame};
 #[path = "../../core/tests/message_properties/postfix.rs"]
 mod postfix;
 
+use super::script::Script;
 use postfix::Postfix;
 
-struct Script<'a>(&'a [u8]);
-
 impl Script<'_> {
-    fn byte(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().map_or((0, &[][..]), |(first, rest)| (*first, rest));
-        self.0 = rest;
-        first
-    }
-
     fn name(&mut self) -> Bytes {
         let names = ["A", "a", "B", "Received", "RECEIVED", "X-New", "x-new", "Ab"];
         Bytes::from(names[usize::from(self.byte()) % names.len()])
@@ -26,10 +19,8 @@ impl Script<'_> {
 
     /// Anything without NUL, mostly short.
     fn value(&mut self) -> Bytes {
-        let length = usize::from(self.byte() % 6).min(self.0.len());
-        let (value, rest) = self.0.split_at(length);
-        self.0 = rest;
-        value.iter().copied().filter(|byte| *byte != 0).collect()
+        let length = usize::from(self.byte() % 6);
+        self.take(length).into_iter().filter(|byte| *byte != 0).collect()
     }
 
     fn index(&mut self) -> u32 {
@@ -70,7 +61,7 @@ fn body(content: &Content, view: ViewId) -> Vec<u8> {
 
 /// Plays a script.
 pub(crate) fn edits(data: &[u8]) {
-    let mut script = Script(&data[..data.len().min(2048)]);
+    let mut script = Script::new(&data[..data.len().min(2048)]);
     let head = script.byte();
     let spaces = head & 1 != 0;
     let received: Vec<(Bytes, Bytes)> = (0..head >> 4).map(|_| (script.name(), script.value())).collect();

@@ -2,24 +2,11 @@
 //! problems can be asked about a session at every stage, gives the same answer twice, and leaves a bounded rest.
 
 use bytes::Bytes;
-use millstream_config::{Configuration, LoadOptions, load_str};
+use millstream_config::{Configuration, load_str};
 use millstream_core::policy::{Answers, ChildIndex, ChildState, Environment, Facts, Memory, Notes, Policy};
-use millstream_core::wire::{ClientAddress, ConnectInfo, Macros, Stage};
+use millstream_core::wire::{ClientAddress, ConnectInfo, Macros};
 
-const STAGES: [Stage; 9] = [
-    Stage::Connect,
-    Stage::Helo,
-    Stage::Mail,
-    Stage::Rcpt,
-    Stage::Data,
-    Stage::Header,
-    Stage::EndOfHeaders,
-    Stage::Body,
-    Stage::EndOfMessage,
-];
-
-/// What conditions may note in one session, with room for keys.
-const MOST_NOTED: usize = 128 << 10;
+use super::bounds::{MOST_NOTED, STAGES, nowhere};
 
 pub fn evaluate(data: &[u8]) {
     let Ok(source) = std::str::from_utf8(data) else { return };
@@ -43,11 +30,6 @@ pub fn evaluate(data: &[u8]) {
     show_again(&loaded.configuration);
     let Ok(policy) = loaded.configuration.policy() else { return };
     ask(&*policy);
-}
-
-/// No file but those that are built in, and no system with milters.
-fn nowhere() -> LoadOptions {
-    LoadOptions { config_dirs: Vec::new(), root: "/nowhere".into(), ..LoadOptions::default() }
 }
 
 /// What is shown loads to the same, unless it says what it lacks.

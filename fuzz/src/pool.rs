@@ -21,33 +21,14 @@ use millstream_core::time::Instant;
 use millstream_core::wire::Negotiation;
 use millstream_shared::Children;
 
-/// The longest script that is looked at.
-const SCRIPT: usize = 4096;
+use super::script::Script;
+
 /// How long busy children are left alone.
 const PAUSE: Duration = Duration::from_millis(20);
 /// The most connections to one child that one loop keeps.
 const MOST_KEPT: usize = 64;
 
 const NAMES: [&str; 2] = ["clamav", "rspamd"];
-
-/// Reads a script; zeros behind its end.
-struct Script<'a>(&'a [u8]);
-
-impl Script<'_> {
-    fn byte(&mut self) -> u8 {
-        match self.0.split_first() {
-            Some((first, rest)) => {
-                self.0 = rest;
-                *first
-            }
-            None => 0,
-        }
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::from(self.byte()) % n.max(1)
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -113,8 +94,8 @@ struct Lab<'a> {
 
 /// Plays a script.
 pub(crate) fn pool(data: &[u8]) {
-    let mut lab = Lab::new(Script(&data[..data.len().min(SCRIPT)]));
-    while !lab.script.0.is_empty() {
+    let mut lab = Lab::new(Script::new(data));
+    while !lab.script.is_over() {
         lab.step();
         lab.listen();
         lab.check();

@@ -3,29 +3,15 @@
 //! with bounded notes, and waits for others and for look-ups only so often.
 
 use bytes::Bytes;
-use millstream_config::{LoadOptions, load_str};
+use millstream_config::load_str;
 use millstream_core::machine::{Answer, Question};
 use millstream_core::policy::{
     Answers, ChildIndex, ChildState, Decision, Environment, Facts, Memory, Notes, Policy,
 };
 use millstream_core::wire::{ClientAddress, ConnectInfo, Macros, Stage};
 
-use crate::grammar::{Choices, configuration};
-
-const STAGES: [Stage; 9] = [
-    Stage::Connect,
-    Stage::Helo,
-    Stage::Mail,
-    Stage::Rcpt,
-    Stage::Data,
-    Stage::Header,
-    Stage::EndOfHeaders,
-    Stage::Body,
-    Stage::EndOfMessage,
-];
-
-/// What conditions may note in one session, with room for keys.
-const MOST_NOTED: usize = 128 << 10;
+use super::bounds::{MOST_NOTED, STAGES, nowhere};
+use super::grammar::{Choices, configuration};
 
 /// How often a stage may be asked again: for each other milter and for each question that there is.
 const MOST_ROUNDS: usize = 24;
@@ -34,7 +20,7 @@ const MOST_ROUNDS: usize = 24;
 pub fn stoppers(data: &[u8]) -> bool {
     let mut choices = Choices::new(data);
     let source = configuration(&mut choices);
-    let options = LoadOptions { config_dirs: Vec::new(), root: "/nowhere".into(), ..LoadOptions::default() };
+    let options = nowhere();
     let loaded = load_str("fuzz.conf", &source, &options);
     let lines = source.lines().count() + 1;
     for problem in &loaded.problems {
