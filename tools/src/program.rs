@@ -1,13 +1,18 @@
 //! What the programs have in common: their command lines, and how they end.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::error::ErrorKind;
 use clap::{Command, FromArgMatches};
 use millstream_config::{ConnectionSpec, SpecError};
 use millstream_service::{Settings, complaint, with_help};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::{flag, low_level};
 
 /// Bad options, or nobody was reached.
 pub const FAILED: u8 = 1;
@@ -57,6 +62,33 @@ pub fn parse<T: FromArgMatches>(
 pub fn connection_spec(text: &str) -> Result<ConnectionSpec, String> {
     let text = if text.starts_with('/') { format!("unix:{text}") } else { text.to_owned() };
     text.parse().map_err(|error: SpecError| error.to_string())
+}
+
+/// Can be read once SIGINT or SIGTERM has come.
+///
+/// # Errors
+///
+/// The operating system refuses.
+pub fn stop_word() -> io::Result<UnixStream> {
+    let (word, stop) = UnixStream::pair()?;
+    for signal in [SIGINT, SIGTERM] {
+        low_level::pipe::register(signal, word.try_clone()?)?;
+    }
+    Ok(stop)
+}
+
+/// Is set by the first SIGINT or SIGTERM; the second ends the program at once.
+///
+/// # Errors
+///
+/// The operating system refuses.
+pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_default(signal, Arc::clone(&stop))?;
+        flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
 }
 
 /// Ends with what is wrong.

@@ -77,3 +77,60 @@ fn a_milter_that_is_not_there_is_told() {
     let told = "[1] Failed to connect to unix:/nowhere/milter.sock: No such file or directory";
     assert!(trace.output().contains(told), "{}", trace.output());
 }
+
+#[test]
+fn a_signal_lets_nobody_else_in_and_those_that_are_here_finish() {
+    let scratch = Scratch::new("trace");
+    let (go, waits) = std::sync::mpsc::channel::<()>();
+    let (asked, is_asked) = std::sync::mpsc::channel();
+    let waits = std::sync::Mutex::new(waits);
+    let script = move |frame: &Frame| {
+        if frame.letter == b'E' {
+            asked.send(()).unwrap();
+            waits.lock().unwrap().recv().unwrap();
+        }
+        vec![Frame::new(b'c', [])]
+    };
+    let _milter = ChildSide::scripted(&scratch.join("milter.sock"), script);
+    let here = scratch.join("trace.sock");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_milter-trace"));
+    command
+        .arg("-s")
+        .arg(&here)
+        .arg("-m")
+        .arg(scratch.join("milter.sock"))
+        .arg("--record")
+        .arg(scratch.path());
+    let mut trace = start(&mut command, &scratch);
+
+    let asking = std::thread::spawn({
+        let here = here.clone();
+        move || ask(&here, &[])
+    });
+    is_asked.recv_timeout(PATIENCE).unwrap();
+    trace.signal("TERM");
+    until_true("the socket is gone", || !here.exists());
+    assert!(trace.ended().is_none(), "a session goes on");
+    go.send(()).unwrap();
+    assert!(asking.join().unwrap().starts_with("status: pass\n"));
+    assert!(trace.wait(PATIENCE).success());
+    assert!(fs::read_to_string(scratch.join("session-1.txt")).unwrap().contains(" > Q \"\"\n"));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let scratch = Scratch::new("trace");
+    let _silent = ChildSide::scripted(&scratch.join("milter.sock"), |_| Vec::new());
+    let here = scratch.join("trace.sock");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_milter-trace"));
+    command.arg("-s").arg(&here).arg("-m").arg(scratch.join("milter.sock"));
+    let mut trace = start(&mut command, &scratch);
+    let mta = std::os::unix::net::UnixStream::connect(&here).unwrap();
+    std::io::Write::write_all(&mut &mta, &Frame::negotiation(6, 0, 0).bytes()).unwrap();
+    until_true("the session has begun", || trace.output().contains("[1] "));
+    trace.signal("INT");
+    until_true("the socket is gone", || !here.exists());
+    assert!(trace.ended().is_none(), "a session goes on");
+    trace.signal("INT");
+    assert!(!trace.wait(PATIENCE).success());
+}

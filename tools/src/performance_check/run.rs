@@ -6,9 +6,8 @@ use std::io::{self, BufWriter, Write as _};
 use std::net::ToSocketAddrs as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,7 +90,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Sends all mails. An error is a text for standard output.
 pub(super) fn run(request: &Request, statistics: Option<&Path>) -> Result<Run, String> {
     let shared = Shared::new(request, statistics)?;
-    let stop = stop_at_signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
+    let stop = program::stop_flag().map_err(|error| format!("signals cannot be heard: {error}"))?;
     raise_descriptor_limit();
     let target = target(&request.server)?;
     let begin = Instant::now();
@@ -199,16 +198,6 @@ fn tls(request: &Request) -> Result<Option<crate::load::tls::Config>, String> {
     }
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     crate::load::tls::Config::new(bare).map(Some).map_err(|error| format!("{host}: {error}"))
-}
-
-/// The first SIGINT or SIGTERM ends the run with its report, the second at once.
-fn stop_at_signals() -> io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
-    Ok(stop)
 }
 
 /// Each connection is a descriptor; as many as may be had without asking anybody. What cannot be raised shows when there are

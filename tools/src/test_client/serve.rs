@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::fs;
-use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
@@ -10,8 +9,6 @@ use std::time::Duration;
 
 use millstream_config::Overrides;
 use millstream_service::{Acceptor, Behind, Bound, Identity, PidFile, Settings, UnixPlace, Wish, listen};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::low_level::pipe;
 use socket2::Socket;
 
 use super::NAME;
@@ -44,7 +41,7 @@ pub(super) fn serve(options: &Options, behaviour: &Behaviour) -> Result<(), Stri
     if let Some(unheeded) = wish.unheeded() {
         log.warning(&unheeded);
     }
-    let stop = signals().map_err(text)?;
+    let stop = program::stop_word().map_err(text)?;
     let place = UnixPlace {
         mode: unix_socket_mode.unwrap_or(SOCKET_MODE),
         group: unix_socket_group.as_deref(),
@@ -84,15 +81,6 @@ fn begin(
     let acceptor = Acceptor::new(std::mem::take(&mut bound.listeners), stop).map_err(text)?;
     behind.map(Behind::serves).transpose().map_err(behind_failed)?;
     Ok((acceptor, pid_file))
-}
-
-/// Can be read once there was one that says stop.
-fn signals() -> io::Result<UnixStream> {
-    let (word, stop) = UnixStream::pair()?;
-    for signal in [SIGINT, SIGTERM] {
-        pipe::register(signal, word.try_clone()?)?;
-    }
-    Ok(stop)
 }
 
 /// A thread for each connection.

@@ -2,11 +2,12 @@
 //!
 //! Two threads for each connection carry its bytes, each in one direction; what they have carried is shown by a
 //! [`Timeline`] that both share.
+//!
+//! A signal lets nobody else in, and the sessions go on to their ends; a second one ends the program at once.
 
 use std::ffi::OsString;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -112,8 +113,10 @@ fn serve(options: &Options) -> Result<(), String> {
         settings: &SETTINGS,
     };
     let mut bound = listen(&here, &place).map_err(|error| error.to_string())?;
-    // Nobody says stop: a signal ends the program.
-    let (_word, stop) = UnixStream::pair().map_err(|error| error.to_string())?;
+    let signals = |error: io::Error| format!("signals cannot be heard: {error}");
+    // Before the other one, so that who hears that one can send the second.
+    let _stopped = program::stop_flag().map_err(signals)?;
+    let stop = program::stop_word().map_err(signals)?;
     let acceptor =
         Acceptor::new(std::mem::take(&mut bound.listeners), stop).map_err(|error| error.to_string())?;
     program::print(format!("listening at {here}, in front of {milter}\n").as_bytes());
@@ -134,9 +137,10 @@ fn serve(options: &Options) -> Result<(), String> {
             let milter = &milter;
             scope.spawn(move || session(options, number, &mta, milter));
         }
+        // Nobody else is to come while the last sessions go on to their ends. Who has removed it meanwhile has done our work.
+        drop(acceptor);
+        let _ = bound.remove_socket_file();
     });
-    // Who has removed it meanwhile has done our work.
-    let _ = bound.remove_socket_file();
     Ok(())
 }
 
