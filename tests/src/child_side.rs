@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -25,6 +26,7 @@ pub struct Wishes {
 pub struct ChildSide {
     socket: PathBuf,
     seen: Arc<Mutex<Vec<Frame>>>,
+    over: Arc<AtomicUsize>,
 }
 
 impl ChildSide {
@@ -62,11 +64,15 @@ impl ChildSide {
             .expect("its mode can be set");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let script: Arc<Script> = Arc::new(script);
-        let child = Self { socket: socket.to_owned(), seen: Arc::clone(&seen) };
+        let over = Arc::new(AtomicUsize::new(0));
+        let child = Self { socket: socket.to_owned(), seen: Arc::clone(&seen), over: Arc::clone(&over) };
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (seen, script) = (Arc::clone(&seen), Arc::clone(&script));
-                thread::spawn(move || serve(stream, wishes, &seen, &*script));
+                let (seen, script, over) = (Arc::clone(&seen), Arc::clone(&script), Arc::clone(&over));
+                thread::spawn(move || {
+                    serve(stream, wishes, &seen, &*script);
+                    over.fetch_add(1, Ordering::Release);
+                });
             }
         });
         child
@@ -82,6 +88,12 @@ impl ChildSide {
     #[must_use]
     pub fn seen(&self) -> Vec<Frame> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many of its connections have ended: all that came over them has been seen.
+    #[must_use]
+    pub fn connections_over(&self) -> usize {
+        self.over.load(Ordering::Acquire)
     }
 }
 

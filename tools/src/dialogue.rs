@@ -15,7 +15,7 @@ use millstream_core::wire::{Command, ConnectInfo, Edit, Fault, Final, HEAD, Nego
 use crate::FRAME_LIMIT;
 use crate::connection::Talk;
 use crate::macro_sets::MacroSets;
-use crate::mail::{Mail, bare};
+use crate::mail::Mail;
 use crate::outcome::Outcome;
 
 /// As much may wait to be written before the next command is made.
@@ -36,8 +36,6 @@ pub struct Plan {
     pub mail: Mail,
     /// The macros of each stage.
     pub macros: MacroSets,
-    /// Recipients in their macro without brackets, as Postfix has them.
-    pub has_bare_macros: bool,
 }
 
 /// The command that comes next.
@@ -153,8 +151,7 @@ impl Dialogue {
                 Next::Recipient(index) => match self.plan.mail.recipients.get(index).cloned() {
                     Some(recipient) => {
                         self.next = Next::Recipient(index + 1);
-                        let address = if self.plan.has_bare_macros { bare(&recipient) } else { &recipient };
-                        self.plan.macros.set(Stage::Rcpt, b"rcpt_addr", address);
+                        self.plan.macros.set(Stage::Rcpt, b"rcpt_addr", &recipient);
                         self.say(Stage::Rcpt, &with_nul(&recipient));
                     }
                     None => self.next = Next::Unknown,

@@ -2,13 +2,12 @@
 
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use millstream_core::wire::facts::letter::{ABORT, MACRO, QUIT};
-use millstream_core::wire::{Command, HEAD, Protocol, Stage};
+use millstream_core::wire::{Actions, HEAD, Negotiation, Protocol, Stage, VERSION_MAX};
+use millstream_tools::load::script::Script;
 
 use crate::load::tally::{Checksum, Tally};
-use crate::mta::{Demand, Script};
-use crate::session;
 use crate::visit::{Ending, Visits};
 
 /// What the sessions of a run bring.
@@ -16,26 +15,17 @@ use crate::visit::{Ending, Visits};
 pub struct Mail {
     /// What it is called.
     pub name: String,
-    script: Script,
+    script: Rc<Script>,
     tally: Tally,
-}
-
-/// What is sent at once, up to an answer that is owed or the end.
-#[derive(Debug)]
-pub struct Turn {
-    /// All bytes.
-    pub wire: Vec<u8>,
-    /// Whether an answer is waited for.
-    pub is_answered: bool,
 }
 
 impl Mail {
     /// Sessions that end there; a message has `headers` headers and `body` bytes of body, and there are `messages`.
     #[must_use]
     pub fn new(name: &str, ending: Ending, messages: usize, headers: usize, body: usize) -> Self {
-        let script = Visits::with_message(headers, body).script(ending, messages);
+        let script = script(&Visits::with_message(headers, body), ending, messages);
         let tally = tally(&script);
-        Self { name: name.to_owned(), script, tally }
+        Self { name: name.to_owned(), script: Rc::new(script), tally }
     }
 
     /// 5 headers, 1 KiB.
@@ -56,54 +46,45 @@ impl Mail {
         self.tally
     }
 
-    /// The negotiation, with Postfix' offer.
+    /// What is said, with Postfix' offer.
     #[must_use]
-    pub fn opening() -> Vec<u8> {
-        session::offer().to_vec()
+    pub fn script(&self) -> Rc<Script> {
+        Rc::clone(&self.script)
     }
+}
 
-    /// What follows when that is what was negotiated. The last one ends the session, as Postfix does: with ABORT when
-    /// there was a message.
-    #[must_use]
-    pub fn turns(&self, protocol: Protocol) -> Rc<[Turn]> {
-        let mut turns = Vec::new();
-        let mut wire = Vec::new();
-        for (stage, bytes) in self.script.steps() {
-            match Demand::of(*stage, protocol) {
-                Demand::Unsent => continue,
-                Demand::Unanswered => wire.extend_from_slice(bytes),
-                Demand::Answered => {
-                    wire.extend_from_slice(bytes);
-                    turns.push(Turn { wire: std::mem::take(&mut wire), is_answered: true });
-                }
+/// The frames of the other benches, taken apart.
+fn script(visits: &Visits, ending: Ending, messages: usize) -> Script {
+    let mut script = Script::new(Negotiation {
+        version: VERSION_MAX,
+        actions: Actions::ALL,
+        protocol: Protocol::ALL,
+        macro_lists: Vec::new(),
+    });
+    let mut macros = Bytes::new();
+    for (stage, wire) in visits.script(ending, messages).steps() {
+        let mut left = Bytes::copy_from_slice(wire);
+        while let Some(length) = left.first_chunk::<4>() {
+            let frame = left.split_to(4 + u32::from_be_bytes(*length) as usize);
+            match frame[4] {
+                MACRO => macros = frame.slice(HEAD + 1..),
+                // Between two messages the script has it by itself.
+                ABORT => {}
+                _ => script.say(*stage, std::mem::take(&mut macros), frame.slice(HEAD..)),
             }
         }
-        let mut last = BytesMut::new();
-        if self.script.steps().iter().any(|(stage, _)| *stage >= Stage::Mail) {
-            Command::Abort.encode(&mut last);
-        }
-        Command::Quit.encode(&mut last);
-        wire.extend_from_slice(&last);
-        turns.push(Turn { wire, is_answered: false });
-        turns.into()
     }
+    script
 }
 
 fn tally(script: &Script) -> Tally {
     let mut tally = Tally { sessions: 1, ..Tally::default() };
     let mut checksum = Checksum::default();
-    for (_, wire) in script.steps() {
-        let mut left = Bytes::copy_from_slice(wire);
-        while let Some(length) = left.first_chunk::<4>() {
-            let frame = left.split_to(4 + u32::from_be_bytes(*length) as usize);
-            let letter = frame[4];
-            if is_counted(letter) {
-                checksum.piece(&frame[HEAD..]);
-                checksum.command(letter);
-                tally.commands += 1;
-                tally.bytes += (frame.len() - HEAD) as u64;
-            }
-        }
+    for (stage, payload) in script.commands() {
+        checksum.piece(payload);
+        checksum.command(stage.letter());
+        tally.commands += 1;
+        tally.bytes += payload.len() as u64;
     }
     tally.checksum = checksum.value();
     tally
@@ -119,19 +100,24 @@ pub fn is_counted(letter: u8) -> bool {
 mod tests {
     use super::*;
 
+    /// How many answers are waited for when that is what was negotiated.
+    fn answers(mail: &Mail, protocol: Protocol) -> usize {
+        let negotiated = Negotiation { version: VERSION_MAX, protocol, ..Negotiation::default() };
+        mail.script().turns(&negotiated).count() - 1
+    }
+
     #[test]
     fn a_small_mail_has_these_commands() {
         let mail = Mail::small();
         // CONNECT, HELO, MAIL, RCPT, DATA, five headers, end of headers, body, end of message.
         assert_eq!(mail.tally().commands, 13);
-        assert_eq!(mail.turns(Protocol::NONE).len(), 14);
+        assert_eq!(answers(&mail, Protocol::NONE), 13);
     }
 
     #[test]
     fn who_answers_nothing_is_waited_for_at_the_end_only() {
         let answers_nothing = crate::child::Wishes::RSPAMD.protocol;
-        let turns = Mail::small().turns(answers_nothing);
-        assert_eq!(turns.iter().filter(|turn| turn.is_answered).count(), 1);
+        assert_eq!(answers(&Mail::small(), answers_nothing), 1);
     }
 
     #[test]

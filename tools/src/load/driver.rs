@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
+use super::alarm::Alarm;
 use super::stream::{Stream, Target};
 use super::talk::{Broken, Ended, Source, Talk};
 #[cfg(feature = "tls")]
@@ -13,8 +14,8 @@ use super::tls;
 
 /// How often time limits and the wish to stop are looked at.
 const TICK: Duration = Duration::from_millis(100);
-/// A poll wakes up that late at most; what begins later than that begins late for another reason.
-const POLL_RESOLUTION: Duration = Duration::from_millis(2);
+/// The token of the alarm; the others are connections.
+const ALARM: Token = Token(usize::MAX - 1);
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// When conversations begin.
@@ -22,7 +23,8 @@ const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 pub enum Pace {
     /// So many at the same time, each when one before it is over.
     Concurrent(usize),
-    /// One after each of these times, whatever becomes of those before.
+    /// One after each of these times, whatever becomes of those before. What it takes counts from when it was to begin, so that
+    /// who stands still is not spared those that would have come meanwhile (no coordinated omission).
     Every(Duration),
 }
 
@@ -35,13 +37,29 @@ pub struct Settings<'a> {
     pub pace: Pace,
     /// None begins after this.
     pub until: Option<Instant>,
-    /// How long a conversation may stand still.
+    /// How long a conversation may stand still; zero is no limit.
     pub patience: Duration,
     /// Everything ends when this is set.
     pub stop: &'a AtomicBool,
     /// For those that are to be encrypted.
     #[cfg(feature = "tls")]
     pub tls: Option<tls::Config>,
+}
+
+impl<'a> Settings<'a> {
+    /// One conversation at a time, in plain, without a limit of any kind, until `stop` is set.
+    #[must_use]
+    pub const fn new(target: Target, stop: &'a AtomicBool) -> Self {
+        Self {
+            target,
+            pace: Pace::Concurrent(1),
+            until: None,
+            patience: Duration::ZERO,
+            stop,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
 }
 
 /// Has all conversations of `source`.
@@ -51,10 +69,15 @@ pub struct Settings<'a> {
 /// When the system does not let it poll.
 pub fn run<S: Source>(settings: &Settings<'_>, source: &mut S) -> io::Result<()> {
     let now = Instant::now();
+    let poll = Poll::new()?;
+    let alarm = match settings.pace {
+        Pace::Concurrent(_) => None,
+        Pace::Every(interval) => Some(Alarm::every(interval, poll.registry(), ALARM)?),
+    };
     let mut driver = Driver {
         settings,
         source,
-        poll: Poll::new()?,
+        poll,
         slots: Vec::new(),
         free: Vec::new(),
         running: 0,
@@ -76,7 +99,10 @@ pub fn run<S: Source>(settings: &Settings<'_>, source: &mut S) -> io::Result<()>
             result => result?,
         }
         for event in &events {
-            driver.wake(event.token().0, event)?;
+            match (event.token(), &alarm) {
+                (ALARM, Some(alarm)) => alarm.heard(),
+                (Token(index), _) => driver.wake(index, event)?,
+            }
         }
         if Instant::now() >= tick {
             driver.end_late()?;
@@ -136,8 +162,7 @@ impl<S: Source> Driver<'_, S> {
                 Pace::Every(interval) => {
                     let due = self.due;
                     self.due += interval;
-                    // Who is kept waiting because the target takes no connections is not spared that time.
-                    if now - due > POLL_RESOLUTION { due } else { now }
+                    due
                 }
             };
             if self.settings.until.is_some_and(|until| now >= until) {
@@ -197,7 +222,9 @@ impl<S: Source> Driver<'_, S> {
                 }
             }
         };
-        self.poll.registry().register(stream.source(), Token(index), BOTH)?;
+        // Room is polled for only where there is none: else every read of the other end would be an event.
+        let interest = if is_connected { Interest::READABLE } else { BOTH };
+        self.poll.registry().register(stream.source(), Token(index), interest)?;
         self.slots[index] = Some(Slot {
             stream,
             is_connected,
@@ -206,13 +233,13 @@ impl<S: Source> Driver<'_, S> {
             tried,
             is_readable: false,
             is_writable: is_connected,
-            waits_for_room: true,
+            waits_for_room: !is_connected,
             is_closed: false,
             began,
             moved: Instant::now(),
             took: None,
         });
-        Ok(())
+        if is_connected { self.proceed(index) } else { Ok(()) }
     }
 
     fn wake(&mut self, index: usize, event: &mio::event::Event) -> io::Result<()> {
@@ -254,7 +281,6 @@ impl<S: Source> Driver<'_, S> {
         }
         let waits_for_room = slot.has_unwritten();
         if waits_for_room != slot.waits_for_room {
-            // Room is polled for only where there is none: else every read of the other end would be an event.
             slot.waits_for_room = waits_for_room;
             let interest = if waits_for_room { BOTH } else { Interest::READABLE };
             self.poll.registry().reregister(slot.stream.source(), Token(index), interest)?;

@@ -4,12 +4,15 @@
 //!   source ---> driver (poll, sockets, time limits) ---> stream (TCP, unix; TLS) ---> the server
 //!     |  ^        |  ^
 //!     |  |        v  |
-//!     |  +---- talk (pure: SMTP, or the milter protocol)
+//!     |  +---- talk (pure: SMTP, or a showing of the milter protocol, which says a script)
 //!     v
 //!   tally (counts, histogram)
 //! ```
 
+mod alarm;
 pub mod driver;
+pub mod script;
+pub mod showing;
 pub mod stream;
 pub mod talk;
 pub mod tally;

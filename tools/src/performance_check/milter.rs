@@ -1,50 +1,58 @@
 //! Mails as a milter is shown them by Postfix, each in a connection of its own.
 
+use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use millstream_core::wire::{
-    Actions, ClientAddress, ConnectInfo, Fault, Negotiation, Protocol, Stage, VERSION_MAX,
+    Actions, ClientAddress, Command, ConnectInfo, Final, HEAD, Negotiation, Protocol, Stage, VERSION_MAX,
 };
-use millstream_mail::{Header, Message};
+use millstream_mail::Message;
 
 use super::mails::{Mail, Mails};
 use super::options::Request;
 use super::run::Shared;
-use crate::connection::Talk as _;
-use crate::dialogue::{Dialogue, Plan};
+use crate::load::script::Script;
+use crate::load::showing::Showing;
 use crate::load::talk::{Ended, Source, Talk};
 use crate::load::tally::{Done, Fate};
-use crate::macro_sets::MacroSets;
-use crate::mail::{self, bare};
+use crate::mail::bare;
 use crate::mail_file::CHUNK;
 use crate::outcome::{Outcome, Status};
 
 /// The version that Postfix says it is, for conditions that look.
 const VERSION: &[u8] = b"Postfix 3.7.11";
+/// What the MTA calls itself.
+const MTA: &[u8] = b"mail.example.com";
 const CLIENT_PORT: u16 = 34567;
 
-/// Where dialogues come from, for one worker.
+/// Where sessions come from, for one worker.
 pub(super) struct Milter<'a> {
     mails: Mails<Arc<Content>>,
-    connect: ConnectInfo,
-    macros: MacroSets,
+    client: String,
+    address: IpAddr,
     shared: &'a Shared,
 }
 
-/// Headers and body, as milters are shown them.
+/// Headers and body, as the frames of milters have them.
 #[derive(Debug)]
 pub(super) struct Content {
-    headers: Vec<Header>,
-    body: Vec<Vec<u8>>,
+    commands: Vec<(Stage, Bytes)>,
     size: usize,
 }
 
 impl Content {
     fn new(message: &[u8]) -> Result<Self, String> {
         let Message { headers, body } = Message::parse(message).map_err(|error| error.to_string())?.as_sent();
-        let body = body.chunks(CHUNK).map(<[u8]>::to_vec).collect();
-        Ok(Self { headers, body, size: message.len() })
+        let mut commands = Vec::new();
+        for header in headers {
+            commands.push((Stage::Header, [&header.name[..], b"\0", &header.value, b"\0"].concat().into()));
+        }
+        commands.push((Stage::EndOfHeaders, Bytes::new()));
+        commands.extend(body.chunks(CHUNK).map(|chunk| (Stage::Body, Bytes::copy_from_slice(chunk))));
+        commands.push((Stage::EndOfMessage, Bytes::new()));
+        Ok(Self { commands, size: message.len() })
     }
 }
 
@@ -58,60 +66,75 @@ impl<'a> Milter<'a> {
             request.flood.is_some(),
             request.is_shuffled,
         );
-        let host = Bytes::copy_from_slice(request.client_name().as_bytes());
-        let connect = ConnectInfo { host, address: ClientAddress::Ip(request.client_address(), CLIENT_PORT) };
-        Self { mails, connect, macros: fixed_macros(), shared }
+        Self { mails, client: request.client_name().to_owned(), address: request.client_address(), shared }
     }
 
-    fn plan(&self, mail: &Mail<Arc<Content>>) -> Plan {
-        let mut macros = self.macros.clone();
-        // Postfix gives a message its id with the first recipient.
+    /// The session of a mail: the commands and macros of a Postfix whose configuration says nothing of milters' macros.
+    fn script(&self, mail: &Mail<Arc<Content>>) -> Script {
+        let mut script = Script::new(Negotiation {
+            version: VERSION_MAX,
+            actions: Actions::ALL,
+            protocol: Protocol::ALL,
+            macro_lists: Vec::new(),
+        });
+        let client = format!("{} [{}]", self.client, self.address);
+        let macros: [(&[u8], &[u8]); 5] = [
+            (b"j", MTA),
+            (b"{daemon_name}", MTA),
+            (b"{daemon_addr}", b"127.0.0.1"),
+            (b"v", VERSION),
+            (b"_", client.as_bytes()),
+        ];
+        let host = Bytes::copy_from_slice(self.client.as_bytes());
+        let connect = ConnectInfo { host, address: ClientAddress::Ip(self.address, CLIENT_PORT) };
+        script.say(Stage::Connect, pairs(&macros), payload(&Command::Connect(connect)));
+        script.say(Stage::Helo, Bytes::new(), with_nul(mail.helo.as_bytes()));
+        let macros: [(&[u8], &[u8]); 3] = [
+            (b"{mail_addr}", bare(&mail.sender)),
+            (b"{mail_host}", host_of(&mail.sender)),
+            (b"{mail_mailer}", b"smtp"),
+        ];
+        script.say(Stage::Mail, pairs(&macros), with_nul(&mail.sender));
         let id: String = (0..10).map(|_| fastrand::alphanumeric()).collect();
-        for stage in [Stage::Rcpt, Stage::Data, Stage::EndOfHeaders, Stage::EndOfMessage] {
-            macros.set(stage, b"i", id.as_bytes());
+        let id_alone = pairs(&[(b"i", id.as_bytes())]);
+        for (index, recipient) in mail.recipients.iter().enumerate() {
+            let macros: [(&[u8], &[u8]); 4] = [
+                (b"i", id.as_bytes()),
+                (b"{rcpt_addr}", bare(recipient)),
+                (b"{rcpt_host}", host_of(recipient)),
+                (b"{rcpt_mailer}", b"smtp"),
+            ];
+            // A message has its id when a recipient was taken.
+            let macros = if index == 0 { &macros[1..] } else { &macros };
+            script.say(Stage::Rcpt, pairs(macros), with_nul(recipient));
         }
-        macros.set(Stage::Mail, b"mail_addr", bare(&mail.sender));
-        macros.set(Stage::Mail, b"mail_host", host_of(&mail.sender));
-        macros.set(
-            Stage::Rcpt,
-            b"rcpt_host",
-            mail.recipients.first().map_or(&b""[..], |first| host_of(first)),
-        );
-        Plan {
-            offer: Negotiation {
-                version: VERSION_MAX,
-                actions: Actions::ALL,
-                protocol: Protocol::ALL,
-                macro_lists: Vec::new(),
-            },
-            connect: self.connect.clone(),
-            helo: mail.helo.clone().into_bytes(),
-            unknown: None,
-            mail: mail::Mail {
-                sender: mail.sender.clone(),
-                recipients: mail.recipients.clone(),
-                headers: mail.content.headers.clone(),
-                body: mail.content.body.clone(),
-            },
-            macros,
-            has_bare_macros: true,
+        script.say(Stage::Data, id_alone.clone(), Bytes::new());
+        for (stage, payload) in &mail.content.commands {
+            script.say(*stage, id_alone.clone(), payload.clone());
         }
+        script
     }
 }
 
-fn fixed_macros() -> MacroSets {
-    let mut macros = MacroSets::default();
-    let fixed: [(Stage, &[u8], &[u8]); 5] = [
-        (Stage::Connect, b"j", b"mail.example.com"),
-        (Stage::Connect, b"daemon_name", b"mail.example.com"),
-        (Stage::Connect, b"v", VERSION),
-        (Stage::Mail, b"mail_mailer", b"smtp"),
-        (Stage::Rcpt, b"rcpt_mailer", b"smtp"),
-    ];
-    for (stage, name, value) in fixed {
-        macros.set(stage, name, value);
+/// Macros as they go over the wire.
+fn pairs(macros: &[(&[u8], &[u8])]) -> Bytes {
+    let mut pairs = BytesMut::new();
+    for text in macros.iter().flat_map(|(name, value)| [name, value]) {
+        pairs.extend_from_slice(text);
+        pairs.extend_from_slice(b"\0");
     }
-    macros
+    pairs.freeze()
+}
+
+fn with_nul(text: &[u8]) -> Bytes {
+    [text, b"\0"].concat().into()
+}
+
+/// What stands in the frame of a command.
+fn payload(command: &Command) -> Bytes {
+    let mut frame = BytesMut::new();
+    command.encode(&mut frame);
+    frame.split_off(HEAD).freeze()
 }
 
 /// What stands behind the last `@`.
@@ -121,34 +144,36 @@ fn host_of(address: &[u8]) -> &[u8] {
 }
 
 impl Source for Milter<'_> {
-    type Talk = Showing;
+    type Talk = Showed;
 
-    fn next(&mut self) -> Option<Showing> {
+    fn next(&mut self) -> Option<Showed> {
         loop {
             match self.mails.next()? {
                 Ok(mail) => {
-                    let dialogue = Dialogue::new(self.plan(&mail));
-                    return Some(Showing { name: mail.name, dialogue, fault: None, size: mail.content.size });
+                    let showing = Showing::new(Rc::new(self.script(&mail)));
+                    return Some(Showed { name: mail.name, showing, size: mail.content.size });
                 }
                 Err(unreadable) => self.shared.unreadable(unreadable),
             }
         }
     }
 
-    fn finished(&mut self, ended: Ended<Showing>) {
-        let Showing { name, dialogue, fault, size } = ended.talk;
+    fn finished(&mut self, ended: Ended<Showed>) {
+        let Showed { name, showing, size } = ended.talk;
         let server = &self.shared.server;
-        let fate = match (ended.broken, fault) {
+        let fate = match (ended.broken, showing.into_verdict()) {
             (Some(broken), _) => Fate::Error(broken.class(), format!("{server}: {broken}")),
-            (None, Some(fault)) => Fate::Error("protocol", format!("{server}: {fault}")),
-            (None, None) => fate(&dialogue.into_outcome().1, server),
+            (None, Err(fault)) => Fate::Error("protocol", format!("{server}: {fault}")),
+            (None, Ok(verdict)) => fate(&verdict, server),
         };
         self.shared.note(Done { name, fate, took: ended.took }, size);
     }
 }
 
 /// What the verdict of a milter makes of a mail.
-fn fate(outcome: &Outcome, server: &str) -> Fate {
+fn fate(verdict: &Final, server: &str) -> Fate {
+    let mut outcome = Outcome::default();
+    outcome.conclude(verdict);
     let text = outcome.reply_code.as_ref().map(|reply| {
         let parts = [Some(reply.code.to_string()), reply.extended.clone(), reply.text.clone()];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
@@ -164,70 +189,59 @@ fn fate(outcome: &Outcome, server: &str) -> Fate {
     }
 }
 
-/// A mail on its way.
+/// A mail that is shown.
 #[derive(Debug)]
-pub(super) struct Showing {
+pub(super) struct Showed {
     name: Option<String>,
-    dialogue: Dialogue,
-    fault: Option<Fault>,
+    showing: Showing,
     size: usize,
 }
 
-impl Talk for Showing {
+impl Talk for Showed {
     fn transmit(&self) -> &[u8] {
-        let mut slices: [&[u8]; 1] = [b""];
-        self.dialogue.transmit(&mut slices);
-        slices[0]
+        self.showing.transmit()
     }
 
     fn wrote(&mut self, n: usize) {
-        self.dialogue.wrote(n);
+        self.showing.wrote(n);
     }
 
     fn receive(&mut self, data: &[u8]) {
-        self.fault = self.dialogue.receive(BytesMut::from(data)).err();
+        self.showing.receive(data);
     }
 
     fn closed(&mut self) -> bool {
-        // With its last word a milter may have closed already.
-        self.dialogue.awaits().is_none()
+        self.showing.closed()
     }
 
     fn is_decided(&self) -> bool {
-        self.is_over()
+        self.showing.is_decided()
     }
 
     fn is_over(&self) -> bool {
-        self.fault.is_some() || self.dialogue.is_over()
+        self.showing.is_over()
     }
 
     fn awaited(&self) -> String {
-        match self.dialogue.awaits() {
-            Some(stage) => format!("{stage}: expected an answer"),
-            None => "QUIT: expected that it is read".to_owned(),
-        }
+        self.showing.awaited()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::ReplyCode;
 
     #[test]
     fn verdicts_are_classified() {
-        let of = |status, reply: Option<&[u8]>| {
-            let reply_code = reply.map(ReplyCode::parse);
-            fate(&Outcome { status, reply_code, ..Outcome::default() }, "unix:/m")
-        };
-        for status in [Status::Pass, Status::Accept, Status::Discard] {
-            assert_eq!(of(status, None), Fate::Passed);
+        let of = |verdict| fate(&verdict, "unix:/m");
+        for verdict in [Final::Continue, Final::Accept, Final::Discard] {
+            assert_eq!(of(verdict), Fate::Passed);
         }
-        assert_eq!(of(Status::Reject, None), Fate::Rejected("reject".to_owned()));
+        assert_eq!(of(Final::Reject), Fate::Rejected("reject".to_owned()));
         let greylisted = Fate::TemporaryFailure("451 4.7.1 Greylisting now".to_owned());
-        assert_eq!(of(Status::TemporaryFailure, Some(b"451 4.7.1 Greylisting now")), greylisted);
+        assert_eq!(of(Final::ReplyCode(Bytes::from_static(b"451 4.7.1 Greylisting now"))), greylisted);
         let aborted = Fate::Error("milter", "unix:/m: expected a verdict, came abort".to_owned());
-        assert_eq!(of(Status::Abort, None), aborted);
+        assert_eq!(of(Final::Shutdown), aborted);
     }
 
     #[test]

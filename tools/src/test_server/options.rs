@@ -212,7 +212,6 @@ impl Options {
             unknown: self.unknown.as_ref().map(|command| command.as_bytes().to_vec()),
             mail,
             macros: self.macros()?,
-            has_bare_macros: false,
         };
         let fail_on = self.fail_on.iter().map(|name| status(name)).collect::<Result<_, _>>()?;
         let mask = self.mask.clone();

@@ -44,8 +44,8 @@ fn a_mail_is_shown_as_postfix_shows_it() {
         ["--n-mails=1", "--connect-host=c.test", "--connect-address=192.0.2.7", "--helo-fqdn=h.test"];
     let ran = bench.run(&options);
     assert_eq!(ran.counts(), [1, 0, 0, 0], "{ran:?}");
-    // Eleven headers; macros with all but HELO, headers and body.
-    let expected = "ODCHDMDRDTLLLLLLLLLLLDNBDEQ";
+    // Eleven headers; macros with each command, if only to say that there are none; the end as behind a real Postfix.
+    let expected = format!("ODCDHDMDRDT{}DNDBDEAAQ", "DL".repeat(11));
     until(PATIENCE, "the end", || bench.letters().ends_with('Q').then_some(()));
     assert_eq!(bench.letters(), expected);
     let seen = bench.child.seen();
@@ -54,15 +54,76 @@ fn a_mail_is_shown_as_postfix_shows_it() {
         let pair = &seen[at - 1..=at];
         [&pair[0].payload, &pair[1].payload].map(|payload| String::from_utf8_lossy(payload).into_owned())
     };
-    let connect = "C{daemon_name}\0mail.example.com\0j\0mail.example.com\0v\0Postfix 3.7.11\0";
+    let connect = "Cj\0mail.example.com\0{daemon_name}\0mail.example.com\0{daemon_addr}\x00127.0.0.1\0\
+                   v\0Postfix 3.7.11\0_\0c.test [192.0.2.7]\0";
     assert_eq!(behind(b'C'), [connect, "c.test\x004\u{fffd}\u{7}192.0.2.7\0"].map(str::to_owned));
+    assert_eq!(behind(b'H'), ["H", "h.test\0"].map(str::to_owned));
     let mail = "M{mail_addr}\0from@example.com\0{mail_host}\0example.com\0{mail_mailer}\0smtp\0";
     assert_eq!(behind(b'M'), [mail, "<from@example.com>\0"].map(str::to_owned));
-    let [macros, recipient] = behind(b'R');
-    assert!(macros.starts_with("Ri\0") && macros.contains("{rcpt_addr}\0to@example.com\0"), "{macros:?}");
-    assert_eq!(recipient, "<to@example.com>\0");
-    let [of_body, body] = behind(b'B');
-    assert_eq!((of_body.as_str(), body.as_str()), ("", "Hello,\r\n\r\nThis is a test mail.\r\n"));
+    let recipient = "R{rcpt_addr}\0to@example.com\0{rcpt_host}\0example.com\0{rcpt_mailer}\0smtp\0";
+    assert_eq!(behind(b'R'), [recipient, "<to@example.com>\0"].map(str::to_owned));
+    let [of_data, of_body] = [b'T', b'B'].map(&behind);
+    assert_eq!(of_body[1], "Hello,\r\n\r\nThis is a test mail.\r\n");
+    let id = of_data[0].strip_prefix("Ti\0").unwrap();
+    assert_eq!(of_body[0].strip_prefix("Bi\0"), Some(id), "one message has one id");
+}
+
+/// The letters of what is said to a milter that says `frame` to the command `at`, macros left out.
+fn said(at: u8, frame: Frame, options: &[&str]) -> String {
+    let bench = Bench::saying(at, frame);
+    let ran = bench.run(&[&["--n-mails=1"], options].concat());
+    assert_eq!(ran.status, 0);
+    until(PATIENCE, "the end", || (bench.child.connections_over() == 1).then_some(()));
+    bench.letters().replace('D', "")
+}
+
+#[test]
+fn who_has_said_its_last_word_is_left_as_postfix_leaves_it() {
+    let all = format!("OCHMRT{}NBE", "L".repeat(11));
+    let through = |last: char| &all[..=all.find(last).unwrap()];
+    // At CONNECT and HELO Postfix only closes, and with SHUTDOWN where it talks to the client.
+    for letter in [b'a', b'r', b't', b'4'] {
+        for at in ['C', 'H'] {
+            assert_eq!(said(at as u8, Frame::new(letter, []), &[]), through(at), "{}", char::from(letter));
+        }
+    }
+    for at in ['M', 'R', 'T'] {
+        assert_eq!(said(at as u8, Frame::new(b'4', []), &[]), through(at));
+    }
+    for letter in [b'a', b'r', b't', b'd'] {
+        for at in ['M', 'R', 'T', 'L', 'N', 'E'] {
+            let expected = format!("{}AAQ", through(at));
+            assert_eq!(said(at as u8, Frame::new(letter, []), &[]), expected, "{}", char::from(letter));
+        }
+    }
+    assert_eq!(said(b'E', Frame::new(b'4', []), &[]), format!("{all}AAQ"));
+}
+
+#[test]
+fn a_recipient_that_is_refused_is_one_less() {
+    let scratch = Scratch::new("performance");
+    let refusing =
+        |frame: &Frame| vec![Frame::new(if frame.payload.starts_with(b"<no") { b'r' } else { b'c' }, [])];
+    let child = ChildSide::scripted(&scratch.join("milter.sock"), refusing);
+    let spec = format!("--milter=unix:{}", scratch.join("milter.sock").display());
+    let cases = [
+        (["--recipient=no1@x", "--recipient=yes@x"], [1, 0, 0, 0], "OCHMRRT"),
+        (["--recipient=yes@x", "--recipient=no1@x"], [1, 0, 0, 0], "OCHMRRT"),
+        (["--recipient=no1@x", "--recipient=no2@x"], [1, 0, 1, 0], "OCHMRRAAQ"),
+    ];
+    for (runs, (recipients, counts, letters)) in (1..).zip(cases) {
+        let ran = run(&[&[spec.as_str(), "--n-mails=1"], &recipients[..]].concat());
+        assert_eq!(ran.counts(), counts, "{recipients:?}");
+        until(PATIENCE, "the end", || (child.connections_over() == runs).then_some(()));
+        let seen = child.seen();
+        let last = seen.iter().rposition(|frame| frame.letter == b'O').unwrap();
+        let said: String = seen[last..]
+            .iter()
+            .map(|frame| char::from(frame.letter))
+            .filter(|letter| *letter != 'D')
+            .collect();
+        assert!(said.starts_with(letters), "{recipients:?}: {said}");
+    }
 }
 
 #[test]
