@@ -49,15 +49,20 @@ pub(crate) fn call_with(callable: &Callable, receiver: &str, call: &str, indent:
 /// What the check at load knows of a variable is wider in its file, where other values may be assigned, than behind its value alone. So
 /// where `write` gives what would be refused `around` it, it is asked again to hide what kind of values there are.
 fn in_a_way_that_loads(write: impl Fn(bool) -> Written, around: impl Fn(&str) -> String) -> Written {
+    let mut refused = String::new();
     for hides_kinds in [false, true] {
         let code = write(hides_kinds)?;
         let source = Arc::new(Source::new(String::new(), around(&code).into_bytes()));
-        let problems = parse(&source).map(|mut file| check(&mut file, &source));
-        if problems.is_ok_and(|problems| problems.iter().all(Vec::is_empty)) {
-            return Ok(code);
+        let problems = match parse(&source) {
+            Ok(mut file) => check(&mut file, &source).into_iter().flatten().collect(),
+            Err(problems) => problems,
+        };
+        match problems.into_iter().next() {
+            None => return Ok(code),
+            Some(problem) => refused = problem.message,
         }
     }
-    Err("a block that cannot stand alone, as one with a here document that ends behind it".to_owned())
+    Err(format!("a block that is refused where it stands alone: {refused}"))
 }
 
 fn statements(callable: &Callable, receiver: &str, call: &str, indent: &str, hides_kinds: bool) -> Written {

@@ -1,5 +1,6 @@
 //! Which files a path in a configuration means.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,8 +19,8 @@ pub(crate) fn find_main(directories: &[PathBuf], file: &Path) -> Option<PathBuf>
 /// The files that `load path` means, in the order in which they are loaded; empty when there are none.
 ///
 /// An absolute path is that file, whether it exists or not. A relative one is, in this order: a directory in one of
-/// `directories`, of which every file is meant; a file in one of them; or a pattern, matched in each of them.
-/// Files of one directory are sorted by name.
+/// `directories`, of which every file is meant; a file in one of them; or a pattern, matched in each of them, where a file
+/// stands for those of the same name in the directories behind. Files of one directory are sorted by name.
 ///
 /// A directory that cannot be read is an error: it must not pass for an empty one.
 pub(crate) fn resolve(directories: &[PathBuf], path: &str) -> Result<Vec<PathBuf>, Complaint> {
@@ -33,9 +34,16 @@ pub(crate) fn resolve(directories: &[PathBuf], path: &str) -> Result<Vec<PathBuf
     if let Some(file) = candidates().find(|candidate| may_exist(candidate)) {
         return Ok(vec![file]);
     }
+    // A copy of a configuration that is tried beside the one that serves is not to be mixed with it.
+    let mut names = HashSet::new();
     let mut files = Vec::new();
     for directory in directories {
-        files.extend(matches(directory, path)?);
+        for file in matches(directory, path)? {
+            let name = file.strip_prefix(directory).unwrap_or(&file).to_owned();
+            if names.insert(name) {
+                files.push(file);
+            }
+        }
     }
     Ok(files)
 }

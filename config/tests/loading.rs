@@ -46,16 +46,17 @@ fn a_file_is_loaded_where_the_line_stands() {
 }
 
 #[test]
-fn the_first_directory_with_the_file_wins_but_a_pattern_is_matched_in_all() {
+fn the_first_directory_with_a_file_wins_and_a_pattern_is_matched_in_all() {
     let one = Directory::new(&[("x.conf", &trace("one"))]);
     let two = Directory::new(&[
         ("x.conf", &trace("two")),
+        ("x.local", &trace("local")),
         ("milter-manager.conf", "load(\"x.conf\")\nload(\"x.*\")"),
     ]);
-    let dirs = vec![one.path().to_owned(), two.path().to_owned()];
+    let dirs = vec![one.path().to_owned(), two.path().to_owned(), two.path().to_owned()];
     let loaded = load(&LoadOptions { config_dirs: dirs, ..LoadOptions::default() });
     assert!(loaded.problems.is_empty(), "{}", listed(&loaded.problems));
-    assert_eq!(loaded.configuration.database.name.as_deref(), Some(" one one two"));
+    assert_eq!(loaded.configuration.database.name.as_deref(), Some(" one one local"));
 }
 
 #[test]

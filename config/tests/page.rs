@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{Directory, listed};
-use millstream_config::{Configuration, Loaded, load_str};
+use millstream_config::{Configuration, LoadOptions, Loaded, load_str};
 
 /// As what the blocks are loaded.
 const NAME: &str = "/etc/milter-manager/milter-manager.conf";
@@ -34,7 +34,7 @@ fn every_block_of_the_page_loads() {
 
 #[test]
 fn the_guide_for_postfix_loads() {
-    assert!(load_blocks(&page("postfix.md")) >= 1);
+    assert_eq!(load_blocks(&page("postfix.md")), 3);
 }
 
 #[test]
@@ -169,8 +169,13 @@ fn load(block: &Block) -> Loaded {
         ("milters/clamav.conf", ""),
         ("clients.cidr", "192.0.2.0/24 OK\n"),
         ("senders.regexp", "/^<bounce-(.*)@/ WARN $1\n"),
+        ("etc/debian_version", "12.5\n"),
+        ("etc/init.d/clamav-milter", "CLAMAVCONF=/etc/clamav/clamav-milter.conf\n"),
+        ("etc/clamav/clamav-milter.conf", "MilterSocket /run/clamav/clamav-milter.ctl\n"),
     ]);
-    load_str(NAME, &block.text, &directory.options())
+    // What is installed where the test runs is not what the pages tell of.
+    let options = LoadOptions { root: directory.path().to_owned(), ..directory.options() };
+    load_str(NAME, &block.text, &options)
 }
 
 fn ineffective(configuration: &Configuration) -> BTreeSet<String> {

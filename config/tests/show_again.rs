@@ -5,7 +5,7 @@
 mod common;
 
 use common::session::{RUNS, Told, Visit};
-use common::{Directory, good, listed};
+use common::{Directory, good, listed, text};
 use millstream_config::{Configuration, load_str};
 use millstream_core::wire::Stage;
 use proptest::prelude::*;
@@ -354,7 +354,18 @@ fn here_documents_are_written_where_they_end_within_the_block() {
     assert_eq!(
         site(behind).shown().lost,
         [
-            "test.conf:2: a stopper of condition \"C\" cannot be printed: a block that cannot stand alone, as one with a here document that ends behind it"
+            "test.conf:2: a stopper of condition \"C\" cannot be printed: a block that is refused where it stands alone: syntax error: can't find string \"END\" anywhere before EOF"
+        ]
+    );
+}
+
+#[test]
+fn a_stopper_with_a_mistake_is_not_printed_and_the_mistake_is_named() {
+    let mistaken = "define_applicable_condition(\"C\") do |c|\n  c.define_connect_stopper {|context, host| host.shout }\nend";
+    assert_eq!(
+        text(mistaken).configuration.shown().lost,
+        [
+            "test.conf:2: a stopper of condition \"C\" cannot be printed: a block that is refused where it stands alone: `shout` is not supported on a string: host"
         ]
     );
 }

@@ -31,6 +31,7 @@ pub(super) const METHODS: &[Method] = &[
     on(TEXT, "downcase", &[], TEXT, |g| changed(g, char::to_ascii_lowercase, char::to_lowercase), "in lower case"),
     on(TEXT, "upcase", &[], TEXT, |g| changed(g, char::to_ascii_uppercase, char::to_uppercase), "in upper case"),
     on(TEXT, "capitalize", &[], TEXT, capitalize, "the first letter in upper case, the rest in lower case"),
+    on(TEXT, "casecmp", &[TEXT], INT, order_in_any_case, "how they stand in order, as with `<=>`, a to z being A to Z"),
     on(TEXT, "casecmp?", &[TEXT], BOOL, |g| two(g, |a, b| a.lossy().to_lowercase() == b.lossy().to_lowercase()), "the same text in any case"),
     on(TEXT, "strip", &[], TEXT, |g| cut(g, true, true), "without blanks, line ends and NULs around it"),
     on(TEXT, "lstrip", &[], TEXT, |g| cut(g, true, false), "without those before it"),
@@ -51,6 +52,14 @@ fn text(given: &Given<'_, '_>) -> Text {
         Value::Text(text) | Value::Symbol(text) => text.clone(),
         _ => Text::default(),
     }
+}
+
+fn order_in_any_case(given: &mut Given<'_, '_>) -> Result<Value> {
+    let one = text(given);
+    given.spend(one.len() / 16)?;
+    let other = given.text(0).cloned().unwrap_or_default();
+    let lower = |text: &Text| text.bytes().to_ascii_lowercase();
+    Ok(Value::Int(lower(&one).cmp(&lower(&other)) as i64))
 }
 
 fn two(given: &mut Given<'_, '_>, test: fn(&Text, &Text) -> bool) -> Result<Value> {
