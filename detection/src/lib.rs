@@ -12,12 +12,13 @@
 //! | `pkgsrc` | NetBSD, DragonFly and wherever pkgsrc is | rc scripts, `rc.conf` |
 //!
 //! They share: `shell` (assignments, options, sockets), `files` (the configuration files of milters), `ucl` (the language of rspamd's),
-//! `systemd` (units and whether they are enabled), `runlevels` (whether init scripts are) and `rc` (rc scripts).
+//! `systemd` (units and whether they are enabled), `init` (init scripts), `runlevels` (whether they are enabled) and `rc` (rc scripts).
 
 mod debian;
 mod detector;
 mod files;
 mod freebsd;
+mod init;
 mod listening;
 mod pkgsrc;
 mod platform;

@@ -3,35 +3,29 @@
 use super::PLACES;
 use super::lsb::header;
 use crate::files;
+use crate::init::Script;
 use crate::listening::Listening;
 use crate::report::{Evidence, Found};
 use crate::runlevels::{links, masked};
 use crate::setting::Setting;
 use crate::shell::{Names, Variables, option};
-use crate::survey::{Spec, Survey};
+use crate::survey::Survey;
 use crate::systemd::{dropped_in, socket_option};
 
 /// Looks for the candidate's init script.
 pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
     let candidate = survey.candidate;
-    let script_path = format!("/etc/init.d/{candidate}");
-    let script = survey.read(&script_path)?;
-    let header = header(&script);
-    let mut variables = Variables::new(Names::Capital);
-    variables.read(&script_path, &script, candidate);
-    let default_path = format!("/etc/default/{candidate}");
-    if let Some(text) = survey.read(&default_path) {
-        variables.read(&default_path, &text, candidate);
-    }
-    if let Some(removed) = removed(survey, &variables) {
+    let script = Script::read(survey, "/etc/default", Names::Capital)?;
+    let (header, variables) = (header(&script.text), &script.variables);
+    if let Some(removed) = removed(survey, variables) {
         survey.leave_out_because(removed);
         return None;
     }
     let name = variables.value("NAME").or(header.provides.as_deref()).unwrap_or(candidate).to_owned();
-    let listening = listening(survey, &variables);
+    let listening = listening(survey, variables);
     let spec = survey.spec(&name, listening.socket);
     let switch = variables.get("ENABLED");
-    let (enabled, enabled_by) = if let Some(off) = switch.filter(|switch| switch.value == "0") {
+    let enabled = if let Some(off) = switch.filter(|switch| switch.value == "0") {
         (false, off.by.clone())
     } else if let Some(refused) = listening.refused {
         (false, refused)
@@ -40,20 +34,10 @@ pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
     } else if let Some(switch) = switch {
         (true, switch.by.clone())
     } else {
-        (true, Evidence::whole(&script_path, "it is there, and nothing says ENABLED=0"))
+        (true, Evidence::whole(&script.path, "it is there, and nothing says ENABLED=0"))
     };
-    let (connection_spec, connection_spec_by) = Spec::parts(spec);
-    Some(Found {
-        name: candidate.to_owned(),
-        enabled,
-        enabled_by,
-        description: header.description.or_else(|| variables.value("DESC").map(str::to_owned)),
-        command: Some(script_path),
-        command_options: Some("start".to_owned()),
-        connection_spec,
-        connection_spec_by,
-        tarpit: listening.tarpit,
-    })
+    let description = header.description.or_else(|| variables.value("DESC").map(str::to_owned));
+    Some(script.found(candidate, enabled, description, spec, listening.tarpit))
 }
 
 /// What says that the package has been removed: its script stays as long as its configuration does, and does nothing without the program.

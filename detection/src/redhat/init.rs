@@ -3,29 +3,23 @@
 use super::chkconfig::{Header, header};
 use super::{OLD_CLAMAV, PLACES};
 use crate::files;
+use crate::init::Script;
 use crate::listening::Listening;
 use crate::report::{Evidence, Found};
 use crate::runlevels::{links, masked};
 use crate::setting::Setting;
 use crate::shell::{Names, Variables, option};
-use crate::survey::{Spec, Survey};
+use crate::survey::Survey;
 
 /// Looks for the candidate's init script.
 pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
     let candidate = survey.candidate;
-    let script_path = format!("/etc/init.d/{candidate}");
-    let script = survey.read(&script_path)?;
-    let header = header(&script);
-    let mut variables = Variables::new(Names::Any);
-    variables.read(&script_path, &script, candidate);
-    let settings_path = format!("/etc/sysconfig/{candidate}");
-    if let Some(text) = survey.read(&settings_path) {
-        variables.read(&settings_path, &text, candidate);
-    }
-    let listening = listening(survey, &header, &variables);
+    let script = Script::read(survey, "/etc/sysconfig", Names::Any)?;
+    let header = header(&script.text);
+    let listening = listening(survey, &header, &script.variables);
     let spec = survey.spec(candidate, listening.socket);
     let links = links(survey);
-    let (enabled, enabled_by) = if let Some(refused) = listening.refused {
+    let enabled = if let Some(refused) = listening.refused {
         (false, refused)
     } else if let Some(stopped) = masked(survey).or_else(|| links.stopped()) {
         (false, stopped)
@@ -36,21 +30,10 @@ pub(crate) fn init(survey: &mut Survey<'_>) -> Option<Found> {
                 false,
                 Evidence { says: format!("{}, but where it listens was not found", link.says), ..link },
             ),
-            (None, _) => (false, Evidence::whole(&script_path, "disabled: no runlevel has it")),
+            (None, _) => (false, Evidence::whole(&script.path, "disabled: no runlevel has it")),
         }
     };
-    let (connection_spec, connection_spec_by) = Spec::parts(spec);
-    Some(Found {
-        name: candidate.to_owned(),
-        enabled,
-        enabled_by,
-        description: header.description,
-        command: Some(script_path),
-        command_options: Some("start".to_owned()),
-        connection_spec,
-        connection_spec_by,
-        tarpit: listening.tarpit,
-    })
+    Some(script.found(candidate, enabled, header.description, spec, listening.tarpit))
 }
 
 /// Where the script's milter listens: its own file first, then the script's variables; milter-greylist's file is the last.
