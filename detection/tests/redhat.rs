@@ -6,7 +6,7 @@ mod linux;
 
 use linux::Has::{Default, Enabled, File, Job, Link, Program, Runlevels, Script, Unit};
 use linux::{Has, Tree, Vector, check};
-use millstream_detection::Detector;
+use millstream_detection::{Detector, Report};
 
 const SYSCONFIG: &str = "/etc/sysconfig";
 const UNITS: &str = "/usr/lib/systemd/system";
@@ -170,4 +170,39 @@ fn a_disabled_unit_without_a_script_is_not_defined_and_says_why() {
         reason,
         "/usr/lib/systemd/system/milter-greylist.service: disabled: no folder .wants or .requires has it"
     );
+}
+
+/// A unit with these lines in its service, enabled, and these files.
+fn with_environment(lines: &str, files: &[(&'static str, String)]) -> Report {
+    let unit = format!("[Service]\nExecStart=/usr/sbin/foo\n{lines}");
+    let mut has = vec![SYSTEMCTL, Enabled, Unit(unit.leak())];
+    has.extend(files.iter().map(|(path, text)| File(path, text.clone().leak())));
+    Tree::new(&has, "foo", SYSCONFIG, UNITS).detect(Detector::RedHat, "foo")
+}
+
+#[test]
+fn a_file_that_a_unit_names_often_is_read_once_and_at_its_last_place() {
+    // More than once it would be more than is read.
+    let long = format!("SOCKET=/long\n{}", "# padding\n".repeat(60_000));
+    let lines = "EnvironmentFile=/a\nEnvironmentFile=/b\n".repeat(30) + "EnvironmentFile=/a\n";
+    let report = with_environment(&lines, &[("/a", long), ("/b", "SOCKET=/b\n".to_owned())]);
+    assert_eq!(report.warnings, []);
+    assert_eq!(report.milters[0].connection_spec.as_deref(), Some("unix:/long"));
+}
+
+#[test]
+fn of_a_long_environment_only_a_part_is_read_and_that_is_told() {
+    let long = |socket: &str| format!("SOCKET={socket}\n{}", "# padding\n".repeat(60_000));
+    let lines = "EnvironmentFile=/a\nEnvironmentFile=/b\nEnvironmentFile=/c\n";
+    let report =
+        with_environment(lines, &[("/a", long("/a")), ("/b", long("/b")), ("/c", "SOCKET=/c\n".to_owned())]);
+    assert_eq!(report.milters[0].connection_spec.as_deref(), Some("unix:/a"));
+    let told: Vec<_> = report.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [format!(
+            "{UNITS}/foo.service:4: at most 1048576 bytes of environment were expected: /b and what is behind it counts as missing"
+        )]
+    );
+    assert!(!report.looked.iter().any(|looked| looked.path == "/c"), "nothing more is read");
 }

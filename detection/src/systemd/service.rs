@@ -13,6 +13,8 @@ use crate::survey::Survey;
 const PREFIXES: [char; 6] = ['@', '-', ':', '+', '!', '|'];
 /// How many files of a service's environment are read.
 const MAX_FILES: usize = 32;
+/// How many bytes of them: more than any service has in one, and no time to read.
+const MAX_ENVIRONMENT: usize = 1 << 20;
 
 /// The service of a candidate.
 #[derive(Debug, Clone)]
@@ -111,13 +113,33 @@ fn environment(survey: &mut Survey<'_>, unit: &Unit) -> Variables {
             }
         }
     }
-    for entry in since_reset(&unit.entries, "Service", "EnvironmentFile").into_iter().take(MAX_FILES) {
-        let path = specifiers(entry.value.value.trim_start_matches('-'), &unit.name);
-        if let Some(text) = survey.read(&path) {
-            variables.read(&path, &text, candidate);
-        }
+    let mut room = MAX_ENVIRONMENT;
+    for (path, named) in environment_files(unit) {
+        let Some(text) = survey.read(&path) else { continue };
+        let Some(left) = room.checked_sub(text.len()) else {
+            let bound = format!(
+                "at most {MAX_ENVIRONMENT} bytes of environment were expected: {path} and what is behind it counts as missing"
+            );
+            survey.warn(&named.path, named.line, bound);
+            break;
+        };
+        room = left;
+        variables.read(&path, &text, candidate);
     }
     variables
+}
+
+/// The files of a service's environment, and what names each of them. The later ones go over those before: of one that is named again
+/// the last place counts.
+fn environment_files(unit: &Unit) -> Vec<(String, Evidence)> {
+    let mut files: Vec<(String, Evidence)> = Vec::new();
+    for entry in since_reset(&unit.entries, "Service", "EnvironmentFile") {
+        let path = specifiers(entry.value.value.trim_start_matches('-'), &unit.name);
+        files.retain(|(known, _)| *known != path);
+        files.push((path, entry.value.by.clone()));
+    }
+    files.truncate(MAX_FILES);
+    files
 }
 
 /// The last value of a key.
