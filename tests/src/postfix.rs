@@ -50,6 +50,8 @@ pub struct Postfix {
 /// What the further services of a Postfix of one's own are made of.
 #[derive(Debug)]
 pub struct Site {
+    /// The folder of its `main.cf`.
+    pub configuration: PathBuf,
     /// The milters as `smtpd_milters` names them.
     pub milters: String,
     /// Free ports.
@@ -86,6 +88,7 @@ impl Postfix {
         // The ports of the second lane are for the services.
         let postfix = Self { folder: folder.to_owned(), base_port: free_ports(2), lanes: 1 };
         let site = Site {
+            configuration: postfix.folder.join("etc"),
             milters: milters(lanes, 0, entry),
             ports: Entry::ALL.map(|entry| port_of(postfix.base_port, 1, entry)),
         };

@@ -8,7 +8,7 @@ use millstream_tests::post::{Chain, Route};
 use millstream_tests::programs;
 
 /// What it counted: mails, temporary failures, rejects, errors; and all that it printed.
-fn run(options: &[String]) -> ([u64; 4], String) {
+pub(crate) fn run(options: &[String]) -> ([u64; 4], String) {
     let mut command = Command::new(programs::ours("milter-performance-check"));
     let output = command.args(options).arg("--json").output().expect("it can be run");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

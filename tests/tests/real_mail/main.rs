@@ -45,6 +45,7 @@ mod fallback_kinds;
 mod lifecycle;
 mod limits;
 mod load;
+mod login;
 mod proxy_filter;
 mod recorded;
 mod refusal;
