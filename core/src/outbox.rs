@@ -10,6 +10,8 @@ const SHARE_FROM: usize = 4096;
 /// The same for the first that is sent so, which is mostly the only one: a copy would need a larger buffer than an idle peer
 /// keeps.
 const SHARE_FIRST_FROM: usize = KEEP;
+/// The first buffer for small frames: a command with its macros fits in it.
+const FIRST: usize = 256;
 /// The largest buffer for small frames that an idle peer keeps.
 const KEEP: usize = 1024;
 /// The sizes of larger ones: most messages fit into the first, what one read brings into the second.
@@ -18,18 +20,19 @@ const SIZES: [usize; 2] = [16 << 10, 80 << 10];
 /// Bytes to write, in order. Small frames lie side by side in one buffer, large ones are shared and not copied.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queue: VecDeque<Segment>,
     small: BytesMut,
     /// How many bytes of `small` were written.
     written: usize,
+    /// What goes between small frames.
+    shared: VecDeque<Shared>,
     len: usize,
 }
 
 #[derive(Debug)]
-enum Segment {
-    /// So many of the small bytes.
-    Small(usize),
-    Shared(Bytes),
+struct Shared {
+    /// How many bytes of `small` go before it.
+    behind: usize,
+    bytes: Bytes,
 }
 
 impl Outbox {
@@ -39,14 +42,12 @@ impl Outbox {
 
     /// Appends whole small frames.
     pub(crate) fn write(&mut self, frames: impl FnOnce(&mut BytesMut)) {
+        if self.small.capacity() == 0 {
+            self.small.reserve(FIRST);
+        }
         let before = self.small.len();
         frames(&mut self.small);
-        let more = self.small.len() - before;
-        self.len += more;
-        match self.queue.back_mut() {
-            Some(Segment::Small(len)) => *len += more,
-            _ => self.queue.push_back(Segment::Small(more)),
-        }
+        self.len += self.small.len() - before;
     }
 
     /// Appends a copy of these bytes.
@@ -57,20 +58,15 @@ impl Outbox {
 
     /// Appends bytes that lie elsewhere, as a part of `whole`.
     pub(crate) fn share(&mut self, part: &[u8], whole: &Bytes) {
-        let from = if self.shares_nothing() { SHARE_FIRST_FROM } else { SHARE_FROM };
+        let from = if self.shared.is_empty() { SHARE_FIRST_FROM } else { SHARE_FROM };
         match part.len() {
             0 => {}
             len if len < from => self.copy(part),
             len => {
                 self.len += len;
-                self.queue.push_back(Segment::Shared(whole.slice_ref(part)));
+                self.shared.push_back(Shared { behind: self.small.len(), bytes: whole.slice_ref(part) });
             }
         }
-    }
-
-    /// Whether all that waits lies side by side.
-    fn shares_nothing(&self) -> bool {
-        self.written + self.len == self.small.len()
     }
 
     /// Makes room in few steps, since a peer that is sent much is sent more.
@@ -84,24 +80,23 @@ impl Outbox {
 
     /// Fills `slices` with what is to be written next, and returns how many it filled.
     pub(crate) fn transmit<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
-        let mut small = &self.small[self.written..];
         // By far the most usual.
-        if self.shares_nothing()
+        if self.shared.is_empty()
             && let Some(slot) = slices.first_mut()
         {
-            *slot = small;
+            *slot = &self.small[self.written..];
             return usize::from(self.len > 0);
         }
+        let mut from = self.written;
+        let shared = self.shared.iter().map(|shared| (shared.behind, &shared.bytes[..]));
+        let pieces = shared.chain([(self.small.len(), &[][..])]).flat_map(|(behind, bytes)| {
+            let small = &self.small[from..behind];
+            from = behind;
+            [small, bytes]
+        });
         let mut filled = 0;
-        for (slot, segment) in slices.iter_mut().zip(&self.queue) {
-            *slot = match segment {
-                Segment::Small(len) => {
-                    let (now, later) = small.split_at(*len);
-                    small = later;
-                    now
-                }
-                Segment::Shared(bytes) => bytes,
-            };
+        for (slot, piece) in slices.iter_mut().zip(pieces.filter(|piece| !piece.is_empty())) {
+            *slot = piece;
             filled += 1;
         }
         filled
@@ -115,29 +110,23 @@ impl Outbox {
         self.len -= n;
         let mut n = n;
         while n > 0 {
-            let Some(segment) = self.queue.front_mut() else { return };
-            let taken = match segment {
-                Segment::Small(len) => {
-                    let taken = n.min(*len);
-                    *len -= taken;
-                    self.written += taken;
-                    taken
-                }
-                Segment::Shared(bytes) => {
-                    let taken = n.min(bytes.len());
-                    bytes.advance(taken);
-                    taken
-                }
-            };
+            let behind = self.shared.front().map_or(self.small.len(), |shared| shared.behind);
+            let small = n.min(behind - self.written);
+            self.written += small;
+            n -= small;
+            let Some(Shared { bytes, .. }) = self.shared.front_mut() else { break };
+            let taken = n.min(bytes.len());
+            bytes.advance(taken);
             n -= taken;
-            if matches!(segment, Segment::Small(0))
-                || matches!(segment, Segment::Shared(bytes) if bytes.is_empty())
-            {
-                self.queue.pop_front();
+            if bytes.is_empty() {
+                self.shared.pop_front();
             }
         }
         if self.written >= SIZES[0] {
             self.small.advance(self.written);
+            for shared in &mut self.shared {
+                shared.behind -= self.written;
+            }
             self.written = 0;
         }
     }
@@ -149,14 +138,14 @@ impl Outbox {
 
     /// Nothing waits: takes the buffer back to its beginning, or gives it up when it has grown.
     fn rest(&mut self) {
-        while self.queue.pop_front().is_some() {}
         self.small.clear();
+        self.shared.clear();
         (self.written, self.len) = (0, 0);
         if self.small.capacity() > KEEP {
             self.small = BytesMut::new();
         }
-        if self.queue.capacity() > 8 {
-            self.queue.shrink_to(8);
+        if self.shared.capacity() > 8 {
+            self.shared.shrink_to(8);
         }
     }
 }
@@ -223,8 +212,7 @@ mod tests {
         for _ in 0..5 {
             outbox.share(&middle, &middle);
         }
-        let shared = outbox.queue.iter().filter(|segment| matches!(segment, Segment::Shared(_)));
-        assert_eq!(shared.count(), 1);
+        assert_eq!(outbox.shared.len(), 1);
         assert_eq!(drain(&mut outbox, 1000), [&b"head"[..], &[7; 5 * SHARE_FIRST_FROM]].concat());
     }
 

@@ -193,12 +193,11 @@ impl Session {
         let Some(terms) = child.terms() else { return true };
         let agreed = |bit: Option<Protocol>| bit.is_some_and(|bit| self.answer.protocol.has(bit));
         let is_sent = |fact: &CommandFact| {
-            let wanted = terms.wants(fact.stage) || child.is_watched(fact.stage);
-            !wanted || !agreed(fact.no_send)
+            !agreed(fact.no_send) || !terms.wants(fact.stage) && !child.is_watched(fact.stage)
         };
         let is_heard = |fact: &CommandFact| {
-            let speaks = terms.wants(fact.stage) && terms.replies_to(fact.stage);
-            !speaks || child.evaluation || fact.stage.is_content() || !agreed(fact.no_reply)
+            let counts = !child.evaluation && !fact.stage.is_content() && agreed(fact.no_reply);
+            !counts || !terms.wants(fact.stage) || !terms.replies_to(fact.stage)
         };
         let asks = if child.evaluation { Actions::NONE } else { terms.actions };
         let rights = self.answer.actions.with(Actions::MACRO_LISTS);

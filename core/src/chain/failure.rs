@@ -108,14 +108,9 @@ impl Session {
         self.filter.close();
     }
 
-    /// Sets every timer for what is awaited now.
+    /// Sets every timer for what is awaited now, and finds the first time at which something is due.
     pub(super) fn retime(&mut self) {
         let now = self.now();
-        for (index, child) in self.children.iter_mut().enumerate() {
-            if core::mem::take(&mut child.connection.touched) {
-                child.retime(&self.policy.children()[index], now);
-            }
-        }
         self.retime_mta();
         self.retime_presence();
         self.unread_until = match (self.has_room(), self.unread_until) {
@@ -123,50 +118,67 @@ impl Session {
             (false, None) => Some(now + self.policy.limits().unread),
             (false, running) => running,
         };
-        self.deadline = self.next_deadline();
+        let mut first = self.own_deadline();
+        for (child, settings) in self.children.iter_mut().zip(self.policy.children()) {
+            if core::mem::take(&mut child.connection.touched) {
+                child.retime(settings, now);
+            }
+            if let Some(timer) = &child.connection.timer {
+                first = first.min(timer.deadline);
+            }
+        }
+        self.deadline = (first < Instant::NEVER).then_some(first);
     }
 
     /// The MTA is waited for while it owes a command or does not read.
     pub(super) fn retime_mta(&mut self) {
-        let now = self.now();
-        let limits = self.policy.limits();
         let wanted = if self.life != Life::Running {
             None
         } else if self.filter.unwritten() > 0 {
-            Some((TimerName::MtaWriting, limits.mta_writing))
+            Some(TimerName::MtaWriting)
         } else if self.filter.owed().is_some() || self.command.is_some() {
             None
         } else if self.filter.is_greeting() {
-            Some((TimerName::MtaGreeting, limits.mta_greeting))
+            Some(TimerName::MtaGreeting)
         } else {
-            Some((TimerName::MtaIdle, limits.mta_idle))
+            Some(TimerName::MtaIdle)
         };
-        if wanted.map(|(name, _)| name) != self.mta_timer.map(|(name, _)| name) {
-            self.mta_timer = wanted.map(|(name, limit)| (name, now + limit));
+        if wanted != self.mta_timer.map(|(name, _)| name) {
+            self.mta_timer = wanted.map(|name| (name, self.now() + self.mta_limit(name)));
         }
     }
 
-    /// When something has to happen although no input comes.
-    fn next_deadline(&self) -> Option<Instant> {
-        let closing = match self.life {
-            Life::Closing(deadline) => Some(deadline),
-            _ => None,
+    /// How long the MTA may take for that.
+    fn mta_limit(&self, name: TimerName) -> Duration {
+        let limits = self.policy.limits();
+        match name {
+            TimerName::MtaGreeting => limits.mta_greeting,
+            TimerName::MtaWriting => limits.mta_writing,
+            _ => limits.mta_idle,
+        }
+    }
+
+    /// When something has to happen although no input comes, the time limits of the children aside.
+    fn own_deadline(&self) -> Instant {
+        let mut first = match self.life {
+            Life::Closing(deadline) => deadline,
+            _ => Instant::NEVER,
         };
-        let mut first = closing.unwrap_or(Instant::NEVER);
-        let mut note = |at: Option<Instant>| first = first.min(at.unwrap_or(Instant::NEVER));
+        let mut note = |at: Option<Instant>| {
+            if let Some(at) = at {
+                first = first.min(at);
+            }
+        };
         note(self.mta_timer.map(|(_, deadline)| deadline));
         note(self.budget.map(|(deadline, _)| deadline));
         note(self.message_deadline());
         note(self.unread_until);
         note(self.progress_at);
         note(self.presence.due);
-        for child in &self.children {
-            note(child.connection.timer.map(|timer| timer.deadline));
-        }
         for leaving in self.leaving.iter().filter(|leaving| leaving.gives_back) {
             note(Some(leaving.by));
         }
-        (first < Instant::NEVER).then_some(first)
+        first
     }
 
     /// Until when the message in hand has to be complete, unless its outcome is certain.
@@ -246,12 +258,7 @@ impl Session {
         if let Some((name, deadline)) = self.mta_timer
             && self.clock.is_due(deadline)
         {
-            let limits = self.policy.limits();
-            let limit = match name {
-                TimerName::MtaGreeting => limits.mta_greeting,
-                TimerName::MtaWriting => limits.mta_writing,
-                _ => limits.mta_idle,
-            };
+            let limit = self.mta_limit(name);
             self.mta_failed(Failure::Timeout { timer: name, limit });
             fired = true;
         }

@@ -10,6 +10,7 @@
 //!                                  +-------------+
 //! ```
 
+use alloc::borrow::ToOwned;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -18,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 use crate::conversation::Conversation;
 use crate::message::HeaderRun;
 use crate::outbox::Outbox;
-use crate::wire::facts::{Protocol, Stage, letter};
+use crate::wire::facts::{HEAD, Protocol, Stage, letter};
 use crate::wire::{Chunks, Culprit, Decoder, Edit, Fault, Final, Frame, Negotiation, Reply};
 
 /// What a milter sent.
@@ -38,6 +39,9 @@ pub enum FromMilter {
 /// verdict or SKIP is at most so much.
 const BODY_AHEAD: usize = 4;
 
+/// "Continue" on the wire.
+const CONTINUE: [u8; HEAD] = [0, 0, 0, 1, b'c'];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Owed {
     stage: Stage,
@@ -49,13 +53,13 @@ struct Owed {
 #[derive(Debug)]
 struct Repeated {
     letter: u8,
-    set: Bytes,
+    set: Vec<u8>,
     extra: Vec<(Bytes, Bytes)>,
 }
 
 impl Repeated {
     const fn nothing(letter: u8) -> Self {
-        Self { letter, set: Bytes::new(), extra: Vec::new() }
+        Self { letter, set: Vec::new(), extra: Vec::new() }
     }
 }
 
@@ -204,8 +208,8 @@ impl Client {
             if last.set == set && last.extra == extra {
                 return;
             }
-            last.set = Bytes::copy_from_slice(set);
-            last.extra = extra.to_vec();
+            set.clone_into(&mut last.set);
+            extra.clone_into(&mut last.extra);
         }
         let wanted = Stage::of_letter(stage_letter).and_then(|stage| self.negotiated.macro_list(stage));
         self.outbox.write(|out| crate::wire::encode_macros(out, stage_letter, set, wanted, extra));
@@ -355,7 +359,10 @@ impl Client {
     /// Macros hold until the message is over, and libmilter forgets those for later commands already with a new
     /// recipient.
     fn forget_repeated(&mut self) {
-        self.repeated = self.repeated.each_ref().map(|last| Repeated::nothing(last.letter));
+        for last in &mut self.repeated {
+            last.set.clear();
+            last.extra.clear();
+        }
     }
 
     fn simple(&mut self, command: u8) {
@@ -403,18 +410,19 @@ impl Client {
                 Some(_) => "a verdict",
             };
             let wrong = |error| Fault::Frame { culprit: Culprit::Child, expected, error };
-            let Some(frame) = self.decoder.next_frame().map_err(wrong)? else { return Ok(None) };
-            let letter = frame.letter();
+            let (letter, reply) = if self.decoder.ahead().next() == Some(&CONTINUE[..]) {
+                // By far the most usual, and not worth a frame of its own.
+                self.decoder.pass(HEAD);
+                (CONTINUE[HEAD - 1], Ok(Reply::Final(Final::Continue)))
+            } else {
+                let Some(frame) = self.decoder.next_frame().map_err(wrong)? else { return Ok(None) };
+                (frame.letter(), Reply::decode(frame.letter(), frame.contiguous()))
+            };
             let Some(owed) = self.owed.front().copied() else {
                 return Err(Fault::OutOfTurn { culprit: Culprit::Child, expected, came: letter });
             };
             let out_of_turn = Fault::Reply { stage: owed.stage, expected, came: letter };
-            let reply = match (letter, frame.payload_len()) {
-                // By far the most usual.
-                (b'c', 0) => Reply::Final(Final::Continue),
-                _ => Reply::decode(letter, frame.contiguous()).map_err(wrong)?,
-            };
-            let event = match reply {
+            let event = match reply.map_err(wrong)? {
                 Reply::Negotiate(answer) if owed.stage == Stage::Negotiate => {
                     self.negotiated = self.check(answer)?;
                     FromMilter::Negotiated

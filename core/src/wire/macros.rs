@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::command::{first_string, frame, put_string};
-use super::facts::{Stage, letter};
+use super::command::{first_string, frame, head, put_string};
+use super::facts::{HEAD, Stage, letter};
 use super::negotiation::names;
 
 /// The macros of a session. A new set for a command replaces its old one; values stay for the rest of the message
@@ -150,12 +150,15 @@ pub fn encode_macros(
     wanted: Option<&[u8]>,
     extra: &[(Bytes, Bytes)],
 ) {
+    if wanted.is_none() && extra.is_empty() {
+        out.reserve(HEAD + 1 + set.len());
+        out.put_slice(&head(letter::MACRO, 1 + set.len()));
+        out.put_u8(stage_letter);
+        out.put_slice(set);
+        return;
+    }
     frame(out, letter::MACRO, |out| {
         out.put_u8(stage_letter);
-        if wanted.is_none() && extra.is_empty() {
-            out.put_slice(set);
-            return;
-        }
         // Sorted: list and set come from two peers and may both be long.
         let wanted = wanted.map(|list| {
             let mut wanted: Vec<&[u8]> = names(list).collect();
