@@ -11,7 +11,7 @@ use millstream_detection::{Root, platform};
 
 use crate::backend::EventLoopBackend;
 use crate::conditions::{Condition, Knobs};
-use crate::connection_spec::{ConnectionSpec, Host};
+use crate::connection_spec::{ConnectionSpec, Host, Place};
 use crate::language::procs::HeldFrames;
 use crate::log_level::LogLevel;
 use crate::milter::Milter;
@@ -212,7 +212,7 @@ impl Default for Manager {
 
 /// `inet:10025@[127.0.0.1]`
 pub(crate) fn default_connection_spec() -> ConnectionSpec {
-    ConnectionSpec::Inet { host: Some(Host::Address(std::net::Ipv4Addr::LOCALHOST.into())), port: 10025 }
+    Place::Inet { host: Some(Host::Address(std::net::Ipv4Addr::LOCALHOST.into())), port: 10025 }.into()
 }
 
 /// `controller`: the control socket.

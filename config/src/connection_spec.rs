@@ -4,18 +4,25 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use millstream_core::policy::Endpoint;
 
 use crate::hosts::{Resolver as _, SystemResolver};
 
-/// Where to listen or connect.
+/// Where to listen or connect, as somebody has written it.
 ///
-/// Displayed in its canonical form: `local:` becomes `unix:`, a port has no leading zeros, a host is as written.
+/// Displayed as it was written, which is what milter manager prints of one; two are equal that mean the same place.
+#[derive(Debug, Clone)]
+pub struct ConnectionSpec {
+    written: Box<str>,
+    place: Place,
+}
+
+/// What a connection specification means. Displayed as one that is read as this.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum ConnectionSpec {
+pub enum Place {
     /// `unix:PATH` or `local:PATH`.
     Unix(PathBuf),
     /// `inet:PORT[@HOST]`: TCP over IPv4.
@@ -122,7 +129,36 @@ pub enum Family {
 /// The addresses of a host name, of whatever port; or why there are none.
 pub(crate) type Found = Result<Vec<SocketAddr>, String>;
 
+impl PartialEq for ConnectionSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+}
+
+impl Eq for ConnectionSpec {}
+
+impl From<Place> for ConnectionSpec {
+    fn from(place: Place) -> Self {
+        Self { written: place.to_string().into(), place }
+    }
+}
+
 impl ConnectionSpec {
+    /// What it means.
+    #[must_use]
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The path, where it is one of a unix socket.
+    #[must_use]
+    pub fn unix_path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Unix(path) => Some(path),
+            Place::Inet { .. } | Place::Inet6 { .. } => None,
+        }
+    }
+
     /// Where to connect: without a host, the loopback address.
     ///
     /// Blocks while a host name is looked up.
@@ -144,10 +180,10 @@ impl ConnectionSpec {
 
     /// The host name that has to be looked up.
     pub(crate) fn name(&self) -> Option<(&str, Family)> {
-        let (host, family) = match self {
-            Self::Unix(_) => return None,
-            Self::Inet { host, .. } => (host, Family::V4),
-            Self::Inet6 { host, .. } => (host, Family::V6),
+        let (host, family) = match &self.place {
+            Place::Unix(_) => return None,
+            Place::Inet { host, .. } => (host, Family::V4),
+            Place::Inet6 { host, .. } => (host, Family::V6),
         };
         match host {
             Some(Host::Name(name)) => Some((name, family)),
@@ -172,10 +208,10 @@ impl ConnectionSpec {
         any_v6: IpAddr,
         look_up: impl FnOnce(&str, Family) -> Found,
     ) -> Result<Endpoint, SpecError> {
-        let (host, port, family, any) = match self {
-            Self::Unix(path) => return Ok(Endpoint::Unix(path.as_os_str().as_encoded_bytes().into())),
-            Self::Inet { host, port } => (host, *port, Family::V4, any_v4),
-            Self::Inet6 { host, port } => (host, *port, Family::V6, any_v6),
+        let (host, port, family, any) = match &self.place {
+            Place::Unix(path) => return Ok(Endpoint::Unix(path.as_os_str().as_encoded_bytes().into())),
+            Place::Inet { host, port } => (host, *port, Family::V4, any_v4),
+            Place::Inet6 { host, port } => (host, *port, Family::V6, any_v6),
         };
         let mut addresses = match host {
             None => vec![SocketAddr::new(any, port)],
@@ -201,22 +237,29 @@ impl FromStr for ConnectionSpec {
         if content.is_empty() {
             return Err(SpecError::NoContent { spec: spec() });
         }
-        match protocol {
-            "unix" | "local" => Ok(Self::Unix(PathBuf::from(content))),
+        let place = match protocol {
+            "unix" | "local" => Place::Unix(PathBuf::from(content)),
             "inet" => {
                 let (host, port) = host_and_port(text, content, Family::V4)?;
-                Ok(Self::Inet { host, port })
+                Place::Inet { host, port }
             }
             "inet6" => {
                 let (host, port) = host_and_port(text, content, Family::V6)?;
-                Ok(Self::Inet6 { host, port })
+                Place::Inet6 { host, port }
             }
-            other => Err(SpecError::Protocol { spec: spec(), protocol: other.to_owned() }),
-        }
+            other => return Err(SpecError::Protocol { spec: spec(), protocol: other.to_owned() }),
+        };
+        Ok(Self { written: text.into(), place })
     }
 }
 
 impl fmt::Display for ConnectionSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (protocol, host, port) = match self {
             Self::Unix(path) => return write!(f, "unix:{}", path.display()),

@@ -68,7 +68,7 @@ mod warning;
 pub use backend::EventLoopBackend;
 pub use conditions::Condition;
 pub use configuration::{Configuration, Controller, Database, Location, Log, Manager, Package, Security};
-pub use connection_spec::{ConnectionSpec, Family, Host, SpecError};
+pub use connection_spec::{ConnectionSpec, Family, Host, Place, SpecError};
 pub use detection::{Detected, Refused};
 pub use effect::{Ineffective, Lack};
 pub use explain::{Decided, Said, Says, Witness};

@@ -9,7 +9,7 @@ use millstream_core::limits::Limits;
 use millstream_core::policy::{EndpointChoice, FailureKind, Fallback, Timeouts};
 
 use crate::configuration::{Configuration, Location};
-use crate::connection_spec::{ConnectionSpec, Host};
+use crate::connection_spec::{ConnectionSpec, Host, Place};
 use crate::inspect;
 use crate::milter::{Connections, Milter};
 
@@ -92,7 +92,7 @@ impl Configuration {
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        let mut taken: HashMap<ConnectionSpec, usize> = HashMap::new();
+        let mut taken: HashMap<Place, usize> = HashMap::new();
         for (at, milter) in self.milters.iter().enumerate().filter(|(_, milter)| milter.enabled) {
             let sockets = sockets(milter);
             if let Some(earlier) = sockets.iter().filter_map(|socket| taken.get(socket)).min() {
@@ -117,23 +117,19 @@ impl Configuration {
     }
 }
 
-fn socket_twice(milter: &Milter, sockets: &[ConnectionSpec]) -> Option<Warning> {
+fn socket_twice(milter: &Milter, sockets: &[Place]) -> Option<Warning> {
     let again = (1..sockets.len()).find(|at| sockets[..*at].contains(&sockets[*at]))?;
     let spec = milter.connection_specs[again].clone();
     Some(warning(milter, "connection_spec", About::SocketTwice { spec }))
 }
 
 /// Where it is connected to, without asking for the addresses of names.
-fn sockets(milter: &Milter) -> Vec<ConnectionSpec> {
+fn sockets(milter: &Milter) -> Vec<Place> {
     let local = |address: IpAddr| Some(Host::Address(address));
-    let with_address = |spec: &ConnectionSpec| match spec.clone() {
-        ConnectionSpec::Inet { host: None, port } => {
-            ConnectionSpec::Inet { host: local(Ipv4Addr::LOCALHOST.into()), port }
-        }
-        ConnectionSpec::Inet6 { host: None, port } => {
-            ConnectionSpec::Inet6 { host: local(Ipv6Addr::LOCALHOST.into()), port }
-        }
-        spec => spec,
+    let with_address = |spec: &ConnectionSpec| match spec.place().clone() {
+        Place::Inet { host: None, port } => Place::Inet { host: local(Ipv4Addr::LOCALHOST.into()), port },
+        Place::Inet6 { host: None, port } => Place::Inet6 { host: local(Ipv6Addr::LOCALHOST.into()), port },
+        place => place,
     };
     milter.connection_specs.iter().map(with_address).collect()
 }

@@ -412,7 +412,7 @@ fn several_sockets_are_shown_as_a_list_however_long() {
     let place = "# test.conf:3".to_owned();
     assert_eq!(
         shown("%w(unix:/a local:/b)"),
-        (place.clone(), "milter.connection_spec = [\"unix:/a\", \"unix:/b\"]".to_owned())
+        (place.clone(), "milter.connection_spec = [\"unix:/a\", \"local:/b\"]".to_owned())
     );
     assert_eq!(shown("\"unix:/a\""), (place.clone(), "milter.connection_spec = \"unix:/a\"".to_owned()));
     assert_eq!(shown("[\"unix:/a\"]"), (place.clone(), "milter.connection_spec = \"unix:/a\"".to_owned()));

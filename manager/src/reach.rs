@@ -78,10 +78,7 @@ impl Who {
 
     /// Those of one milter.
     pub(crate) fn cannot_reach_of(&self, milter: &Milter) -> Vec<Unreachable> {
-        let sockets = milter.connection_specs.iter().filter_map(|spec| match spec {
-            ConnectionSpec::Unix(path) => Some((spec, path.as_path())),
-            _ => None,
-        });
+        let sockets = milter.connection_specs.iter().filter_map(|spec| Some((spec, spec.unix_path()?)));
         let closed = sockets.filter_map(|(spec, path)| {
             let (is_missing, reason) = self.obstacle(path)?;
             let place = milter.locations.get("connection_spec").or(milter.location.as_ref());

@@ -126,7 +126,7 @@ pub fn listen(spec: &ConnectionSpec, place: &UnixPlace<'_>) -> Result<Bound, Lis
     }
     let name = spec.to_string();
     let bind_error = |error| ListenError::Bind { spec: name.clone(), error };
-    if let ConnectionSpec::Unix(path) = spec {
+    if let Some(path) = spec.unix_path() {
         let (listener, file) = listen_unix(path, &name, place)?;
         let listeners = vec![Listener::Unix(listener)];
         return Ok(Bound { listeners, place: name, socket_file: Some(file) });

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use millstream_config::{ConnectionSpec, Loaded};
+use millstream_config::Loaded;
 
 use super::wire::{Frame, Timed};
 use super::{Command, Form};
@@ -33,7 +33,7 @@ pub(crate) fn run(command: Command, json: bool, loaded: &Loaded) -> Result<Strin
         }
         return Err(text);
     };
-    let ConnectionSpec::Unix(path) = spec else {
+    let Some(path) = spec.unix_path() else {
         return Err(format!(
             "{spec}: only a unix socket is served: set controller.connection_spec = \"unix:PATH\""
         ));

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, Builder};
 use std::time::Duration;
 
-use millstream_config::{ConnectionSpec, Controller};
+use millstream_config::Controller;
 use millstream_service::{SocketFile, UnixPlace, listen_unix};
 
 use super::desk::Desk;
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// remove at the end.
 pub(crate) fn start(settings: &Controller, desk: Arc<Desk>, log: &Logger) -> Option<SocketFile> {
     let spec = settings.connection_spec.as_ref()?;
-    let ConnectionSpec::Unix(path) = spec else {
+    let Some(path) = spec.unix_path() else {
         log.error(|| {
             format!(
                 "[control] {spec} is not listened at: whoever reaches a port could reload, and read the configuration. \

@@ -41,8 +41,8 @@ fn said(file: &str, key: &str) -> String {
     let line =
         text.lines().rfind(|line| line.starts_with(key)).unwrap_or_else(|| panic!("{file} has no {key}"));
     let value = line[key.len()..].trim().to_owned();
-    // It is shown as the others are.
-    format!("unix:{}", value.trim_start_matches("local:").trim_start_matches("unix:"))
+    // A path alone gets its word.
+    if value.starts_with('/') { format!("unix:{value}") } else { value }
 }
 
 fn is_enabled(name: &str) -> bool {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{ArgAction, ArgMatches, Parser};
-use millstream_config::{ConnectionSpec, Host};
+use millstream_config::{ConnectionSpec, Host, Place};
 use millstream_core::wire::{Actions, ClientAddress, ConnectInfo, Negotiation, Protocol, Stage};
 
 use crate::connection::Timeouts;
@@ -225,19 +225,15 @@ impl Options {
     fn client_address(&self) -> Result<ClientAddress, String> {
         let spec: ConnectionSpec =
             self.connect_address.parse().map_err(|error: millstream_config::SpecError| error.to_string())?;
-        Ok(match spec {
-            ConnectionSpec::Unix(path) => ClientAddress::Unix(owned(path.as_os_str())),
-            ConnectionSpec::Inet { host: None, port } => {
-                ClientAddress::Ip(Ipv4Addr::UNSPECIFIED.into(), port)
+        Ok(match spec.place() {
+            Place::Unix(path) => ClientAddress::Unix(owned(path.as_os_str())),
+            Place::Inet { host: None, port } => ClientAddress::Ip(Ipv4Addr::UNSPECIFIED.into(), *port),
+            Place::Inet6 { host: None, port } => {
+                ClientAddress::Ip(std::net::Ipv6Addr::UNSPECIFIED.into(), *port)
             }
-            ConnectionSpec::Inet6 { host: None, port } => {
-                ClientAddress::Ip(std::net::Ipv6Addr::UNSPECIFIED.into(), port)
-            }
-            ConnectionSpec::Inet { host: Some(Host::Address(address)), port }
-            | ConnectionSpec::Inet6 { host: Some(Host::Address(address)), port } => {
-                ClientAddress::Ip(address, port)
-            }
-            ConnectionSpec::Inet { port, .. } | ConnectionSpec::Inet6 { port, .. } => {
+            Place::Inet { host: Some(Host::Address(address)), port }
+            | Place::Inet6 { host: Some(Host::Address(address)), port } => ClientAddress::Ip(*address, *port),
+            Place::Inet { port, .. } | Place::Inet6 { port, .. } => {
                 let named = spec.resolve().map_err(|error| error.to_string())?;
                 let address = match &named {
                     millstream_core::policy::Endpoint::Tcp(addresses) => {
@@ -245,7 +241,7 @@ impl Options {
                     }
                     millstream_core::policy::Endpoint::Unix(_) => None,
                 };
-                ClientAddress::Ip(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), port)
+                ClientAddress::Ip(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), *port)
             }
         })
     }
