@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use millstream_config::{Configuration, Loaded, LogLevel, Message, Problem};
-use millstream_runtime::{Handle, Listener, Options as RuntimeOptions, let_go_of_code};
+use millstream_runtime::{Handle, Options as RuntimeOptions, let_go_of_code};
 use millstream_service::{Behind, ListenError, PidFile, PidFileError, PrivilegeError, listen};
 use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
@@ -114,7 +114,7 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
         Arc::new(ManagerService::new(policy, names, logger.clone()).with_launcher(launcher.clone()));
     let current = Arc::new(Current::new(configuration.clone(), hosts, Arc::clone(&service), logger.clone()));
     let watch = Watch::start(Arc::clone(&current)).map_err(DaemonError::Start)?;
-    let listeners = std::mem::take(&mut bound.listeners).into_iter().map(served).collect();
+    let listeners = std::mem::take(&mut bound.listeners);
     let server = backend::start(backend, listeners, Arc::clone(&service), runtime_options(configuration))
         .map_err(DaemonError::Start)?;
     service.served_by(server.handle());
@@ -187,14 +187,6 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     });
     drop(log_guard);
     Ok(())
-}
-
-/// A socket as runtimes take it.
-fn served(listener: millstream_service::Listener) -> Listener {
-    match listener {
-        millstream_service::Listener::Unix(listener) => Listener::Unix(listener),
-        millstream_service::Listener::Tcp(listener) => Listener::Tcp(listener),
-    }
 }
 
 fn runtime_options(configuration: &Configuration) -> RuntimeOptions {

@@ -17,6 +17,18 @@ pub enum Listener {
     Tcp(TcpListener),
 }
 
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
 /// How a server runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {

@@ -8,7 +8,26 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::Listener;
+/// A socket that listens.
+#[derive(Debug)]
+pub enum Listener {
+    /// A unix socket.
+    Unix(UnixListener),
+    /// A TCP port, IPv4 or IPv6.
+    Tcp(TcpListener),
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
 
 /// Takes connections at several sockets, until it is told to stop.
 #[derive(Debug)]

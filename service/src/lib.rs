@@ -21,11 +21,11 @@ mod pid_file;
 mod privileges;
 mod socket_mode;
 
-pub use accept::Acceptor;
+pub use accept::{Acceptor, Listener};
 pub use background::{Behind, DETACHED, start_behind};
 pub use complaint::complaint;
 pub use help::{help, usage, with_help};
-pub use listen::{Bound, ListenError, Listener, SocketFile, UnixPlace, listen, listen_unix};
+pub use listen::{Bound, ListenError, SocketFile, UnixPlace, listen, listen_unix};
 pub use options::{ServiceOptions, absolute_path};
 pub use pid_file::{PidFile, PidFileError};
 pub use privileges::{Identity, PrivilegeError, Wish};

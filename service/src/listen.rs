@@ -14,7 +14,7 @@ use nix::sys::socket::{Backlog, listen as listen_again};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, Uid, chown};
 
-use crate::Settings;
+use crate::{Listener, Settings};
 
 /// Why a program cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -67,26 +67,17 @@ pub enum ListenError {
     },
 }
 
-/// A socket that listens.
+/// Bound sockets, as who accepts takes them: an [`Acceptor`](crate::Acceptor), or a runtime. The file is removed at the end.
 #[derive(Debug)]
-pub enum Listener {
-    /// A unix socket.
-    Unix(UnixListener),
-    /// A TCP port, IPv4 or IPv6.
-    Tcp(TcpListener),
-}
-
-/// Bound sockets, and the file to remove at the end.
-#[derive(Debug)]
-pub struct Bound {
+pub struct Bound<L = Listener> {
     /// The sockets.
-    pub listeners: Vec<Listener>,
+    pub listeners: Vec<L>,
     /// Where they are, for the log.
     pub place: String,
     socket_file: Option<SocketFile>,
 }
 
-/// The file of a unix socket of ours.
+/// The file of a unix socket of ours. Dropping it removes it, where that was asked for.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -100,16 +91,15 @@ pub struct SocketFile {
 /// # Errors
 ///
 /// One of them is no socket that connections come from.
-fn handed_over() -> Result<Option<Bound>, ListenError> {
+fn handed_over<L: From<UnixListener> + From<TcpListener>>() -> Result<Option<Bound<L>>, ListenError> {
     let mut given = ListenFd::from_env();
     let mut listeners = Vec::with_capacity(given.len());
     for index in 0..given.len() {
-        let unix = given.take_unix_listener(index).ok().flatten().map(Listener::Unix);
-        let listener = match unix {
-            Some(listener) => Some(listener),
-            None => given.take_tcp_listener(index).map_err(ListenError::HandedOver)?.map(Listener::Tcp),
-        };
-        listeners.extend(listener);
+        if let Some(unix) = given.take_unix_listener(index).ok().flatten() {
+            listeners.push(unix.into());
+        } else if let Some(tcp) = given.take_tcp_listener(index).map_err(ListenError::HandedOver)? {
+            listeners.push(tcp.into());
+        }
     }
     let place = "what the service manager has opened".to_owned();
     Ok((!listeners.is_empty()).then_some(Bound { listeners, place, socket_file: None }))
@@ -120,7 +110,10 @@ fn handed_over() -> Result<Option<Bound>, ListenError> {
 /// # Errors
 ///
 /// The place cannot be had; the error says what to do about it.
-pub fn listen(spec: &ConnectionSpec, place: &UnixPlace<'_>) -> Result<Bound, ListenError> {
+pub fn listen<L: From<UnixListener> + From<TcpListener>>(
+    spec: &ConnectionSpec,
+    place: &UnixPlace<'_>,
+) -> Result<Bound<L>, ListenError> {
     if let Some(bound) = handed_over()? {
         return Ok(bound);
     }
@@ -128,7 +121,7 @@ pub fn listen(spec: &ConnectionSpec, place: &UnixPlace<'_>) -> Result<Bound, Lis
     let bind_error = |error| ListenError::Bind { spec: name.clone(), error };
     if let Some(path) = spec.unix_path() {
         let (listener, file) = listen_unix(path, &name, place)?;
-        let listeners = vec![Listener::Unix(listener)];
+        let listeners = vec![listener.into()];
         return Ok(Bound { listeners, place: name, socket_file: Some(file) });
     }
     let Endpoint::Tcp(addresses) = spec.bind_addresses()? else {
@@ -138,7 +131,7 @@ pub fn listen(spec: &ConnectionSpec, place: &UnixPlace<'_>) -> Result<Bound, Lis
     for address in addresses.iter() {
         let listener = TcpListener::bind(address).map_err(bind_error)?;
         listen_again(&listener, Backlog::MAXALLOWABLE).map_err(|error| bind_error(error.into()))?;
-        listeners.push(Listener::Tcp(listener));
+        listeners.push(listener.into());
     }
     Ok(Bound { listeners, place: name, socket_file: None })
 }
@@ -222,7 +215,7 @@ fn group_of(name: &str, spec: &str, place: &UnixPlace<'_>) -> Result<Gid, Listen
     })
 }
 
-impl Bound {
+impl<L> Bound<L> {
     /// Gives the socket file to the user that the process becomes.
     ///
     /// # Errors
