@@ -77,7 +77,8 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
     relay(&loaded.messages, &logger);
     remark(configuration, &logger);
-    warn_of_closed(configuration, Who::of(&configuration.security).as_ref(), options, &logger);
+    let who = identity.as_ref().map_or_else(Who::this_process, Who::of);
+    warn_of_closed(configuration, &who, options, &logger);
     let wish = settings::wish(&configuration.security);
     let identity = wish.identity()?;
     if let Some(text) = wish.unheeded() {
@@ -210,12 +211,11 @@ fn remark(configuration: &Configuration, logger: &Logger) {
 }
 
 /// One line for each socket that `who` serves may not connect to. One that is missing may come.
-fn warn_of_closed(configuration: &Configuration, who: Option<&Who>, options: &Options, logger: &Logger) {
+fn warn_of_closed(configuration: &Configuration, who: &Who, options: &Options, logger: &Logger) {
     if options.root.is_some() {
         return;
     }
-    let unreachable = who.into_iter().flat_map(|who| who.cannot_reach(configuration));
-    for closed in unreachable.filter(|unreachable| !unreachable.is_missing) {
+    for closed in who.cannot_reach(configuration).into_iter().filter(|unreachable| !unreachable.is_missing) {
         logger.warning(|| format!("[configuration] {}", closed.text));
     }
 }
@@ -315,7 +315,7 @@ fn reload(reloading: &Reloading<'_>, logger: &Logger) -> Vec<String> {
                 logger.configure(&loaded.configuration.log);
                 relay(&loaded.messages, logger);
                 remark(&loaded.configuration, logger);
-                warn_of_closed(&loaded.configuration, Some(&Who::this_process()), options, logger);
+                warn_of_closed(&loaded.configuration, &Who::this_process(), options, logger);
                 warn(&loaded.configuration.waiting_for_restart(started), logger);
                 logger.message(|| "[reload] done; running sessions keep the old configuration".to_owned());
                 loads.note(loaded.files, &Vec::new());

@@ -101,7 +101,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         warn_of(&loaded.messages);
         if options.check_config && options.root.is_none() {
-            let who = reach::Who::of(&loaded.configuration.security);
+            let who = reach::Who::configured(&loaded.configuration.security);
             for unreachable in who.iter().flat_map(|who| who.cannot_reach(&loaded.configuration)) {
                 complain(&unreachable.text);
             }

@@ -5,11 +5,11 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-use millstream_config::{Configuration, ConnectionSpec, Milter, Security};
+use millstream_config::{Configuration, Milter, Security};
+use millstream_service::Identity;
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 
-/// As whom the manager serves when nobody is configured.
-const NOBODY: &str = "nobody";
+use crate::settings;
 
 /// May enter a folder.
 const ENTER: u32 = 0o1;
@@ -39,23 +39,21 @@ pub(crate) struct Unreachable {
 
 impl Who {
     /// Who serves with these settings; `None` where there is no such user, which is told elsewhere.
-    pub(crate) fn of(security: &Security) -> Option<Self> {
-        let name = match security.effective_user.as_deref() {
-            None if !geteuid().is_root() => return Some(Self::this_process()),
-            name => name.unwrap_or(NOBODY),
-        };
-        let user = match name.parse::<u32>() {
-            Ok(number) => User::from_uid(Uid::from_raw(number)),
-            Err(_) => User::from_name(name),
-        };
-        let user = user.ok().flatten()?;
-        let group = security.effective_group.as_deref().and_then(|name| match name.parse::<u32>() {
-            Ok(number) => Some(Gid::from_raw(number)),
-            Err(_) => Group::from_name(name).ok().flatten().map(|group| group.gid),
-        });
-        let groups = groups_of(&user).into_iter().chain(group).map(Gid::as_raw).collect();
-        let by_default = security.effective_user.is_none();
-        Some(Self { name: user.name, uid: user.uid.as_raw(), groups, by_default })
+    pub(crate) fn configured(security: &Security) -> Option<Self> {
+        if security.effective_user.is_none() && !geteuid().is_root() {
+            return Some(Self::this_process());
+        }
+        settings::wish(security).look_up().ok().map(|identity| Self::of(&identity))
+    }
+
+    /// Who serves after giving up root.
+    pub(crate) fn of(identity: &Identity) -> Self {
+        Self {
+            name: identity.user.name.clone(),
+            uid: identity.user.uid.as_raw(),
+            groups: identity.groups().into_iter().map(Gid::as_raw).collect(),
+            by_default: identity.by_default,
+        }
     }
 
     /// Who serves now.
@@ -175,19 +173,6 @@ fn user_name(uid: u32) -> String {
 fn group_name(gid: u32) -> String {
     let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
     group.map_or_else(|| gid.to_string(), |group| group.name)
-}
-
-#[cfg(not(target_vendor = "apple"))]
-fn groups_of(user: &User) -> Vec<Gid> {
-    let name = std::ffi::CString::new(user.name.as_str());
-    let groups = name.ok().and_then(|name| nix::unistd::getgrouplist(&name, user.gid).ok());
-    groups.unwrap_or_else(|| vec![user.gid])
-}
-
-/// Its own only: nobody has asked for more there.
-#[cfg(target_vendor = "apple")]
-fn groups_of(user: &User) -> Vec<Gid> {
-    vec![user.gid]
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub use help::{help, usage, with_help};
 pub use listen::{Bound, ListenError, SocketFile, UnixPlace, listen, listen_unix};
 pub use options::{ServiceOptions, absolute_path};
 pub use pid_file::{PidFile, PidFileError};
-pub use privileges::{Identity, PrivilegeError, Wish};
+pub use privileges::{Identity, PrivilegeError, Wish, find_user};
 pub use socket_mode::parse as parse_socket_mode;
 
 /// What a program's settings are called, for texts that say what to change.

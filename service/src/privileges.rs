@@ -76,34 +76,32 @@ impl Wish<'_> {
     ///
     /// # Errors
     ///
-    /// The configured user or group does not exist, or is root.
+    /// See [`look_up`](Self::look_up).
     pub fn identity(&self) -> Result<Option<Identity>, PrivilegeError> {
-        if !geteuid().is_root() {
-            return Ok(None);
-        }
+        if geteuid().is_root() { self.look_up().map(Some) } else { Ok(None) }
+    }
+
+    /// Whom a process of root would become.
+    ///
+    /// # Errors
+    ///
+    /// The configured user or group does not exist, or is root.
+    pub fn look_up(&self) -> Result<Identity, PrivilegeError> {
         let name = self.user.unwrap_or(NOBODY);
-        let user = match name.parse::<u32>() {
-            Ok(number) => User::from_uid(Uid::from_raw(number)),
-            Err(_) => User::from_name(name),
-        };
         let no_user = || PrivilegeError::NoUser { name: name.to_owned(), setting: self.settings.user };
-        let user = user.ok().flatten().ok_or_else(no_user)?;
+        let user = find_user(name).ok_or_else(no_user)?;
         if user.uid.is_root() {
             return Err(PrivilegeError::IsRoot { name: name.to_owned(), settings: self.settings });
         }
         let group = match self.group {
             None => user.gid,
             Some(name) => {
-                let group = match name.parse::<u32>() {
-                    Ok(number) => Group::from_gid(Gid::from_raw(number)),
-                    Err(_) => Group::from_name(name),
-                };
                 let no_group =
                     || PrivilegeError::NoGroup { name: name.to_owned(), setting: self.settings.group };
-                group.ok().flatten().ok_or_else(no_group)?.gid
+                find_group(name).ok_or_else(no_group)?.gid
             }
         };
-        Ok(Some(Identity { user, group, by_default: self.user.is_none() }))
+        Ok(Identity { user, group, by_default: self.user.is_none() })
     }
 
     /// What is configured and cannot be had because the process is not root: a sentence for the log.
@@ -132,11 +130,36 @@ impl Wish<'_> {
     }
 }
 
+/// The user of a name, or of a number.
+#[must_use]
+pub fn find_user(text: &str) -> Option<User> {
+    let found = match text.parse::<u32>() {
+        Ok(number) => User::from_uid(Uid::from_raw(number)),
+        Err(_) => User::from_name(text),
+    };
+    found.ok().flatten()
+}
+
+fn find_group(text: &str) -> Option<Group> {
+    let found = match text.parse::<u32>() {
+        Ok(number) => Group::from_gid(Gid::from_raw(number)),
+        Err(_) => Group::from_name(text),
+    };
+    found.ok().flatten()
+}
+
 impl Identity {
     /// A user with the groups that are its own.
     #[must_use]
     pub fn of(user: User) -> Self {
         Self { group: user.gid, user, by_default: false }
+    }
+
+    /// All groups that the process is in when it has [become](Self::become_it) that user: the one that it serves as, and those
+    /// that have the user as a member.
+    #[must_use]
+    pub fn groups(&self) -> Vec<Gid> {
+        groups_of(&self.user, self.group)
     }
 
     /// Becomes that user for good.
@@ -170,7 +193,21 @@ impl Identity {
     }
 }
 
+#[cfg(not(target_vendor = "apple"))]
+fn groups_of(user: &User, group: Gid) -> Vec<Gid> {
+    let name = std::ffi::CString::new(user.name.as_str());
+    let groups = name.ok().and_then(|name| nix::unistd::getgrouplist(&name, group).ok());
+    groups.unwrap_or_else(|| vec![group])
+}
+
+/// That one only: nobody has asked for more there.
+#[cfg(target_vendor = "apple")]
+fn groups_of(_user: &User, group: Gid) -> Vec<Gid> {
+    vec![group]
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 mod tests {
     use super::*;
     use crate::SETTINGS;
@@ -195,5 +232,30 @@ mod tests {
         assert_eq!(unheeded_by_nobody(None, None), None);
         assert_eq!(unheeded_by_nobody(Some("nobody"), Some("nogroup")), None);
         assert_eq!(unheeded_by_nobody(Some("65534"), Some("65534")), None);
+    }
+
+    #[test]
+    fn a_user_is_found_by_name_and_by_number_and_a_group_of_ones_own_replaces_the_users() {
+        let nobody = Wish { user: None, group: None, settings: &SETTINGS }.look_up().unwrap();
+        assert!(nobody.by_default);
+        let number = nobody.user.uid.to_string();
+        let root = Group::from_gid(Gid::from_raw(0)).unwrap().unwrap();
+        for group in ["0", &root.name] {
+            let wish = Wish { user: Some(&number), group: Some(group), settings: &SETTINGS };
+            let identity = wish.look_up().unwrap();
+            assert_eq!(identity.user, nobody.user);
+            assert!(identity.groups().contains(&root.gid));
+            assert!(!identity.groups().contains(&nobody.user.gid), "its own is given up");
+        }
+        assert!(nobody.groups().contains(&nobody.user.gid));
+    }
+
+    #[test]
+    fn who_is_root_or_not_there_is_refused() {
+        let look_up =
+            |user, group| Wish { user: Some(user), group, settings: &SETTINGS }.look_up().unwrap_err();
+        assert!(matches!(look_up("0", None), PrivilegeError::IsRoot { .. }));
+        assert!(matches!(look_up("no-such-user", None), PrivilegeError::NoUser { .. }));
+        assert!(matches!(look_up(NOBODY, Some("no-such-group")), PrivilegeError::NoGroup { .. }));
     }
 }

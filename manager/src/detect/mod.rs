@@ -18,7 +18,7 @@ use crate::reach::Who;
 /// What was looked at and found below `root`, as text or JSON.
 pub(crate) fn detect(loaded: &Loaded, root: Option<&Path>, as_json: bool) -> String {
     // Sockets of another system are not on this one.
-    let who = if root.is_none() { Who::of(&loaded.configuration.security) } else { None };
+    let who = if root.is_none() { Who::configured(&loaded.configuration.security) } else { None };
     let findings = findings::findings(loaded, who.as_ref());
     if as_json { json::json(loaded, root, &findings) } else { report::report(loaded, root, &findings) }
 }

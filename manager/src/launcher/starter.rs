@@ -9,9 +9,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use millstream_service::Identity;
+use millstream_service::{Identity, find_user};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Uid, User, close, setsid};
+use nix::unistd::{User, close, setsid};
 
 /// The first argument of a process that is this step; the user follows, empty for root, and then the command line.
 pub(crate) const STEP: &str = "--start-milter";
@@ -66,12 +66,8 @@ fn become_program(arguments: &[OsString]) -> String {
 
 fn find(name: &OsStr) -> Result<User, String> {
     let name = name.to_str().ok_or("the user's name is not UTF-8")?;
-    let found = match name.parse::<u32>() {
-        _ if name.is_empty() => User::from_uid(Uid::from_raw(0)),
-        Ok(number) => User::from_uid(Uid::from_raw(number)),
-        Err(_) => User::from_name(name),
-    };
-    found.ok().flatten().ok_or_else(|| format!("no such user: {name} (milter.user_name)"))
+    let found = find_user(if name.is_empty() { "0" } else { name });
+    found.ok_or_else(|| format!("no such user: {name} (milter.user_name)"))
 }
 
 /// Closes whatever this process was given besides its standard streams. Called before it opens anything itself.
