@@ -46,26 +46,62 @@ pub(crate) fn chosen(configuration: &Configuration) -> Result<EventLoopBackend, 
     })
 }
 
-/// The runtime that serves: the one that is chosen or, where that cannot be had and `fallback` allows it, another that is
-/// built in, with what to tell the administrator.
+/// What serves.
+pub(crate) struct Started {
+    /// The sessions' home.
+    pub(crate) server: Server,
+    /// The runtime that it is on.
+    pub(crate) backend: EventLoopBackend,
+    /// What to tell the administrator when that is not the one that was asked for.
+    pub(crate) notice: Option<String>,
+}
+
+/// Serves `listeners` on the runtime that is chosen or, where that cannot be had and `fallback` allows it, on another that is
+/// built in.
 ///
 /// # Errors
 ///
 /// What stands in the way, and what to do about it.
-pub(crate) fn usable(
+pub(crate) fn start<S: Service>(
     chosen: EventLoopBackend,
     fallback: bool,
-) -> Result<(EventLoopBackend, Option<String>), String> {
-    let Err(reason) = probe(chosen) else { return Ok((chosen, None)) };
-    let name = chosen.name();
-    match substitute(chosen).filter(|_| fallback) {
-        Some(other) => {
-            let text = format!("{reason}; serving on {} instead of {name}", other.name());
-            Ok((other, Some(text)))
-        }
-        None if fallback => Err(format!("cannot serve on {name}: {reason}; no other runtime is built in")),
-        None => Err(format!("cannot serve on {name}: {reason}; manager.event_loop_fallback is false")),
+    listeners: Vec<Listener>,
+    service: Arc<S>,
+    options: Options,
+) -> io::Result<Started> {
+    if chosen != EventLoopBackend::Glommio {
+        let server = serve(chosen, listeners, service, options)?;
+        return Ok(Started { server, backend: chosen, notice: None });
     }
+    // An attempt that fails has accepted nothing: who waits at the listeners waits for the next one.
+    let spare = listeners.iter().map(Listener::try_clone).collect::<io::Result<_>>()?;
+    let attempt =
+        probe(chosen).and_then(|()| serve(chosen, listeners, Arc::clone(&service), options.clone()));
+    match attempt {
+        Ok(server) => Ok(Started { server, backend: chosen, notice: None }),
+        Err(reason) => {
+            let (backend, notice) = instead_of(chosen, fallback, &reason)?;
+            let server = serve(backend, spare, service, options)?;
+            Ok(Started { server, backend, notice: Some(notice) })
+        }
+    }
+}
+
+/// What serves in the place of a runtime that cannot be had, and what to tell the administrator.
+fn instead_of(
+    chosen: EventLoopBackend,
+    fallback: bool,
+    reason: &io::Error,
+) -> io::Result<(EventLoopBackend, String)> {
+    let name = chosen.name();
+    let lacking = match substitute(chosen).filter(|_| fallback) {
+        Some(other) => {
+            return Ok((other, format!("{reason}; serving on {} instead of {name}", other.name())));
+        }
+        None if fallback => "no other runtime is built in",
+        None => "manager.event_loop_fallback is false",
+    };
+    Err(io::Error::other(format!("cannot serve on {name}: {reason}; {lacking}")))
 }
 
 /// What serves in the place of a runtime that cannot be had: smol is the nearest in kind.
@@ -76,10 +112,10 @@ fn substitute(chosen: EventLoopBackend) -> Option<EventLoopBackend> {
 }
 
 /// Whether the system gives what a runtime needs beyond threads and polling.
-fn probe(backend: EventLoopBackend) -> Result<(), String> {
+fn probe(backend: EventLoopBackend) -> io::Result<()> {
     match backend {
         #[cfg(all(feature = "glommio", target_os = "linux"))]
-        EventLoopBackend::Glommio => millstream_runtime_glommio::probe().map_err(|why| why.to_string()),
+        EventLoopBackend::Glommio => millstream_runtime_glommio::probe().map_err(io::Error::other),
         _ => Ok(()),
     }
 }
@@ -89,7 +125,7 @@ fn probe(backend: EventLoopBackend) -> Result<(), String> {
 /// # Errors
 ///
 /// The operating system does not give what the runtime needs.
-pub(crate) fn start<S: Service>(
+pub(crate) fn serve<S: Service>(
     backend: EventLoopBackend,
     listeners: Vec<Listener>,
     service: Arc<S>,

@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::backend;
+use crate::backend::{self, Started};
 use crate::control::{self, Desk, Loads, Reloads};
 use crate::current::{Current, Watch};
 use crate::launcher::Launcher;
@@ -45,8 +45,6 @@ pub(crate) enum DaemonError {
     Log(io::Error),
     #[error("failed to start: {0}")]
     Start(io::Error),
-    #[error("failed to start: {0}")]
-    Backend(String),
     #[error("failed to daemonize: {0}")]
     Background(io::Error),
     #[error("not started: {}", list(.0))]
@@ -71,16 +69,16 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     let names = names::of(configuration);
     let hosts = names::hosts(&names, configuration);
     let policy = configuration.policy_at(&hosts).map_err(DaemonError::Policy)?;
-    let backend = backend::chosen(configuration).map_err(|problem| DaemonError::Policy(vec![problem]))?;
+    let chosen = backend::chosen(configuration).map_err(|problem| DaemonError::Policy(vec![problem]))?;
     let (logger, log_guard) =
         log::start(&configuration.log, log::Environment::read().format()).map_err(DaemonError::Log)?;
     raise_descriptor_limit(configuration.manager.max_file_descriptors, &logger);
     relay(&loaded.messages, &logger);
     remark(configuration, &logger);
-    let who = identity.as_ref().map_or_else(Who::this_process, Who::of);
-    warn_of_closed(configuration, &who, options, &logger);
     let wish = settings::wish(&configuration.security);
     let identity = wish.identity()?;
+    let who = identity.as_ref().map_or_else(Who::this_process, Who::of);
+    warn_of_closed(configuration, &who, options, &logger);
     if let Some(text) = wish.unheeded() {
         logger.warning(|| format!("[privileges] {text}"));
     }
@@ -103,12 +101,6 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
             });
         }
     }
-    // Asked as the user who serves: limits are the user's.
-    let (backend, notice) =
-        backend::usable(backend, configuration.manager.event_loop_fallback).map_err(DaemonError::Backend)?;
-    if let Some(notice) = notice {
-        logger.warning(|| format!("[start] {notice}"));
-    }
     let pid_file = configuration.manager.pid_file.as_deref().map(Path::new);
     let pid_file = pid_file.map(|path| PidFile::write(path, &settings::MANAGER)).transpose()?;
     let service =
@@ -116,8 +108,14 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     let current = Arc::new(Current::new(configuration.clone(), hosts, Arc::clone(&service), logger.clone()));
     let watch = Watch::start(Arc::clone(&current)).map_err(DaemonError::Start)?;
     let listeners = std::mem::take(&mut bound.listeners);
-    let server = backend::start(backend, listeners, Arc::clone(&service), runtime_options(configuration))
-        .map_err(DaemonError::Start)?;
+    let fallback = configuration.manager.event_loop_fallback;
+    let (served, how) = (Arc::clone(&service), runtime_options(configuration));
+    // As the user who serves: limits are the user's.
+    let Started { server, backend, notice } =
+        backend::start(chosen, fallback, listeners, served, how).map_err(DaemonError::Start)?;
+    if let Some(notice) = notice {
+        logger.warning(|| format!("[start] {notice}"));
+    }
     service.served_by(server.handle());
     let (reloads, loads) = (Arc::<Reloads>::default(), Arc::new(Loads::new(loaded.files.clone())));
     let desk = Desk {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use glommio::timer::Timer;
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use millstream_runtime::{EventLoop, Inbox, Instant, Launch, Next, Runtime, Service, Side, Token};
-use rustix::thread::{CpuSet, sched_getaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::poller::GlommioPoller;
 
@@ -21,8 +21,12 @@ pub(crate) struct Executors;
 const RING: usize = 256;
 
 /// An executor on this thread, with as little registered memory as there can be: sockets use none of it.
-pub(crate) fn executor(placement: Placement) -> io::Result<LocalExecutor> {
-    LocalExecutorBuilder::new(placement).io_memory(0).ring_depth(RING).make().map_err(io::Error::from)
+pub(crate) fn executor() -> io::Result<LocalExecutor> {
+    LocalExecutorBuilder::new(Placement::Unbound)
+        .io_memory(0)
+        .ring_depth(RING)
+        .make()
+        .map_err(io::Error::from)
 }
 
 impl Runtime for Executors {
@@ -37,7 +41,8 @@ impl Runtime for Executors {
     }
 
     fn run<S: Service>(inbox: Arc<Inbox>, launch: Launch<S>) -> io::Result<()> {
-        executor(placement(launch.index()))?.run(async move {
+        pin(launch.index());
+        executor()?.run(async move {
             let event_loop = launch.begin(GlommioPoller::new(Arc::clone(&inbox)))?;
             Looping { event_loop, inbox, reports: Vec::new(), alarm: None }.run().await;
             Ok(())
@@ -45,14 +50,18 @@ impl Runtime for Executors {
     }
 }
 
-/// The core of the loop `index`: of those that we may use, each in its turn.
-fn placement(index: usize) -> Placement {
-    let Ok(ours) = sched_getaffinity(None) else { return Placement::Unbound };
-    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| ours.is_set(cpu)).collect();
-    match cores.len() {
-        0 => Placement::Unbound,
-        count => Placement::Fixed(cores[index % count]),
+/// Has this thread, which is that of the loop `index`, on one of the cores that we may use, each in its turn. `glommio` would read up
+/// on the machine first, and panic when there is no descriptor for that.
+fn pin(index: usize) {
+    let Ok(ours) = sched_getaffinity(None) else { return };
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|&cpu| ours.is_set(cpu)).collect::<Vec<_>>();
+    if cores.is_empty() {
+        return;
     }
+    let mut one = CpuSet::new();
+    one.set(cores.swap_remove(index % cores.len()));
+    // Where that is forbidden the loop is not pinned, and serves.
+    let _ = sched_setaffinity(None, &one);
 }
 
 struct Looping<S: Service> {

@@ -43,13 +43,11 @@ use executor::Executors;
 ///
 /// The operating system gives no thread or no io_uring, or does not let a listener be watched.
 pub fn start<S: Service>(listeners: Vec<Listener>, service: Arc<S>, options: Options) -> io::Result<Server> {
-    Server::start::<Executors, S>(listeners, service, options).map_err(explained)
+    Server::start::<Executors, S>(listeners, service, options).map_err(|error| explained(&error))
 }
 
-/// What was there for the probe may be gone: memory that may be locked is counted for all processes of a user.
-fn explained(error: io::Error) -> io::Error {
-    match probe::reason(&error) {
-        Unusable::Other(_) => error,
-        why => io::Error::new(error.kind(), why),
-    }
+/// What was there for the probe may be gone, and each loop takes as much again: memory that may be locked is counted for all
+/// processes of a user.
+fn explained(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), probe::reason(error))
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::thread;
 
-use glommio::Placement;
+use rustix::io::Errno;
 
 use crate::executor::executor;
 
@@ -25,6 +25,9 @@ pub enum Unusable {
          for each event loop"
     )]
     Memory(Box<str>),
+    /// Fewer files may be open than the rings are.
+    #[error("too few files may be open ({0}): raise LimitNOFILE= of the unit, or \"nofile\" in limits.conf")]
+    Descriptors(Box<str>),
     /// Anything else.
     #[error("io_uring cannot be set up: {0}")]
     Other(Box<str>),
@@ -38,8 +41,7 @@ pub enum Unusable {
 pub fn probe() -> Result<(), Unusable> {
     // What is left of a ring interrupts later system calls of the thread that had it, and some of what an executor asks the
     // kernel for has to be there, or it panics: both stay with a thread of their own.
-    let attempt =
-        thread::Builder::new().name("probe".to_owned()).spawn(|| executor(Placement::Unbound).map(drop));
+    let attempt = thread::Builder::new().name("probe".to_owned()).spawn(|| executor().map(drop));
     match attempt.map(thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(error))) | Err(error) => Err(reason(&error)),
@@ -49,6 +51,9 @@ pub fn probe() -> Result<(), Unusable> {
 
 pub(crate) fn reason(error: &io::Error) -> Unusable {
     let text = error.to_string();
+    if matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE)) {
+        return Unusable::Descriptors(text.into());
+    }
     match error.kind() {
         io::ErrorKind::Unsupported => Unusable::Missing,
         io::ErrorKind::PermissionDenied => Unusable::Forbidden,
@@ -69,6 +74,7 @@ mod tests {
         assert!(of(1).contains("io_uring_disabled"), "EPERM");
         assert!(of(12).contains("LimitMEMLOCK="), "ENOMEM");
         assert!(reason(&io::Error::other("MemLockLimit(1/2)")).to_string().contains("LimitMEMLOCK="));
+        assert!(of(24).contains("LimitNOFILE="), "EMFILE");
         assert!(of(22).contains("cannot be set up"), "EINVAL");
     }
 }

@@ -1,5 +1,6 @@
 //! What a program says about how it is to be served.
 
+use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -26,6 +27,20 @@ impl From<UnixListener> for Listener {
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         Self::Tcp(listener)
+    }
+}
+
+impl Listener {
+    /// Another descriptor of the same socket: each connection comes to one of them.
+    ///
+    /// # Errors
+    ///
+    /// There is no descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Unix(listener) => listener.try_clone().map(Self::Unix),
+            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use millstream_core::service::Service;
 use millstream_core::time::Instant;
 use millstream_shared::StopLevel;
 
+use crate::caught::catch;
 use crate::event_loop::EventLoop;
 use crate::heap;
 use crate::mailbox::{Described, Mailbox, Message};
@@ -42,7 +43,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The operating system gives no poller, no thread, or does not let a listener be watched.
+    /// The operating system gives no poller, no thread, or does not let a listener be watched. Nothing was accepted then, and
+    /// what had begun has ended: what it held is there for another attempt.
     pub fn start<R: Runtime, S: Service>(
         listeners: Vec<Listener>,
         service: Arc<S>,
@@ -65,13 +67,20 @@ impl Server {
         };
         // The loop that accepts comes last: clients would take the descriptors that the others need to begin.
         let others = seats.split_off(1);
-        server.begin::<R, S>(others, None, Arc::clone(&service))?;
-        server.begin::<R, S>(seats, Some((listeners, options.suspend)), service)?;
-        Ok(server)
+        let begun = server
+            .begin::<R, S>(others, None, Arc::clone(&service))
+            .and_then(|()| server.begin::<R, S>(seats, Some((listeners, options.suspend)), service));
+        match begun {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                server.stop_now();
+                let _ = server.join();
+                Err(error)
+            }
+        }
     }
 
-    /// Starts the threads of these loops and waits until all have begun, or one has failed: dropping the server stops the
-    /// others then.
+    /// Starts the threads of these loops and waits until all have begun, or one has failed: the others run then.
     fn begin<R: Runtime, S: Service>(
         &mut self,
         seats: Vec<(usize, R::Seat)>,
@@ -92,7 +101,9 @@ impl Server {
             let begun = begun.clone();
             // Machines and sockets need not be `Send`: the loop that owns them is made on its thread.
             let run = move || {
-                if let Err(error) = R::run(seat, launch) {
+                // Who starts waits for a word of each loop, of one that has panicked, too.
+                let ended = catch(|| R::run(seat, launch));
+                if let Err(error) = ended.unwrap_or_else(|panic| Err(io::Error::other(String::from(panic)))) {
                     // Nobody listens any more when another loop has failed before.
                     let _ = begun.send(Err(error));
                 }

@@ -139,7 +139,7 @@ fn serve(kind: Kind, path: &Path) -> io::Result<(Arc<DemoService>, Server)> {
     let service = Arc::new(DemoService::new(kind));
     let options = Options { loops: 1, ..Options::default() };
     let listeners = vec![Listener::Unix(listener)];
-    let server = backend::start(backend::BUILT_IN[0], listeners, Arc::clone(&service), options)?;
+    let server = backend::serve(backend::BUILT_IN[0], listeners, Arc::clone(&service), options)?;
     Ok((service, server))
 }
 

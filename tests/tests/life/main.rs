@@ -3,6 +3,7 @@
 
 mod background;
 mod detected;
+mod fallback;
 mod launcher;
 mod reload_under_load;
 mod service;
