@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use millstream_config::{Configuration, Loaded, LogLevel, Message, Problem};
 use millstream_runtime::{Handle, Options as RuntimeOptions, let_go_of_code};
-use millstream_service::{Behind, ListenError, PidFile, PidFileError, PrivilegeError, listen};
+use millstream_service::{Behind, ListenError, PidFile, PidFileError, PrivilegeError, SocketFile, listen};
 use nix::sys::resource::{Resource, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
@@ -173,7 +173,7 @@ pub(crate) fn run(loaded: &Loaded, options: &Options, behind: Option<Behind>) ->
     };
     obey(signals, &handle, &reloading, &logger);
     let stopped = waiter.map_err(DaemonError::Start)?.join().ok();
-    let left = [bound.remove_socket_file(), control.and_then(|file| file.remove())];
+    let left = [bound.remove_socket_file(), control.and_then(SocketFile::remove)];
     for (path, error) in left.into_iter().flatten() {
         logger.warning(|| format!("[stop] cannot remove {}: {error}", path.display()));
     }

@@ -61,11 +61,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // milter manager's scripts look for this on standard output.
         Err(text) => return print(&text, ExitCode::FAILURE),
     };
-    for argument in &options.ignored {
-        complain(&format!("not an option, and ignored: {}", argument.display()));
-    }
-    for problem in log::Environment::read().problems {
-        complain(&problem);
+    // Who stays at the terminal has said it.
+    if !options.service.detached() {
+        for argument in &options.ignored {
+            complain(&format!("not an option, and ignored: {}", argument.display()));
+        }
+        for problem in log::Environment::read().problems {
+            complain(&problem);
+        }
     }
     if options.demo {
         return demo::run();

@@ -29,6 +29,11 @@ pub(crate) struct Options {
     #[arg(short = 'c', long, value_name = "DIRECTORY", value_parser = absolute_path)]
     pub(crate) config_dir: Option<PathBuf>,
 
+    /// What the variable of the environment says, as seen from where the program was started: at a reload in the background the
+    /// working directory is another one.
+    #[arg(skip)]
+    second_config_dir: Option<PathBuf>,
+
     /// Listen at SPEC: unix:PATH, inet:PORT@HOST or inet6:PORT@HOST
     #[arg(short = 's', long, visible_alias = "spec", value_name = "SPEC", value_parser = connection_spec)]
     connection_spec: Option<String>,
@@ -107,7 +112,10 @@ impl Options {
             Ok(options) if !options.explain && options.mail.tell_something() => {
                 Err("which mail is meant can be told with --explain only".to_owned())
             }
-            Ok(options) => Ok(Action::Run(Box::new(options))),
+            Ok(mut options) => {
+                options.second_config_dir = variable_config_dir()?;
+                Ok(Action::Run(Box::new(options)))
+            }
             Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Action::Print(error.to_string())),
             Err(error) => Err(complaint(&error, Self::command())),
         }
@@ -116,10 +124,8 @@ impl Options {
     /// Where the configuration comes from.
     pub(crate) fn load_options(&self) -> LoadOptions {
         let mut options = LoadOptions::default();
-        let first = self.config_dir.clone().into_iter();
-        // An empty one would mean the working directory.
-        let second = std::env::var_os(CONFIG_DIR_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
-        options.config_dirs = first.chain(second).chain(options.config_dirs).collect();
+        let named = [&self.config_dir, &self.second_config_dir].into_iter().flatten().cloned();
+        options.config_dirs = named.chain(options.config_dirs).collect();
         if let Some(root) = &self.root {
             options.root.clone_from(root);
         }
@@ -127,6 +133,13 @@ impl Options {
             Overrides { connection_spec: self.connection_spec.clone(), ..self.service.overrides() };
         options
     }
+}
+
+/// An empty one would mean the working directory, and is none.
+fn variable_config_dir() -> Result<Option<PathBuf>, String> {
+    let name = std::env::var_os(CONFIG_DIR_VARIABLE).filter(|name| !name.is_empty());
+    let path = name.map(std::path::absolute).transpose();
+    path.map_err(|error| format!("{CONFIG_DIR_VARIABLE}: {error}"))
 }
 
 /// One that is there: below a mistyped one nothing would be installed.

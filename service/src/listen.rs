@@ -229,15 +229,20 @@ impl<L> Bound<L> {
     }
 
     /// Removes the socket file, if it is still ours and was asked for. Returns what stood in the way.
-    pub fn remove_socket_file(&self) -> Option<(PathBuf, io::Error)> {
-        self.socket_file.as_ref()?.remove()
+    pub fn remove_socket_file(&mut self) -> Option<(PathBuf, io::Error)> {
+        self.socket_file.take()?.remove()
     }
 }
 
 impl SocketFile {
     /// Removes it, if it is still ours and that was asked for. Returns what stood in the way.
-    pub fn remove(&self) -> Option<(PathBuf, io::Error)> {
-        if !self.remove {
+    pub fn remove(mut self) -> Option<(PathBuf, io::Error)> {
+        self.remove_ours()
+    }
+
+    /// Once: a file that is there later is another's, whatever its inode.
+    fn remove_ours(&mut self) -> Option<(PathBuf, io::Error)> {
+        if !std::mem::take(&mut self.remove) {
             return None;
         }
         let metadata = fs::symlink_metadata(&self.path).ok()?;
@@ -245,5 +250,12 @@ impl SocketFile {
             return None;
         }
         fs::remove_file(&self.path).err().map(|error| (self.path.clone(), error))
+    }
+}
+
+impl Drop for SocketFile {
+    /// A start that fails later leaves no file.
+    fn drop(&mut self) {
+        let _ = self.remove_ours();
     }
 }

@@ -41,11 +41,13 @@ impl PidFile {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{}", process::id()));
         let temporary = PathBuf::from(name);
-        fill(&temporary).and_then(|()| fs::rename(&temporary, path)).map_err(|error| {
+        let filled = fill(&temporary).and_then(|()| fs::rename(&temporary, path));
+        // In the background the working directory is another one by the end.
+        let path = filled.and_then(|()| std::path::absolute(path)).map_err(|error| {
             let _ = fs::remove_file(&temporary);
             PidFileError { path: path.display().to_string(), error, settings }
         })?;
-        Ok(Self { path: path.to_owned(), removed: false })
+        Ok(Self { path, removed: false })
     }
 
     /// Removes the file, if it still names this process.

@@ -42,9 +42,20 @@ impl Office {
         command.env_remove("MILTER_MANAGER_CONFIG_DIR").output().unwrap()
     }
 
+    /// Ends the daemon whose process id is in `pid_file`.
+    fn stop(&self, pid_file: &Path) {
+        signal(pid_file, "-TERM");
+        until_true("the end of its file", || !pid_file.exists());
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
+}
+
+fn signal(pid_file: &Path, signal: &str) {
+    let pid = fs::read_to_string(pid_file).unwrap();
+    assert!(Command::new("/bin/kill").args([signal, pid.trim()]).status().unwrap().success());
 }
 
 fn text(path: &Path) -> &str {
@@ -126,7 +137,65 @@ fn who_would_log_nowhere_is_told() {
 
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && told.contains("nothing is logged: "), "{told}");
-    let pid = fs::read_to_string(&pid_file).unwrap();
-    assert!(Command::new("/bin/kill").arg(pid.trim()).status().unwrap().success());
-    until_true("the end of its file", || !pid_file.exists());
+    office.stop(&pid_file);
+}
+
+#[test]
+fn what_is_ignored_is_told_once() {
+    let Some(office) = Office::new() else { return };
+    let (socket, pid_file) = (office.path("m.sock"), office.path("m.pid"));
+    let spec = format!("unix:{}", text(&socket));
+
+    let output = office.run("", &["--daemon", "-s", &spec, "--pid-file", text(&pid_file), "start"]);
+
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    assert_eq!(told, "milter-manager: not an option, and ignored: start\n");
+    office.stop(&pid_file);
+}
+
+#[test]
+fn a_start_that_fails_behind_the_socket_leaves_no_socket() {
+    let Some(office) = Office::new() else { return };
+    let socket = office.path("m.sock");
+    let nowhere = office.path("no/such/folder/m.pid");
+
+    let output =
+        office.run("", &["--daemon", "-s", &format!("unix:{}", text(&socket)), "--pid-file", text(&nowhere)]);
+
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("milter-manager: failed to write the process id: "), "{told}");
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_folder_that_is_named_as_seen_from_the_start_is_the_same_at_a_reload() {
+    let Some(office) = Office::new() else { return };
+    let (socket, pid_file) = (office.path("m.sock"), office.path("m.pid"));
+    let configure = |line: &str| {
+        let common = format!(
+            "log.use_syslog = false\nlog.path = \"{}\"\nmanager.connection_spec = \"unix:{}\"\n",
+            office.path("log").display(),
+            socket.display()
+        );
+        fs::write(office.folder.join("milter-manager.conf"), format!("{common}{line}\n")).unwrap();
+    };
+    let (parent, name) = (office.folder.path().parent().unwrap(), office.folder.path().file_name().unwrap());
+    for arguments in [vec![], vec!["-c".as_ref(), name]] {
+        configure("");
+        let mut command = Command::new(manager::program());
+        let _ = command.current_dir(parent).env("MILTER_MANAGER_CONFIG_DIR", name).stdin(Stdio::null());
+        let output =
+            command.args(["--daemon", "--pid-file", text(&pid_file)]).args(&arguments).output().unwrap();
+        assert!(output.status.success() && socket.exists(), "{output:?}");
+
+        configure("manager.no_such_thing = 1");
+        signal(&pid_file, "-HUP");
+
+        until_true("what is wrong with the file now", || office.log().contains("no_such_thing"));
+        office.stop(&pid_file);
+        until_true("the end of its socket", || !socket.exists());
+        fs::remove_file(office.path("log")).unwrap();
+    }
 }
