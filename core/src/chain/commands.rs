@@ -199,6 +199,7 @@ impl Session {
             child.part = match (&child.connection.link, child.fallback()) {
                 // One that is still coming will be shown the message when it is there.
                 (Link::Gone(_), Some(fallback)) => Part::Done(Outcome::Failed(fallback), Stage::Mail, 0),
+                (Link::Gone(Gone::Stopped(stage)), _) => Part::Done(Outcome::Stopped, *stage, 0),
                 (Link::None | Link::Gone(_), _) => Part::Out,
                 _ => Part::In(Box::default()),
             };

@@ -53,8 +53,8 @@ pub(super) enum Link {
 pub(super) enum Gone {
     /// It accepted the connection, the session is over, or the connection was refused.
     Left,
-    /// A condition stopped it.
-    Stopped,
+    /// A condition stopped it, at this stage.
+    Stopped(Stage),
     /// It failed, and this is answered instead.
     Failed(Fallback),
 }

@@ -162,7 +162,7 @@ impl Session {
             Stage::Rcpt | Stage::Unknown | Stage::Negotiate => {}
             Stage::Connect | Stage::Helo => {
                 self.children[index].tally.note(stage, Status::Stop);
-                self.quit_child(index, Gone::Stopped);
+                self.quit_child(index, Gone::Stopped(stage));
             }
             _ => self.leave_message(index, Outcome::Stopped, stage),
         }
@@ -197,7 +197,7 @@ fn state(child: &Child) -> ChildState {
         (Part::Done(Outcome::Decided(verdict), ..), _) => of_verdict(verdict),
         (Part::Done(Outcome::Failed(fallback), ..), _) if fallback.passes() => ChildState::Gone,
         (Part::Done(Outcome::Failed(fallback), ..), _) => of_verdict(&(*fallback).into()),
-        (Part::Done(Outcome::Stopped, ..), _) | (_, Link::Gone(Gone::Stopped)) => ChildState::Stopped,
+        (Part::Done(Outcome::Stopped, ..), _) | (_, Link::Gone(Gone::Stopped(_))) => ChildState::Stopped,
         (_, Link::None | Link::Gone(_)) => ChildState::Gone,
         _ => ChildState::Running,
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millstream_core::event::{Event, MessageEnd, Verdict};
+use millstream_core::event::{Event, MessageEnd, Outcome, Verdict};
 use millstream_core::machine::{Answer, Question};
 use millstream_core::policy::{
     Answers, ChildIndex, ChildState, Decision, Effects, Facts, Fallback, Notes, Remark, RemarkLevel, Why,
@@ -41,6 +41,16 @@ fn stopped_at(stage: Stage, decide: Decide) -> (String, String) {
     (world.seen(0), world.told_letters())
 }
 
+/// What is reported of the first child's part in the last message.
+fn first_child(world: &World) -> (Outcome, Stage) {
+    let report = world.events.iter().rev().find_map(|event| match event {
+        Event::Message(report) => Some(report),
+        _ => None,
+    });
+    let child = &report.unwrap().children[0];
+    (child.outcome.clone(), child.stage)
+}
+
 fn first_only(child: millstream_core::policy::ChildIndex) -> Decision {
     if child.0 == 0 { stop() } else { run() }
 }
@@ -59,6 +69,26 @@ fn a_child_is_stopped_at_each_stage() {
         (Stage::EndOfMessage, "CHMRRTLNBA"),
     ] {
         assert_eq!(stopped_at(stage, decide), (seen.to_owned(), "Occccccc".to_owned()), "{stage}");
+    }
+}
+
+/// Administrators who try it from the machine itself took it for a milter that had accepted the connection.
+#[test]
+fn a_stop_before_mail_is_reported_with_every_message_of_the_connection() {
+    for stage in [Stage::Connect, Stage::Helo] {
+        let mut policy = policy(2);
+        policy.watched = vec![stage];
+        policy.decide = |child, _, _, _| first_only(child);
+        let mut world = World::new(policy, &[agrees, agrees]).begin("Postfix 3.7");
+        for _ in 0..2 {
+            world.mail();
+            world.rcpt("<one@d.test>");
+            world.raw(b'T', b"");
+            world.raw(b'N', b"");
+            world.end();
+            assert_eq!(first_child(&world), (Outcome::Stopped, stage));
+            world.events.clear();
+        }
     }
 }
 
