@@ -228,7 +228,8 @@ fn route(milter: &Milter, name: Arc<str>, hosts: &Hosts) -> Result<Route, Proble
         return Err(problem_text(
             Some(milter),
             &format!("must set connection spec: {}", milter.name),
-            "set milter.connection_spec, or milter.enabled = false",
+            "set milter.connection_spec, or milter.enabled = false; one that was found is changed under the name that \
+             `milter-manager --detect` prints, behind load_default",
         ));
     }
     let endpoints = milter.connection_specs.iter().map(|spec| {

@@ -100,4 +100,13 @@ fn unknown_names_get_the_nearest_one_as_hint() {
     refused("\nload_defaults", 2, 1, "unknown name: load_defaults");
     assert_eq!(problem("load_defaults").hint.as_deref(), Some("did you mean load_default?"));
     assert!(problem("log.level = info").hint.unwrap().starts_with("strings need quotes"));
+    // Three characters away from `log`, and nothing like it.
+    assert!(problem("abc").hint.unwrap().starts_with("strings need quotes"));
+}
+
+/// As web pages and word processors have them.
+#[test]
+fn quotes_that_are_none_are_told() {
+    let hint = problem("log.level = “info”").hint.unwrap();
+    assert_eq!(hint, "these are no quotes for Ruby: write straight ones, \" or '");
 }

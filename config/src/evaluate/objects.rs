@@ -330,11 +330,11 @@ pub(crate) fn unknown_property(name: &str) -> Complaint {
     Complaint::with_hint(format!("unknown setting: milter.{name}"), hint)
 }
 
-/// The name that differs in the fewest characters, when they are few.
+/// The name that differs in the fewest characters, when they are few, and others are the same.
 pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let name: String = name.chars().take(64).collect();
     let best = known.map(|known| (distance(&name, known), known)).min()?;
-    (best.0 <= 3).then_some(best.1)
+    (best.0 <= 3 && best.0 < name.chars().count()).then_some(best.1)
 }
 
 /// Levenshtein's distance.

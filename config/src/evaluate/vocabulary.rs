@@ -333,6 +333,10 @@ pub(crate) fn unknown_name(name: &str, text: &str) -> Complaint {
             format!("{name} is not supported: {text}"),
             "configuration files are no Ruby programs; use `load` for another configuration file",
         ),
+        name if name.contains(['“', '”', '„', '‘', '’', '«', '»']) => Complaint::with_hint(
+            format!("unknown name: {text}"),
+            "these are no quotes for Ruby: write straight ones, \" or '",
+        ),
         name => {
             let words = || WORDS.iter().map(|word| word.name);
             let objects = || Object::named_ones().map(Object::name);
