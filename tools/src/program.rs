@@ -36,8 +36,8 @@ pub const fn settings(name: &'static str) -> Settings {
 ///
 /// # Errors
 ///
-/// How the program ends when there is nothing to do: the help was printed, or what is wrong, on standard output, as the
-/// programs of milter manager do it.
+/// How the program ends when there is nothing to do: the help or the version was printed, or what is wrong, on standard output,
+/// as the programs of milter manager do it.
 pub fn parse<T: FromArgMatches>(
     command: Command,
     arguments: impl IntoIterator<Item = OsString>,
@@ -46,12 +46,22 @@ pub fn parse<T: FromArgMatches>(
         .try_get_matches_from(arguments)
         .and_then(|matches| T::from_arg_matches(&matches).map(|options| (options, matches)));
     result.map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+        ErrorKind::DisplayHelp => {
             print(error.to_string().as_bytes());
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayVersion => {
+            print(version(command.get_name()).as_bytes());
             ExitCode::SUCCESS
         }
         _ => fail(&complaint(&error, command)),
     })
+}
+
+/// What `--version` prints. Scripts know of milter manager's test client that it prints the number alone.
+fn version(program: &str) -> String {
+    let number = env!("CARGO_PKG_VERSION");
+    if program == "milter-test-client" { format!("{number}\n") } else { format!("{program} {number}\n") }
 }
 
 /// A connection specification of a command line, where a path alone is one of a unix socket.

@@ -32,10 +32,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(parsed) => parsed,
         Err(ending) => return ending,
     };
-    if options.version {
-        program::print(format!("milter-performance-check {}\n", env!("CARGO_PKG_VERSION")).as_bytes());
-        return ExitCode::SUCCESS;
-    }
     let run = options.request(&matches).and_then(|request| {
         run::run(&request, options.report_statistics_data.as_deref())
             .map(|run| (run, request.table_interval.is_some()))

@@ -21,6 +21,7 @@ use crate::smtp::{Login, Manners, Mechanism, StartTls, XClient};
     name = "milter-performance-check",
     disable_help_flag = true,
     disable_version_flag = true,
+    version,
     args_override_self = true
 )]
 pub(super) struct Options {
@@ -165,8 +166,8 @@ pub(super) struct Options {
     pub(super) json: bool,
 
     /// Print the version
-    #[arg(long)]
-    pub(super) version: bool,
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
 
     /// Print this
     #[arg(short = 'h', long, action = ArgAction::Help)]

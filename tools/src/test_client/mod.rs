@@ -40,10 +40,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(parsed) => parsed,
         Err(ending) => return ending,
     };
-    if options.version {
-        program::print(format!("{}\n", env!("CARGO_PKG_VERSION")).as_bytes());
-        return ExitCode::SUCCESS;
-    }
     // In the background it has been told already.
     for argument in options.ignored.iter().filter(|_| !options.service.detached()) {
         program::complain(NAME, &format!("not an option, and ignored: {}", argument.display()));

@@ -17,6 +17,7 @@ use crate::flags;
     name = "milter-test-client",
     disable_help_flag = true,
     disable_version_flag = true,
+    version,
     args_override_self = true
 )]
 pub(super) struct Options {
@@ -103,8 +104,8 @@ pub(super) struct Options {
     quarantine: Option<String>,
 
     /// Print the version
-    #[arg(long)]
-    pub(super) version: bool,
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
 
     /// Print this
     #[arg(short = 'h', long, visible_aliases = ["help-all", "help-milter"], action = ArgAction::Help)]

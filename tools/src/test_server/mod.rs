@@ -34,10 +34,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(parsed) => parsed,
         Err(ending) => return ending,
     };
-    if options.version {
-        program::print(format!("milter-test-server {}\n", env!("CARGO_PKG_VERSION")).as_bytes());
-        return ExitCode::SUCCESS;
-    }
     let request = match options.request(&matches) {
         Ok(request) => request,
         Err(message) => return program::fail(&message),

@@ -27,6 +27,7 @@ use crate::program;
     name = "milter-test-server",
     disable_help_flag = true,
     disable_version_flag = true,
+    version,
     args_override_self = true
 )]
 pub(super) struct Options {
@@ -175,8 +176,8 @@ pub(super) struct Options {
     pub(super) verbose: bool,
 
     /// Print the version
-    #[arg(long)]
-    pub(super) version: bool,
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
 
     /// Print this
     #[arg(short = '?', long, action = ArgAction::Help)]

@@ -40,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
     name = "milter-trace",
     disable_help_flag = true,
     disable_version_flag = true,
+    version,
     args_override_self = true
 )]
 struct Options {
@@ -68,8 +69,8 @@ struct Options {
     sessions: Option<usize>,
 
     /// Print the version
-    #[arg(long)]
-    version: bool,
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
 
     /// Print this
     #[arg(short = 'h', long, action = ArgAction::Help)]
@@ -88,10 +89,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok((options, _)) => options,
         Err(ending) => return ending,
     };
-    if options.version {
-        program::print(format!("milter-trace {}\n", env!("CARGO_PKG_VERSION")).as_bytes());
-        return ExitCode::SUCCESS;
-    }
     match serve(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => program::fail(&message),
