@@ -87,6 +87,12 @@ impl Outbox {
             *slot = &self.small[self.written..];
             return usize::from(self.len > 0);
         }
+        self.transmit_all(slices)
+    }
+
+    /// The same, with what is shared.
+    #[inline(never)]
+    fn transmit_all<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
         let mut from = self.written;
         let shared = self.shared.iter().map(|shared| (shared.behind, &shared.bytes[..]));
         let pieces = shared.chain([(self.small.len(), &[][..])]).flat_map(|(behind, bytes)| {

@@ -181,7 +181,10 @@ impl Child {
 
     /// A decision was made, or is not needed any more.
     pub(super) fn forget_asked(&mut self) {
-        self.asked = Asked::default();
+        let Asked { queries, answers, answered, awaited } = &mut self.asked;
+        queries.clear();
+        answers.0.clear();
+        (*answered, *awaited) = (false, None);
     }
 
     pub(super) const fn is_watched(&self, stage: Stage) -> bool {

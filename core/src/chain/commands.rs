@@ -254,7 +254,7 @@ impl Session {
             return self.answer(stage, &decided);
         }
         for index in 0..self.children.len() {
-            if self.children[index].step == Step::Todo && self.may_step(index, stage) {
+            if matches!(self.children[index].step, Step::Todo) && self.may_step(index, stage) {
                 self.show(index, stage);
             }
         }
@@ -266,16 +266,12 @@ impl Session {
     /// What was decided about the connection or the message before this command came.
     fn decided_before(&self, stage: Stage) -> Option<Decided> {
         let in_message = matches!(stage, Stage::Mail | Stage::Rcpt | Stage::Data);
-        let message = self
-            .transaction
-            .as_ref()
-            .filter(|_| in_message)
-            .and_then(|transaction| transaction.decided.clone());
-        let decided = self.refused.clone().or(message)?;
+        let message = self.transaction.as_ref().filter(|_| in_message);
+        let decided = self.refused.as_ref().or_else(|| message?.decided.as_ref())?;
         match decided.verdict {
             // There is nothing to throw away yet.
             Verdict::Discard if !in_message => Some(Decided { verdict: Verdict::Continue, by: None }),
-            _ => Some(decided),
+            _ => Some(decided.clone()),
         }
     }
 

@@ -119,9 +119,10 @@ impl Session {
             (false, running) => running,
         };
         let mut first = self.own_deadline();
-        for (child, settings) in self.children.iter_mut().zip(self.policy.children()) {
-            if core::mem::take(&mut child.connection.touched) {
-                child.retime(settings, now);
+        for (index, child) in self.children.iter_mut().enumerate() {
+            if child.connection.touched {
+                child.connection.touched = false;
+                child.retime(&self.policy.children()[index], now);
             }
             if let Some(timer) = &child.connection.timer {
                 first = first.min(timer.deadline);

@@ -121,11 +121,13 @@ impl Session {
         self.transaction.as_ref().is_some_and(|transaction| transaction.content.body_bytes() > TAKE)
     }
 
-    /// Feeds every child as far as its gate is open, and answers the end of message once that is possible.
-    pub(super) fn advance_content(&mut self) {
+    /// Feeds every child as far as its gate is open, and answers the end of message once that is possible. Returns whether
+    /// the part of any child in the message has changed.
+    pub(super) fn advance_content(&mut self) -> bool {
+        let mut changed = false;
         let mut all = core::mem::take(&mut self.concerns_all);
         if !all && !self.unsettled && !self.children.iter().any(|child| child.connection.touched) {
-            return;
+            return changed;
         }
         while let Some(transaction) = &self.transaction {
             if transaction.stage.is_content() && transaction.decided.is_none() {
@@ -140,9 +142,9 @@ impl Session {
             }
             // What follows from the parts of the children changes only with them; it may let those behind go on.
             if !core::mem::take(&mut self.unsettled) {
-                return;
+                break;
             }
-            all = true;
+            (all, changed) = (true, true);
             self.commit_finished();
             if let Joint::Certain(decided) = self.joint_verdict() {
                 if !decided.verdict.delivers() {
@@ -153,6 +155,7 @@ impl Session {
                 }
             }
         }
+        changed
     }
 
     /// Shows a child what comes next for it, until it has to reply, has caught up, or its gate is closed.

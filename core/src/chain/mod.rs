@@ -325,9 +325,10 @@ impl Session {
         loop {
             self.settle_negotiation();
             self.advance_command();
-            self.advance_content();
-            // What became certain about the message may be the answer to the command in hand.
-            self.advance_command();
+            if self.advance_content() {
+                // What became certain about the message may be the answer to the command in hand.
+                self.advance_command();
+            }
             if self.life != Life::Running {
                 break;
             }

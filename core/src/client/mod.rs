@@ -39,6 +39,9 @@ pub enum FromMilter {
 /// verdict or SKIP is at most so much.
 const BODY_AHEAD: usize = 4;
 
+/// Replies that are owed at once by a milter that is sent a whole message ahead of its answers, mostly.
+const OWED: usize = 16;
+
 /// "Continue" on the wire.
 const CONTINUE: [u8; HEAD] = [0, 0, 0, 1, b'c'];
 
@@ -116,7 +119,7 @@ impl Client {
             conversation: Conversation::Greeting,
             offer: Negotiation::default(),
             negotiated: Negotiation::default(),
-            owed: VecDeque::new(),
+            owed: VecDeque::with_capacity(OWED),
             repeated: [b'L', b'B', b'U'].map(Repeated::nothing),
             lost_count: false,
             answered: false,
@@ -359,7 +362,7 @@ impl Client {
     /// Macros hold until the message is over, and libmilter forgets those for later commands already with a new
     /// recipient.
     fn forget_repeated(&mut self) {
-        for last in &mut self.repeated {
+        for last in self.repeated.iter_mut().filter(|last| !last.set.is_empty() || !last.extra.is_empty()) {
             last.set.clear();
             last.extra.clear();
         }
@@ -388,6 +391,9 @@ impl Client {
     ///
     /// The milter broke the protocol. The same fault is returned from then on.
     pub fn poll_reply(&mut self) -> Result<Option<FromMilter>, Fault> {
+        if let Some(stage) = self.take_continue() {
+            return Ok(Some(FromMilter::Final(stage, Final::Continue)));
+        }
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -396,6 +402,20 @@ impl Client {
             self.fault = Some(*fault);
         }
         result
+    }
+
+    /// Takes what comes next if it is "continue" to a command and will be told: by far the most usual, and not worth a frame
+    /// of its own.
+    fn take_continue(&mut self) -> Option<Stage> {
+        let Owed { stage, stale } = *self.owed.front()?;
+        let may_go_on = stage != Stage::Negotiate && !stale && !self.lost_count && self.fault.is_none();
+        if !may_go_on || self.decoder.ahead().next() != Some(&CONTINUE[..]) {
+            return None;
+        }
+        self.decoder.pass(HEAD);
+        self.answered = true;
+        self.owed.pop_front();
+        Some(stage)
     }
 
     fn next_reply(&mut self) -> Result<Option<FromMilter>, Fault> {
@@ -410,19 +430,13 @@ impl Client {
                 Some(_) => "a verdict",
             };
             let wrong = |error| Fault::Frame { culprit: Culprit::Child, expected, error };
-            let (letter, reply) = if self.decoder.ahead().next() == Some(&CONTINUE[..]) {
-                // By far the most usual, and not worth a frame of its own.
-                self.decoder.pass(HEAD);
-                (CONTINUE[HEAD - 1], Ok(Reply::Final(Final::Continue)))
-            } else {
-                let Some(frame) = self.decoder.next_frame().map_err(wrong)? else { return Ok(None) };
-                (frame.letter(), Reply::decode(frame.letter(), frame.contiguous()))
-            };
+            let Some(frame) = self.decoder.next_frame().map_err(wrong)? else { return Ok(None) };
+            let letter = frame.letter();
             let Some(owed) = self.owed.front().copied() else {
                 return Err(Fault::OutOfTurn { culprit: Culprit::Child, expected, came: letter });
             };
             let out_of_turn = Fault::Reply { stage: owed.stage, expected, came: letter };
-            let event = match reply.map_err(wrong)? {
+            let event = match Reply::decode(letter, frame.contiguous()).map_err(wrong)? {
                 Reply::Negotiate(answer) if owed.stage == Stage::Negotiate => {
                     self.negotiated = self.check(answer)?;
                     FromMilter::Negotiated
