@@ -113,8 +113,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         if options.check_config {
             if !problems.is_empty() {
                 complain(&format!("{} in the configuration", count(problems.len(), "problem")));
+                return status;
             }
-            return status;
+            // Of another system it is not known who is there.
+            let missing = match options.root {
+                None => settings::missing_accounts(&loaded.configuration),
+                Some(_) => Vec::new(),
+            };
+            missing.iter().for_each(|account| complain(account));
+            return if missing.is_empty() { status } else { ExitCode::FAILURE };
         }
         let shown = loaded.configuration.shown();
         for lost in &shown.lost {

@@ -2,6 +2,7 @@
 //! the child, the stage, what happened, and what was answered instead.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use millstream_config::LogLevel;
@@ -145,11 +146,7 @@ pub(crate) fn event(session: SessionId, event: &Event) -> String {
             crate::count(*headers, "header")
         ),
         Event::EditIgnored { name, edit, reason } => format!("[milter][ignored] {name}: {edit}: {reason}"),
-        Event::SpillFailed { error } => {
-            format!(
-                "[session][spill] the file for a body in the temporary folder failed: {error}; temporary-failure"
-            )
-        }
+        Event::SpillFailed { error } => spill_failed(&std::env::temp_dir(), *error),
         Event::Message(report) => message(report),
         Event::MtaFailed { stage, failure } => format!("[session][failed] MTA: {failure}, at {stage}"),
     };
@@ -181,6 +178,18 @@ fn message(report: &MessageReport) -> String {
     let by = report.decided_by.as_deref().map_or(String::new(), |name| format!(" by {name}"));
     let _ = write!(text, " -> {end}{by} at {} in {}", report.stage, milliseconds(report.elapsed));
     text
+}
+
+fn spill_failed(folder: &Path, error: IoError) -> String {
+    let reason = match error.kind {
+        IoKind::NotFound => "there is no such folder".to_owned(),
+        _ => error.to_string(),
+    };
+    format!(
+        "[session][spill] the file for a body in {} failed: {reason}; temporary-failure. Make room there, or start with \
+         TMPDIR set to another folder",
+        folder.display()
+    )
 }
 
 /// The first milter that had the message put into quarantine.
@@ -373,6 +382,17 @@ mod tests {
         );
         let up = Notice::ChildUp { child, address, down_for: Duration::from_millis(1500) };
         assert_eq!(notice(&up).1, "[milter][up] clamav at unix:/run/clamav: answers again after 1.5 s");
+    }
+
+    #[test]
+    fn a_file_for_a_body_that_failed_names_the_folder_and_what_to_do() {
+        let of = |kind, code| spill_failed(Path::new("/var/spill"), IoError { kind, code });
+        assert_eq!(
+            of(IoKind::NotFound, 2),
+            "[session][spill] the file for a body in /var/spill failed: there is no such folder; temporary-failure. Make \
+             room there, or start with TMPDIR set to another folder"
+        );
+        assert!(of(IoKind::NoSpace, 28).contains("failed: no space left (os error 28); temporary-failure."));
     }
 
     /// A hundred sessions a second do not need a hundred lines a second.

@@ -1,6 +1,6 @@
 //! What the configuration says about the start, in the words of `service`.
 
-use millstream_config::{Manager, Security};
+use millstream_config::{Configuration, Manager, Security};
 use millstream_service::{Settings, UnixPlace, Wish};
 
 /// Texts name what can be changed as it is written in the configuration.
@@ -31,6 +31,14 @@ pub(crate) fn place(manager: &Manager) -> UnixPlace<'_> {
         remove_on_close: manager.remove_unix_socket_on_close,
         settings: &MANAGER,
     }
+}
+
+/// Why a start with this configuration, by who asks, would fail for users and groups that are not there.
+pub(crate) fn missing_accounts(configuration: &Configuration) -> Vec<String> {
+    let user = wish(&configuration.security).identity().err().map(|error| error.to_string());
+    let manager = &configuration.manager;
+    let group = place(manager).check_group(&manager.connection_spec).err().map(|error| error.to_string());
+    user.into_iter().chain(group).map(|error| format!("it would not start: {error}")).collect()
 }
 
 /// Whom the manager becomes.

@@ -283,7 +283,7 @@ fn a_large_message_goes_through_as_it_would_live() {
 fn what_is_wrong_is_named_and_nothing_is_explained() {
     let site = Site::new("wrong", SITE);
     for (arguments, expected) in [
-        (&[][..], "--explain needs --connect-address: the client's"),
+        (&[][..], "--explain needs --connect-address, the client's address"),
         (&["--connect-address=192.0.2"], "it should be an address as 192.0.2.7"),
         (
             &["--connect-address=192.0.2.7", "--connect-host=a", "--mail-file=/no/m"],

@@ -134,6 +134,22 @@ fn check_config_tells_all_problems_and_a_start_is_refused_with_them() {
 }
 
 #[test]
+fn check_config_and_a_start_say_that_a_group_is_not_there() {
+    let folder = Folder::new("accounts");
+    folder.configure("manager.unix_socket_group = \"no-such-group\"");
+    let error = "failed to listen: ";
+    let end = "no such group: no-such-group (manager.unix_socket_group)\n";
+    for (arguments, begin) in
+        [(&["--check-config"][..], format!("it would not start: {error}")), (&[], error.to_owned())]
+    {
+        let Output { status, stderr, .. } = folder.program(arguments).output().unwrap();
+        let told = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(1), "{told}");
+        assert!(told.contains(&format!("milter-manager: {begin}<unix:")) && told.ends_with(end), "{told}");
+    }
+}
+
+#[test]
 fn a_reload_with_problems_is_refused_and_what_files_tell_is_logged() {
     let folder = Folder::new("refused");
     let place = folder.file();

@@ -12,7 +12,7 @@ use millstream_config::ConnectionSpec;
 use millstream_core::policy::Endpoint;
 use nix::sys::socket::{Backlog, listen as listen_again};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Group, Uid, chown};
+use nix::unistd::{Gid, Group, Uid, User, chown, geteuid};
 
 use crate::{Listener, Settings};
 
@@ -29,6 +29,24 @@ pub enum ListenError {
         spec: String,
         /// What it says.
         error: io::Error,
+    },
+    /// Its folder is not there.
+    #[error("failed to listen: <{spec}>: there is no folder {}; make it, for the user who serves to write to", .folder.display())]
+    NoFolder {
+        /// Where.
+        spec: String,
+        /// What is missing.
+        folder: PathBuf,
+    },
+    /// Its folder is for others to write to.
+    #[error("failed to listen: <{spec}>: {user} may not write to {}; chown it to {user}, or have a group of {user} write to it", .folder.display())]
+    FolderClosed {
+        /// Where.
+        spec: String,
+        /// What is closed.
+        folder: PathBuf,
+        /// Who serves.
+        user: String,
     },
     /// Somebody listens there.
     #[error("failed to listen: <{spec}>: another process answers there. Stop it first, or set {setting}")]
@@ -164,7 +182,7 @@ pub fn listen_unix(
     let bind_error = |error| ListenError::Bind { spec: spec.to_owned(), error };
     clear_the_way(path, spec, place)?;
     let group = place.group.map(|group| group_of(group, spec, place)).transpose()?;
-    let listener = bind_unix(path, place.mode).map_err(bind_error)?;
+    let listener = bind_unix(path, place.mode).map_err(|error| cannot_bind(path, spec, error))?;
     if let Some(group) = group {
         chown(path, None, Some(group)).map_err(|error| {
             // Without its group nobody is to find it.
@@ -195,6 +213,22 @@ fn clear_the_way(path: &Path, spec: &str, place: &UnixPlace<'_>) -> Result<(), L
     fs::remove_file(path).map_err(|error| ListenError::Bind { spec, error })
 }
 
+/// What stands in the way, of what an administrator meets: a folder that is not there, as after a restart of the machine below
+/// `/run`, or that belongs to another user.
+fn cannot_bind(path: &Path, spec: &str, error: io::Error) -> ListenError {
+    let spec = spec.to_owned();
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    match error.kind() {
+        io::ErrorKind::NotFound => ListenError::NoFolder { spec, folder },
+        io::ErrorKind::PermissionDenied => {
+            let uid = geteuid();
+            let user = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+            ListenError::FolderClosed { spec, folder, user }
+        }
+        _ => ListenError::Bind { spec, error },
+    }
+}
+
 /// Binds so that the socket is never, not even for a moment, more open than configured.
 fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let before = umask(Mode::from_bits_truncate(0o177));
@@ -213,6 +247,20 @@ fn group_of(name: &str, spec: &str, place: &UnixPlace<'_>) -> Result<Gid, Listen
         setting: place.settings.unix_socket_group,
         group: name.to_owned(),
     })
+}
+
+impl UnixPlace<'_> {
+    /// Whether the group that a socket at `spec` is to have is there: what [`listen`] will say otherwise.
+    ///
+    /// # Errors
+    ///
+    /// It is not.
+    pub fn check_group(&self, spec: &ConnectionSpec) -> Result<(), ListenError> {
+        match (spec.unix_path(), self.group) {
+            (Some(_), Some(group)) => group_of(group, &spec.to_string(), self).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<L> Bound<L> {

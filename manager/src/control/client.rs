@@ -26,7 +26,7 @@ pub(crate) fn run(command: Command, json: bool, loaded: &Loaded) -> Result<Strin
     let Some(spec) = &loaded.configuration.controller.connection_spec else {
         let mut text = "there is no control socket: controller.connection_spec is not set. Put\n    \
                         controller.connection_spec = \"unix:/run/milter-manager/control.sock\"\n\
-                        into the configuration, and restart milter-manager"
+                        into the configuration, make that folder for the user who serves, and restart milter-manager"
             .to_owned();
         if let Some(problem) = loaded.problems.first() {
             text += &format!("\n(the configuration has problems, the first one: {problem})");

@@ -40,14 +40,13 @@ fn head(loaded: &Loaded, root: Option<&Path>, findings: &[Finding<'_>]) -> Strin
     let below = root.map(|root| format!(", below {}", root.display())).unwrap_or_default();
     let mut out = format!("Platform: {} (package.platform){below}\n", platform.unwrap_or("nil"));
     if findings.is_empty() {
-        let reason = platform.map_or_else(
-            || "no platform is set".to_owned(),
-            |platform| {
-                format!(
-                    "the configuration does not say load_default, or there is no defaults/{platform}.conf"
-                )
-            },
-        );
+        let reason = match platform {
+            None => "no platform is set. Set package.platform before the line load_default".to_owned(),
+            Some(platform) => format!(
+                "the configuration does not have the line load_default, which has them looked for, or there is no \
+                 defaults/{platform}.conf"
+            ),
+        };
         let _ = writeln!(out, "Nothing was looked for: {reason}.");
     }
     out

@@ -49,7 +49,7 @@ impl Mail {
         let address = options
             .connect_address
             .as_ref()
-            .ok_or("--explain needs --connect-address: the client's")?
+            .ok_or("--explain needs --connect-address, the client's address")?
             .0
             .clone();
         let message = options.mail_file.as_deref().map(read).transpose()?;
@@ -151,7 +151,7 @@ mod tests {
         let error = told(&MailOptions { envelope_recipient: recipient, ..MailOptions::default() });
         assert_eq!(error.unwrap_err(), "there is no sender: add --envelope-from");
         let error = Mail::told(&MailOptions::default(), |_| String::new());
-        assert_eq!(error.unwrap_err(), "--explain needs --connect-address: the client's");
+        assert_eq!(error.unwrap_err(), "--explain needs --connect-address, the client's address");
         let options = MailOptions { mail_file: Some("/nowhere/m".into()), ..MailOptions::default() };
         let error = told(&options).unwrap_err();
         assert!(error.starts_with("--mail-file /nowhere/m: No such file"), "{error}");
