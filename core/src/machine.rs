@@ -378,8 +378,14 @@ pub trait Machine {
     fn poll_output(&mut self) -> Output;
 
     /// Fills `slices` with bytes to write to `peer`, in order, and returns how many slices it filled: 0 when there is
-    /// nothing to write. What was written is told with [`Input::Wrote`].
+    /// nothing to write, and fewer than there are only when that is all. What was written is told with [`Input::Wrote`].
     fn transmit<'a>(&'a self, peer: Peer, slices: &mut [&'a [u8]]) -> usize;
+
+    /// Whether the last [`handle`](Self::handle) has given nothing to write to any peer, so that none need be asked. A machine
+    /// that does not know says `false`.
+    fn added_nothing(&self) -> bool {
+        false
+    }
 
     /// Whether bytes of `peer` can be taken now. While this is false the runtime does not read from it.
     fn wants_input(&self, peer: Peer) -> bool;

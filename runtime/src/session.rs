@@ -44,8 +44,10 @@ pub(crate) struct Session<S: Service, P: Poller> {
     pub(crate) machine: S::Machine,
     /// The MTA first; a handful, so that looking for one is quick.
     pub(crate) links: Vec<Link<P>>,
-    /// How many inputs the machine has had. What it has to write changes with inputs only.
+    /// How many inputs the machine has had from which something to write may have come.
     pub(crate) inputs: u64,
+    /// After how many of them it had nothing to write to anybody.
+    pub(crate) silent_at: Option<u64>,
     /// When the machine wants to be called.
     wait: Option<Instant>,
     /// The alarm that is set in the loop's timers.
@@ -65,6 +67,7 @@ impl<S: Service, P: Poller> Session<S, P> {
             machine,
             links,
             inputs: 0,
+            silent_at: None,
             wait: None,
             alarm: None,
             queued: false,
@@ -102,9 +105,10 @@ impl<S: Service, P: Poller> Session<S, P> {
 
     /// Gives the machine an input and does what it asks for.
     pub(crate) fn input(&mut self, input: Input, cx: &mut Context<S, P>) {
-        self.inputs += 1;
         self.machine.handle(cx.now, input);
-        self.drain(cx);
+        if self.drain(cx) || !self.machine.added_nothing() {
+            self.inputs += 1;
+        }
     }
 
     /// Connects, writes, reads and fires timers until nothing is left to do or others have to have their turn.
@@ -245,8 +249,9 @@ impl<S: Service, P: Poller> Session<S, P> {
         progress
     }
 
-    /// Does what the machine asks for, until it waits.
-    fn drain(&mut self, cx: &mut Context<S, P>) {
+    /// Does what the machine asks for, until it waits. Says whether there was anything.
+    fn drain(&mut self, cx: &mut Context<S, P>) -> bool {
+        let mut any = false;
         loop {
             match self.machine.poll_output() {
                 Output::Recall { peer, route, offer } => {
@@ -279,13 +284,14 @@ impl<S: Service, P: Poller> Session<S, P> {
                 Output::Event(event) => cx.service.event(self.key.id, event),
                 Output::Finished => {
                     self.finish(cx);
-                    return;
+                    return true;
                 }
                 Output::Wait(at) => {
                     self.wait = at;
-                    return;
+                    return any;
                 }
             }
+            any = true;
         }
     }
 

@@ -20,35 +20,53 @@ const FEW: usize = 4;
 enum Written {
     /// There was nothing to write.
     Nothing,
-    /// So many bytes; `true` when there was more than the socket took.
-    Some(usize, bool),
+    /// So many bytes, and what is left.
+    Some(usize, Left),
     /// The socket takes nothing now, or the link cannot be written to.
     Blocked,
     /// Writing failed for good.
     Failed,
 }
 
+/// What is left to write on a link that was written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Nothing of what the machine had.
+    Nothing,
+    /// Perhaps something: the machine was asked for a part.
+    Perhaps,
+    /// More than the socket took.
+    Blocked,
+}
+
 impl<S: Service, P: Poller> Session<S, P> {
     /// Writes on all links until there is nothing more to write or to be written to. Says whether anything was written.
     pub(crate) fn write_links(&mut self, cx: &mut Context<S, P>, budget: &mut Budget) -> bool {
         let mut any = false;
-        loop {
+        // Most often nothing has happened since all were silent.
+        while self.silent_at != Some(self.inputs) {
             let mut progress = false;
+            let mut all_silent = true;
             let mut at = 0;
             while let Some(link) = self.links.get(at) {
                 let peer = link.peer;
                 if link.silent_at != Some(self.inputs) {
                     progress |= self.write_link(at, cx, budget);
                 }
-                if self.links.get(at).is_some_and(|link| link.peer == peer) {
+                if let Some(link) = self.links.get(at).filter(|link| link.peer == peer) {
+                    all_silent &= link.silent_at == Some(self.inputs);
                     at += 1;
                 }
             }
             any |= progress;
+            if all_silent && !progress {
+                self.silent_at = Some(self.inputs);
+            }
             if !progress || budget.is_empty() {
-                return any;
+                break;
             }
         }
+        any
     }
 
     fn write_link(&mut self, mut at: usize, cx: &mut Context<S, P>, budget: &mut Budget) -> bool {
@@ -57,7 +75,6 @@ impl<S: Service, P: Poller> Session<S, P> {
         while !budget.is_empty() {
             match self.write_once(at, cx) {
                 Written::Nothing => {
-                    self.links[at].silent_at = Some(self.inputs);
                     self.nothing_to_write(at, cx);
                     break;
                 }
@@ -68,13 +85,18 @@ impl<S: Service, P: Poller> Session<S, P> {
                     }
                     break;
                 }
-                Written::Some(n, blocked) => {
+                Written::Some(n, left) => {
                     progress = true;
                     budget.spend();
+                    let before = self.inputs;
                     self.input(Input::Wrote { peer, n }, cx);
                     match self.find_writing(peer) {
-                        Some(now_at) if !blocked => at = now_at,
+                        Some(now_at) if left != Left::Blocked => at = now_at,
                         _ => break,
+                    }
+                    if left == Left::Nothing && self.inputs == before {
+                        self.nothing_to_write(at, cx);
+                        break;
                     }
                 }
             }
@@ -90,13 +112,15 @@ impl<S: Service, P: Poller> Session<S, P> {
         if !wire.writable || wire.failed.is_some() {
             return Written::Blocked;
         }
-        let (length, sent) = send::<FEW, _, _>(&self.machine, link.peer, wire, &mut cx.poller);
-        if length == 0 {
+        let Some((length, is_all, sent)) = send::<FEW, _, _>(&self.machine, link.peer, wire, &mut cx.poller)
+        else {
             return Written::Nothing;
-        }
+        };
         let result = match sent {
-            Ok(n) if n < length => wire.block_writing(&mut cx.poller).map(|()| Written::Some(n, true)),
-            Ok(n) => Ok(Written::Some(n, false)),
+            Ok(n) if n < length => {
+                wire.block_writing(&mut cx.poller).map(|()| Written::Some(n, Left::Blocked))
+            }
+            Ok(n) => Ok(Written::Some(n, if is_all { Left::Nothing } else { Left::Perhaps })),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 wire.block_writing(&mut cx.poller).map(|()| Written::Blocked)
             }
@@ -113,6 +137,7 @@ impl<S: Service, P: Poller> Session<S, P> {
     /// A link that is being flushed is done; an open one needs no wake-up for writing any more.
     fn nothing_to_write(&mut self, at: usize, cx: &mut Context<S, P>) {
         let link = &mut self.links[at];
+        link.silent_at = Some(self.inputs);
         let Some(wire) = &mut link.wire else { return };
         if matches!(link.phase, Phase::Flushing(_)) {
             wire.end_writing();
@@ -129,13 +154,14 @@ impl<S: Service, P: Poller> Session<S, P> {
     }
 }
 
-/// Writes what the machine has for a peer, when it has something: how many bytes that is, and how many the socket took.
+/// Writes what the machine has for a peer, when it has something: how many bytes that is, whether it has no more, and how many
+/// the socket took.
 fn send<const SLICES: usize, M: Machine, P: Poller>(
     machine: &M,
     peer: Peer,
     wire: &mut Wire<P>,
     poller: &mut P,
-) -> (usize, io::Result<usize>) {
+) -> Option<(usize, bool, io::Result<usize>)> {
     let mut slices: [&[u8]; SLICES] = [&[]; SLICES];
     let count = machine.transmit(peer, &mut slices).min(SLICES);
     if count == SLICES && SLICES < TRANSMIT_SLICES {
@@ -143,8 +169,8 @@ fn send<const SLICES: usize, M: Machine, P: Poller>(
     }
     let length = slices[..count].iter().map(|slice| slice.len()).sum();
     if length == 0 {
-        return (0, Ok(0));
+        return None;
     }
     let vector = slices.map(IoSlice::new);
-    (length, poller.send(&mut wire.socket, &vector[..count]))
+    Some((length, count < SLICES, poller.send(&mut wire.socket, &vector[..count])))
 }

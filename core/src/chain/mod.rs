@@ -124,6 +124,8 @@ pub struct Session {
     unsettled: bool,
     /// Something has happened that may concern every child, and not only the one whose connection it is.
     concerns_all: bool,
+    /// The last input has given nothing to write to anybody.
+    added_nothing: bool,
     /// The first time at which something is due.
     deadline: Option<Instant>,
     /// What was last told with [`Output::Wait`].
@@ -196,6 +198,7 @@ impl Session {
             tally: Tally::default(),
             unsettled: false,
             concerns_all: true,
+            added_nothing: false,
             deadline: None,
             waits_until: None,
         }
@@ -423,11 +426,13 @@ impl Machine for Session {
         self.tally.began.get_or_insert(now);
         let leads_on = self.leads_on(&input);
         self.apply(input);
+        self.added_nothing = !leads_on && self.leaving.is_empty();
         if leads_on {
             self.work();
         }
         self.wind_up();
         if self.fire_timers() {
+            self.added_nothing = false;
             self.concerns_all = true;
             self.work();
             self.wind_up();
@@ -459,6 +464,10 @@ impl Machine for Session {
             leaving.map(|leaving| &*leaving.client)
         };
         present.or_else(leaving).map_or(0, |client| client.transmit(slices))
+    }
+
+    fn added_nothing(&self) -> bool {
+        self.added_nothing
     }
 
     fn wants_input(&self, peer: Peer) -> bool {

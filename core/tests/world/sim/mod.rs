@@ -396,6 +396,33 @@ impl<M: Machine> World<M> {
         }
     }
 
+    /// What waits to be written on each line; `None` where there is more than one look shows.
+    fn all_pending(&self) -> Vec<Option<usize>> {
+        let of = |peer| {
+            let mut slices = [&b""[..]; 32];
+            let filled = self.machine.transmit(peer, &mut slices);
+            (filled < slices.len()).then(|| slices[..filled].iter().map(|slice| slice.len()).sum())
+        };
+        self.lines.iter().map(|line| of(line.peer)).collect()
+    }
+
+    /// Where an input has added nothing, a runtime asks nobody: all that has changed is that `n` bytes for `peer` were written.
+    fn check_added_nothing(&mut self, (peer, n): (Peer, usize), before: &[Option<usize>]) {
+        if !self.machine.added_nothing() {
+            return;
+        }
+        let after = self.all_pending();
+        for ((line, before), after) in self.lines.iter().zip(before).zip(&after) {
+            let written = if line.peer == peer { n } else { 0 };
+            if let (Some(before), Some(after)) = (before, after)
+                && *after != before.saturating_sub(written)
+            {
+                let who = name(line.peer);
+                return self.fail(format!("{who} had {before} bytes to be sent and now {after}, unsaid"));
+            }
+        }
+    }
+
     fn pending(&self, peer: Peer) -> usize {
         let mut slices = [&b""[..]; 32];
         let filled = self.machine.transmit(peer, &mut slices);

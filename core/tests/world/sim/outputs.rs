@@ -32,7 +32,13 @@ impl<M: Machine> World<M> {
             true => self.coverage.note_late(state),
             false => self.coverage.note(state, &input),
         }
+        let written = match input {
+            Input::Wrote { peer, n } => (peer, n),
+            _ => (Peer::MTA, 0),
+        };
+        let before = self.all_pending();
         self.machine.handle(Instant::from_nanos(self.now), input);
+        self.check_added_nothing(written, &before);
         for round in 0.. {
             if round > 100_000 {
                 return self.fail("poll_output never waits".into());
