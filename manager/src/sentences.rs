@@ -16,8 +16,11 @@ use millstream_core::pool::AddressState;
 use millstream_core::service::{Notice, PauseReason, SessionId};
 use millstream_core::time::Instant;
 
-use crate::log::{About, printable};
+use crate::log::{About, printable, put_milliseconds, put_number, put_printable};
 use crate::statistics;
+
+/// Room for most lines.
+const USUAL: usize = 224;
 
 /// The level at which an event is logged.
 pub(crate) fn level(event: &Event) -> LogLevel {
@@ -98,6 +101,10 @@ fn status(report: &MessageReport) -> &'static str {
 
 /// An event as a line.
 pub(crate) fn event(session: SessionId, event: &Event) -> String {
+    let mut line = String::with_capacity(USUAL);
+    line.push('[');
+    put_number(&mut line, session.0);
+    line.push_str("] ");
     let text = match event {
         // Analysers know these by how they begin.
         Event::HeaderAdded { name, value, by } => {
@@ -138,7 +145,9 @@ pub(crate) fn event(session: SessionId, event: &Event) -> String {
             let by = by.as_deref().map_or(String::new(), |name| format!(" by {name}"));
             let recipient =
                 recipient.as_deref().map_or(String::new(), |text| format!(" {}", printable(text)));
-            format!("[session][{stage}]{recipient} {}{by}", self::verdict(verdict))
+            let mut text = format!("[session][{stage}]{recipient} ");
+            put_verdict(&mut text, verdict);
+            text + &by
         }
         Event::EditsOverlap { name, headers } => format!(
             "[milter][overlap] {name}: has changed {} that an independent milter before it has changed, too; those of \
@@ -147,37 +156,52 @@ pub(crate) fn event(session: SessionId, event: &Event) -> String {
         ),
         Event::EditIgnored { name, edit, reason } => format!("[milter][ignored] {name}: {edit}: {reason}"),
         Event::SpillFailed { error } => spill_failed(&std::env::temp_dir(), *error),
-        Event::Message(report) => message(report),
+        Event::Message(report) => {
+            put_message(&mut line, report);
+            return line;
+        }
         Event::MtaFailed { stage, failure } => format!("[session][failed] MTA: {failure}, at {stage}"),
     };
-    format!("[{session}] {text}")
+    line.push_str(&text);
+    line
 }
 
 /// One line for one message: `[message] QUEUE-ID from=SENDER to=ACCEPTED+REFUSED body=BYTES CHILD=VERDICT@STAGE/MS ...
 /// -> ANSWER by CHILD in MS`.
-fn message(report: &MessageReport) -> String {
-    let queue_id = if report.queue_id.is_empty() { "-".to_owned() } else { printable(&report.queue_id) };
-    let (accepted, refused) = report.recipients;
-    let mut text = format!(
-        "[message] {queue_id} from={} to={accepted}+{refused} body={}",
-        printable(&report.sender),
-        report.body_bytes
-    );
-    for child in &report.children {
-        let _ = write!(text, " {}", self::child(child));
+fn put_message(text: &mut String, report: &MessageReport) {
+    text.push_str("[message] ");
+    match &report.queue_id[..] {
+        [] => text.push('-'),
+        queue_id => put_printable(text, queue_id),
     }
-    let end = match &report.end {
+    text.push_str(" from=");
+    put_printable(text, &report.sender);
+    let (accepted, refused) = report.recipients;
+    for (what, number) in [(" to=", accepted as u64), ("+", refused as u64), (" body=", report.body_bytes)] {
+        text.push_str(what);
+        put_number(text, number);
+    }
+    for child in &report.children {
+        text.push(' ');
+        put_child(text, child);
+    }
+    text.push_str(" -> ");
+    match &report.end {
         MessageEnd::Answered(verdict) => match held_by(report) {
-            Some(name) if verdict.delivers() => format!("quarantine by {name}"),
-            _ => self::verdict(verdict),
+            Some(name) if verdict.delivers() => text.extend(["quarantine by ", name]),
+            _ => put_verdict(text, verdict),
         },
-        MessageEnd::Aborted => "taken back by the MTA".to_owned(),
-        MessageEnd::Disconnected => "the MTA has closed the connection".to_owned(),
-        MessageEnd::OverLimit(limit) => format!("temporary-failure: {limit} ({})", setting(*limit)),
-    };
-    let by = report.decided_by.as_deref().map_or(String::new(), |name| format!(" by {name}"));
-    let _ = write!(text, " -> {end}{by} at {} in {}", report.stage, milliseconds(report.elapsed));
-    text
+        MessageEnd::Aborted => text.push_str("taken back by the MTA"),
+        MessageEnd::Disconnected => text.push_str("the MTA has closed the connection"),
+        MessageEnd::OverLimit(limit) => {
+            let _ = write!(text, "temporary-failure: {limit} ({})", setting(*limit));
+        }
+    }
+    if let Some(name) = report.decided_by.as_deref() {
+        text.extend([" by ", name]);
+    }
+    text.extend([" at ", report.stage.name(), " in "]);
+    put_milliseconds(text, report.elapsed);
 }
 
 fn spill_failed(folder: &Path, error: IoError) -> String {
@@ -214,25 +238,32 @@ const fn setting(limit: LimitName) -> &'static str {
     }
 }
 
-fn child(child: &ChildReport) -> String {
-    let outcome = match &child.outcome {
-        Outcome::Decided(_) if child.quarantined => "quarantine".to_owned(),
-        Outcome::Decided(verdict) => verdict.name().to_owned(),
-        Outcome::Failed(fallback) => format!("failed({fallback})"),
-        Outcome::Stopped => "stopped".to_owned(),
-        Outcome::Aborted => "not-asked".to_owned(),
-        Outcome::Absent => "absent".to_owned(),
-    };
-    let evaluation = if child.evaluation { "(evaluation)" } else { "" };
-    let edits =
-        if child.edits == 0 { String::new() } else { format!("/{}", crate::count(child.edits, "edit")) };
-    format!("{}{evaluation}={outcome}@{}/{}{edits}", child.name, child.stage, milliseconds(child.elapsed))
+fn put_child(text: &mut String, child: &ChildReport) {
+    text.push_str(&child.name);
+    text.push_str(if child.evaluation { "(evaluation)=" } else { "=" });
+    match &child.outcome {
+        Outcome::Decided(_) if child.quarantined => text.push_str("quarantine"),
+        Outcome::Decided(verdict) => text.push_str(verdict.name()),
+        Outcome::Failed(fallback) => {
+            let _ = write!(text, "failed({fallback})");
+        }
+        Outcome::Stopped => text.push_str("stopped"),
+        Outcome::Aborted => text.push_str("not-asked"),
+        Outcome::Absent => text.push_str("absent"),
+    }
+    text.extend(["@", child.stage.name(), "/"]);
+    put_milliseconds(text, child.elapsed);
+    if child.edits > 0 {
+        let _ = write!(text, "/{}", crate::count(child.edits, "edit"));
+    }
 }
 
-fn verdict(verdict: &Verdict) -> String {
-    match verdict.text() {
-        None => verdict.name().to_owned(),
-        Some(text) => format!("{} \"{}\"", verdict.name(), printable(text)),
+fn put_verdict(text: &mut String, verdict: &Verdict) {
+    text.push_str(verdict.name());
+    if let Some(reply) = verdict.text() {
+        text.push_str(" \"");
+        put_printable(text, reply);
+        text.push('"');
     }
 }
 
@@ -255,10 +286,6 @@ fn seconds(duration: Duration) -> String {
     } else {
         format!("{seconds:.0} s")
     }
-}
-
-fn milliseconds(duration: Duration) -> String {
-    format!("{:.1}ms", duration.as_secs_f64() * 1000.0)
 }
 
 /// A notice of the runtime: its level and line.

@@ -1,20 +1,22 @@
 //! The lines that log analysers parse: one for the end of each session and of each child in it, for each header that was
 //! added, and for how many sessions run. Word for word as milter manager writes them, without the number in front.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use millstream_config::LogLevel;
-use millstream_core::event::{ChildEnd, SessionReport};
+use millstream_core::event::{ChildEnd, SessionReport, Status};
 use millstream_core::service::SessionId;
+use millstream_core::wire::Stage;
 use millstream_shared::{Rounds, Told};
 
-use crate::log::{About, Line, printable, printable_to};
+use crate::log::{About, Line, put_number, put_printable, put_printable_to, put_seconds};
 
 /// How often at most it is told how many sessions have ended, while others run.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Of a header's value no more than this is told: what analysers look for in it comes early.
 const LONGEST_VALUE: usize = 2000;
+/// Room for most lines.
+const USUAL: usize = 96;
 
 /// The lines for the end of `session`: first the children, in chain order.
 pub(crate) fn end(session: SessionId, report: &SessionReport) -> Vec<Line> {
@@ -29,16 +31,13 @@ pub(crate) fn end(session: SessionId, report: &SessionReport) -> Vec<Line> {
 
 /// The line for the session itself.
 pub(crate) fn session_end(session: SessionId, report: &SessionReport) -> String {
-    let mut text = format!("[session][end][{}][{}][", report.stage, report.status.name());
-    put_seconds(&mut text, report.elapsed);
-    let _ = write!(text, "]({session})");
-    text
+    ended("[session][end][", report.stage, report.status, report.elapsed, session)
 }
 
 fn child_end(session: SessionId, child: &ChildEnd) -> Line {
-    let mut text = format!("[milter][end][{}][{}][", child.stage, child.status.name());
-    put_seconds(&mut text, child.elapsed);
-    let _ = write!(text, "]({session}): {}", child.name);
+    let mut text = ended("[milter][end][", child.stage, child.status, child.elapsed, session);
+    text.push_str(": ");
+    text.push_str(&child.name);
     let about = About {
         session: Some(session),
         milter: Some(child.name.clone()),
@@ -48,16 +47,50 @@ fn child_end(session: SessionId, child: &ChildEnd) -> Line {
     Line::about(LogLevel::STATISTICS, text, about)
 }
 
+fn ended(what: &str, stage: Stage, status: Status, elapsed: Duration, session: SessionId) -> String {
+    let mut text = String::with_capacity(USUAL);
+    for part in [what, stage.name(), "][", status.name(), "]["] {
+        text.push_str(part);
+    }
+    put_seconds(&mut text, elapsed);
+    text.push(']');
+    put_session(&mut text, session);
+    text
+}
+
+fn put_session(text: &mut String, session: SessionId) {
+    text.push('(');
+    put_number(text, session.0);
+    text.push(')');
+}
+
 /// The line for a header that a child has added, or that was added to the MTA's message.
 pub(crate) fn header(session: SessionId, name: &[u8], value: &[u8], by: Option<&str>) -> String {
-    // What comes from outside must not look like the end of the value, with another name behind it.
-    let inside = |text: String| text.replace(">: ", "\\x3e: ").replace(">=<", "\\x3e=<");
-    let name = inside(printable(name));
-    let value = value.strip_prefix(b" ").unwrap_or(value);
-    let value = inside(printable_to(value, LONGEST_VALUE));
-    match by {
-        Some(child) => format!("[milter][header][add]({session}): <{name}>=<{value}>: {child}"),
-        None => format!("[session][header][add]({session}): <{name}>=<{value}>"),
+    let mut text = String::with_capacity(USUAL + value.len().min(LONGEST_VALUE));
+    text.push_str(if by.is_some() { "[milter][header][add]" } else { "[session][header][add]" });
+    put_session(&mut text, session);
+    text.push_str(": <");
+    let begin = text.len();
+    put_printable(&mut text, name);
+    shut_in(&mut text, begin);
+    text.push_str(">=<");
+    let begin = text.len();
+    put_printable_to(&mut text, value.strip_prefix(b" ").unwrap_or(value), LONGEST_VALUE);
+    shut_in(&mut text, begin);
+    text.push('>');
+    if let Some(child) = by {
+        text.push_str(": ");
+        text.push_str(child);
+    }
+    text
+}
+
+/// What comes from outside, from `begin` on, must not look like the end of the value with another name behind it.
+fn shut_in(text: &mut String, begin: usize) {
+    if text[begin..].contains('>') {
+        let inside = text[begin..].replace(">: ", "\\x3e: ").replace(">=<", "\\x3e=<");
+        text.truncate(begin);
+        text.push_str(&inside);
     }
 }
 
@@ -70,7 +103,8 @@ pub(crate) fn quarantine(session: SessionId) -> String {
 pub(crate) fn disconnected(session: SessionId, elapsed: Duration) -> String {
     let mut text = "[session][disconnected][".to_owned();
     put_seconds(&mut text, elapsed);
-    let _ = write!(text, "]({session})");
+    text.push(']');
+    put_session(&mut text, session);
     text
 }
 
@@ -88,66 +122,11 @@ impl Finished {
     }
 }
 
-/// Adds seconds as `printf("%g")` writes them: six digits at most, and no zeros at the end.
-fn put_seconds(text: &mut String, duration: Duration) {
-    let nanoseconds = duration.as_nanos();
-    if nanoseconds == 0 {
-        text.push('0');
-    } else if nanoseconds < 100_000 {
-        let digits = nanoseconds.to_string();
-        let (first, rest) = digits.split_at(1);
-        let point = if rest.trim_end_matches('0').is_empty() { "" } else { "." };
-        let _ = write!(text, "{first}{point}{}e-{:02}", rest.trim_end_matches('0'), 10 - digits.len());
-    } else {
-        let seconds = duration.as_secs_f64();
-        // 0 for one to ten seconds.
-        let magnitude = nanoseconds.ilog10() as i32 - 9;
-        let _ = write!(text, "{seconds:.*}", usize::try_from(5 - magnitude).unwrap_or_default());
-        if text.contains('.') {
-            text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use millstream_core::event::Status;
-    use millstream_core::wire::Stage;
-
     use super::*;
-
-    fn seconds(nanoseconds: u64) -> String {
-        let mut text = String::new();
-        put_seconds(&mut text, Duration::from_nanos(nanoseconds));
-        text
-    }
-
-    /// The right sides are what `printf %g` says.
-    #[test]
-    fn seconds_are_written_as_printf_does() {
-        for (nanoseconds, text) in [
-            (0, "0"),
-            (1, "1e-09"),
-            (53_000, "5.3e-05"),
-            (99_999, "9.9999e-05"),
-            (100_000, "0.0001"),
-            (303_000, "0.000303"),
-            (2_376_000, "0.002376"),
-            (12_345_678, "0.0123457"),
-            (999_999_900, "1"),
-            (1_000_000_000, "1"),
-            (1_500_000_000, "1.5"),
-            (10_000_000_000, "10"),
-            (83_200_001_000, "83.2"),
-            (100_000_400_000, "100"),
-            (3_600_123_456_789, "3600.12"),
-            (123_456_700_000_000, "123457"),
-        ] {
-            assert_eq!(seconds(nanoseconds), text);
-        }
-    }
 
     #[test]
     fn a_session_that_ends_has_a_line_for_each_child_and_one_for_itself() {

@@ -1,6 +1,5 @@
 //! A queue that never makes its writers wait.
 
-use std::collections::VecDeque;
 use std::sync::PoisonError;
 
 use crate::atomic::{Condvar, Mutex, MutexGuard};
@@ -8,7 +7,7 @@ use crate::atomic::{Condvar, Mutex, MutexGuard};
 /// A bounded queue from many threads to one, which counts what did not fit.
 ///
 /// Room and count are behind one lock, so that each thing offered before the queue was closed is either taken or in a
-/// count that is taken.
+/// count that is taken. The reader takes all that is there, and is woken only where it sleeps.
 #[derive(Debug)]
 pub struct Queue<T> {
     contents: Mutex<Contents<T>>,
@@ -18,7 +17,7 @@ pub struct Queue<T> {
 
 #[derive(Debug)]
 struct Contents<T> {
-    items: VecDeque<T>,
+    items: Vec<T>,
     /// Offered in vain since something was taken last.
     lost: u64,
     closed: bool,
@@ -26,20 +25,20 @@ struct Contents<T> {
     reader_sleeps: bool,
 }
 
-/// What the reader was given.
+/// What the reader was told beside the things themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taken<T> {
-    /// The next in the queue; `None` when it was closed and is empty.
-    pub item: Option<T>,
-    /// How many things were offered in vain since the last time.
+pub struct Taken {
+    /// How many things were offered in vain since the last time, after those that were taken.
     pub lost: u64,
+    /// The queue was closed: these were the last.
+    pub closed: bool,
 }
 
 impl<T> Queue<T> {
-    /// An empty queue with room for `limit` things.
+    /// An empty queue with room for `limit` things, beside those that the reader has taken.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        let contents = Contents { items: VecDeque::new(), lost: 0, closed: false, reader_sleeps: false };
+        let contents = Contents { items: Vec::new(), lost: 0, closed: false, reader_sleeps: false };
         Self { contents: Mutex::new(contents), filled: Condvar::new(), limit }
     }
 
@@ -72,14 +71,15 @@ impl<T> Queue<T> {
         result
     }
 
-    /// Waits for the next thing. For one thread only.
-    pub fn take(&self) -> Taken<T> {
+    /// Waits until there is something, and moves all of it to `into`, which is empty. For one thread only.
+    pub fn take(&self, into: &mut Vec<T>) -> Taken {
         let mut contents = self.lock();
         while contents.items.is_empty() && !contents.closed {
             contents.reader_sleeps = true;
             contents = self.filled.wait(contents).unwrap_or_else(PoisonError::into_inner);
         }
-        Taken { item: contents.items.pop_front(), lost: std::mem::take(&mut contents.lost) }
+        std::mem::swap(&mut contents.items, into);
+        Taken { lost: std::mem::take(&mut contents.lost), closed: contents.closed }
     }
 
     /// Lets nothing in any more; what is queued can still be taken.
@@ -93,7 +93,7 @@ impl<T> Queue<T> {
         if contents.closed || contents.items.len() >= self.limit {
             return Err(item);
         }
-        contents.items.push_back(item);
+        contents.items.push(item);
         Ok(())
     }
 
@@ -116,16 +116,21 @@ impl<T> Queue<T> {
 mod tests {
     use super::*;
 
+    fn taken<T>(queue: &Queue<T>) -> (Vec<T>, u64, bool) {
+        let mut items = Vec::new();
+        let Taken { lost, closed } = queue.take(&mut items);
+        (items, lost, closed)
+    }
+
     #[test]
     fn what_does_not_fit_is_counted_and_told_with_the_next_thing() {
         let queue = Queue::new(2);
         (1..=4).for_each(|n| queue.offer(n));
         queue.offer_as(5, 4);
         assert_eq!(queue.put(6), Err(6));
-        assert_eq!(queue.take(), Taken { item: Some(1), lost: 6 });
+        assert_eq!(taken(&queue), (vec![1, 2], 6, false));
         assert_eq!(queue.put(7), Ok(()));
-        assert_eq!(queue.take(), Taken { item: Some(2), lost: 0 });
-        assert_eq!(queue.take(), Taken { item: Some(7), lost: 0 });
+        assert_eq!(taken(&queue), (vec![7], 0, false));
     }
 
     #[test]
@@ -135,7 +140,7 @@ mod tests {
         queue.close();
         queue.offer("too late");
         assert_eq!(queue.put("too late"), Err("too late"));
-        assert_eq!(queue.take(), Taken { item: Some("last words"), lost: 1 });
-        assert_eq!(queue.take(), Taken { item: None, lost: 0 });
+        assert_eq!(taken(&queue), (vec!["last words"], 1, true));
+        assert_eq!(taken(&queue), (vec![], 0, true));
     }
 }

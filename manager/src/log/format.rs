@@ -9,6 +9,7 @@ use millstream_config::LogLevel;
 
 use super::line::Line;
 use super::priority::IDENTITY;
+use super::stamp::Stamp;
 
 /// What a line begins with, in the order in which it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,19 +71,26 @@ impl Items {
     }
 
     /// A line as it is written, with its end.
-    pub(super) fn write(self, text: &mut String, line: &Line, coloured: bool) {
+    pub(super) fn write(self, text: &mut String, line: &Line, stamp: &mut Stamp, coloured: bool) {
         let begin = text.len();
-        let mut item = |wanted: bool, item: std::fmt::Arguments<'_>| {
-            if wanted {
-                // Memory takes everything.
-                let _ = text.write_fmt(item);
-            }
-        };
-        item(self.level, format_args!("[{}]", line.level));
-        item(self.domain, format_args!("[{IDENTITY}]"));
-        item(self.time, format_args!("[{}]", line.at));
-        item(self.name, format_args!(" [{IDENTITY}]"));
-        item(self.pid, format_args!("[{}]", process::id()));
+        // Memory takes everything that is written to it.
+        if self.level {
+            let _ = write!(text, "[{}]", line.level);
+        }
+        if self.domain {
+            let _ = write!(text, "[{IDENTITY}]");
+        }
+        if self.time {
+            text.push('[');
+            stamp.write(text, line.at);
+            text.push(']');
+        }
+        if self.name {
+            let _ = write!(text, " [{IDENTITY}]");
+        }
+        if self.pid {
+            let _ = write!(text, "[{}]", process::id());
+        }
         if text.len() > begin {
             text.push_str(": ");
         }
@@ -148,13 +156,15 @@ const fn colour(level: LogLevel) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     fn written(items: &str, coloured: bool) -> String {
         let mut line = Line::now(LogLevel::ERROR, "[a] text".to_owned());
-        line.at = jiff::Timestamp::from_second(1).unwrap();
+        line.at = UNIX_EPOCH + Duration::from_secs(1);
         let mut text = String::new();
-        Items::parse(items).unwrap().write(&mut text, &line, coloured);
+        Items::parse(items).unwrap().write(&mut text, &line, &mut Stamp::default(), coloured);
         text.replace(&process::id().to_string(), "PID")
     }
 

@@ -1,6 +1,7 @@
 //! A line of the log, and what is known about it beside its text.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use millstream_config::LogLevel;
 use millstream_core::service::SessionId;
@@ -11,7 +12,7 @@ pub(crate) struct Line {
     pub(super) level: LogLevel,
     pub(super) text: String,
     pub(super) about: About,
-    pub(super) at: jiff::Timestamp,
+    pub(super) at: SystemTime,
 }
 
 /// What a line is about, for a log that has fields.
@@ -28,16 +29,14 @@ pub(crate) struct About {
 }
 
 impl Line {
-    /// A line with the present time, to the microsecond.
+    /// A line with the present time.
     pub(super) fn now(level: LogLevel, text: String) -> Self {
         Self::about(level, text, About::default())
     }
 
     /// The same about something.
     pub(crate) fn about(level: LogLevel, text: String, about: About) -> Self {
-        let now = jiff::Timestamp::now();
-        let at = jiff::Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
-        Self { level, text, about, at }
+        Self { level, text, about, at: SystemTime::now() }
     }
 
     /// Its text.

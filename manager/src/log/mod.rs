@@ -7,7 +7,9 @@ mod environment;
 mod format;
 mod journal;
 mod line;
+mod number;
 mod priority;
+mod stamp;
 mod syslog;
 mod text;
 mod writer;
@@ -18,15 +20,22 @@ use std::thread;
 use std::time::Duration;
 
 use millstream_config::{Log, LogLevel};
-use millstream_shared::Queue;
+use millstream_shared::{Queue, Taken};
 
 pub(crate) use environment::{Environment, Format};
 pub(crate) use line::{About, Line};
-pub(crate) use text::{printable, printable_to};
+pub(crate) use number::{put_milliseconds, put_number, put_seconds};
+pub(crate) use text::{printable, put_printable, put_printable_to};
 use writer::Writer;
 
-/// Lines that may wait for the log device.
+/// Lines that may wait for the log device, beside as many that are being written.
 const QUEUE: usize = 4096;
+/// Room for so many lines is kept from one write to the next.
+const KEPT: usize = 64;
+/// How long lines are gathered after some were written. A thread that sleeps is woken by a system call, which takes longer than
+/// to make a line, and so does each write; so on a busy server both are for many lines, and a line that comes when none did
+/// for a while is written at once.
+const PAUSE: Duration = Duration::from_millis(5);
 /// How long the end of the program waits for a stuck log device.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -98,25 +107,37 @@ pub(crate) fn start(settings: &Log, format: Format) -> std::io::Result<(Logger, 
 }
 
 fn run(writer: &mut Writer, queue: &Queue<Message>) {
+    let (mut messages, mut lines) = (Vec::new(), Vec::new());
     loop {
-        let taken = queue.take();
-        let over = taken.item.is_none();
-        match taken.item {
-            Some(Message::Line(line)) => writer.write(&[line]),
-            Some(Message::Lines(lines)) => writer.write(&lines),
-            Some(Message::Reopen) => writer.reopen(),
-            Some(Message::Configure(settings)) => writer.configure(&settings),
-            None => {}
+        let Taken { lost, closed } = queue.take(&mut messages);
+        for message in messages.drain(..) {
+            match message {
+                Message::Line(line) => lines.push(line),
+                Message::Lines(more) => lines.extend(more),
+                Message::Reopen => {
+                    writer.write(&lines);
+                    lines.clear();
+                    writer.reopen();
+                }
+                Message::Configure(settings) => {
+                    writer.write(&lines);
+                    lines.clear();
+                    writer.configure(&settings);
+                }
+            }
         }
-        if taken.lost > 0 {
-            writer.remark(&format!(
-                "[log] {} lines were lost: the log device did not take them in time",
-                taken.lost
-            ));
+        writer.write(&lines);
+        lines.clear();
+        if lost > 0 {
+            writer.remark(&format!("[log] {lost} lines were lost: the log device did not take them in time"));
         }
-        if over {
+        if closed {
             return;
         }
+        // What a burst of lines has left is given back.
+        messages.shrink_to(KEPT);
+        lines.shrink_to(KEPT);
+        thread::sleep(PAUSE);
     }
 }
 

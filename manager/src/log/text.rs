@@ -13,31 +13,46 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
 
 /// The same with at most `longest` bytes of it.
 pub(crate) fn printable_to(bytes: &[u8], longest: usize) -> String {
+    let mut text = String::with_capacity(bytes.len().min(longest));
+    put_printable_to(&mut text, bytes, longest);
+    text
+}
+
+/// Adds it to a text.
+pub(crate) fn put_printable(text: &mut String, bytes: &[u8]) {
+    put_printable_to(text, bytes, LONGEST);
+}
+
+/// Adds at most `longest` bytes of it.
+pub(crate) fn put_printable_to(text: &mut String, bytes: &[u8], longest: usize) {
     let shown = &bytes[..bytes.len().min(longest)];
-    let mut text = String::with_capacity(shown.len());
     for chunk in shown.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            match character {
-                '\r' => text.push_str("\\r"),
-                '\n' => text.push_str("\\n"),
-                '\t' => text.push_str("\\t"),
-                character if character.is_control() => {
-                    let mut buffer = [0; 4];
-                    for byte in character.encode_utf8(&mut buffer).bytes() {
-                        let _ = write!(text, "\\x{byte:02x}");
-                    }
-                }
-                character => text.push(character),
+        let mut rest = chunk.valid();
+        // Mostly there is none.
+        while let Some((at, character)) = rest.char_indices().find(|(_, character)| character.is_control()) {
+            let (plain, with_control) = rest.split_at(at);
+            let (control, later) = with_control.split_at(character.len_utf8());
+            text.push_str(plain);
+            match control {
+                "\r" => text.push_str("\\r"),
+                "\n" => text.push_str("\\n"),
+                "\t" => text.push_str("\\t"),
+                control => put_hexadecimal(text, control.as_bytes()),
             }
+            rest = later;
         }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
+        text.push_str(rest);
+        put_hexadecimal(text, chunk.invalid());
     }
     if bytes.len() > longest {
         let _ = write!(text, "... ({} bytes)", bytes.len());
     }
-    text
+}
+
+fn put_hexadecimal(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        let _ = write!(text, "\\x{byte:02x}");
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,13 @@ use super::environment::Format;
 use super::format::Items;
 use super::journal::{self, Journal};
 use super::line::Line;
+use super::stamp::Stamp;
 use super::syslog::Syslog;
+
+/// So many bytes are written at once, or a line more.
+const ONE_WRITE: usize = 64 << 10;
+/// Of what a burst of lines has taken so much memory is kept: 1 KiB of text, and as many ends of lines.
+const KEPT: usize = 1024;
 
 /// Writes lines to all their places.
 pub(super) struct Writer {
@@ -86,8 +92,11 @@ impl Writer {
         }
     }
 
-    /// Writes lines that were said at one time.
+    /// Writes lines.
     pub(super) fn write(&mut self, lines: &[Line]) {
+        if lines.is_empty() {
+            return;
+        }
         let levels = self.levels;
         let is_for_output = |line: &&Line| levels.output.logs(line.level);
         match &mut self.journal {
@@ -121,6 +130,10 @@ struct Output {
     file: File,
     items: Items,
     coloured: bool,
+    stamp: Stamp,
+    /// What is written next, and where in it each line ends.
+    text: String,
+    ends: Vec<usize>,
     /// Lines that it has not taken since it last took one.
     lost: u64,
     /// Only a part of the last line is in it.
@@ -130,7 +143,16 @@ struct Output {
 impl Output {
     fn new(file: File, format: Format) -> Self {
         let coloured = format.colours.on(&file, &std::env::var("TERM").unwrap_or_default());
-        Self { file, items: format.items, coloured, lost: 0, torn: false }
+        Self {
+            file,
+            items: format.items,
+            coloured,
+            stamp: Stamp::default(),
+            text: String::new(),
+            ends: Vec::new(),
+            lost: 0,
+            torn: false,
+        }
     }
 
     fn remark(&mut self, text: &str) {
@@ -151,31 +173,47 @@ impl Output {
         }
     }
 
-    /// One system call, so that lines of others who write to the same file do not mix with these. What fails says how many
-    /// lines that were.
+    /// One system call, or few, so that lines of others who write to the same file do not mix with these. What fails says how
+    /// many lines that were.
     fn put<'l>(&mut self, lines: impl Iterator<Item = &'l Line>) -> Result<(), u64> {
-        let mut text = String::with_capacity(256);
-        if self.torn {
-            text.push('\n');
-        }
-        let mut count = 0;
+        let mut lost = 0;
         for line in lines {
-            self.items.write(&mut text, line, self.coloured);
-            count += 1;
-        }
-        let mut rest = text.as_bytes();
-        while count > 0 && !rest.is_empty() {
-            match self.file.write(rest) {
-                Ok(0) => return Err(count),
-                Ok(written) => {
-                    rest = &rest[written..];
-                    self.torn = !rest.is_empty();
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(count),
+            if self.ends.is_empty() && self.torn {
+                self.text.push('\n');
+            }
+            self.items.write(&mut self.text, line, &mut self.stamp, self.coloured);
+            self.ends.push(self.text.len());
+            if self.text.len() >= ONE_WRITE {
+                lost += self.flush();
             }
         }
-        Ok(())
+        lost += self.flush();
+        if lost > 0 { Err(lost) } else { Ok(()) }
+    }
+
+    /// Writes what is there, and says how many lines of it are not in the file.
+    fn flush(&mut self) -> u64 {
+        let mut rest = self.text.as_bytes();
+        // A line break alone can wait.
+        while !self.ends.is_empty() && !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(0) => break,
+                Ok(written) => {
+                    rest = &rest[written..];
+                    let at = self.text.len() - rest.len();
+                    self.torn = self.text.as_bytes()[at - 1] != b'\n';
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        let written = self.text.len() - rest.len();
+        let lost = self.ends.iter().filter(|end| **end > written).count() as u64;
+        self.text.clear();
+        self.text.shrink_to(KEPT);
+        self.ends.clear();
+        self.ends.shrink_to(KEPT);
+        lost
     }
 }
 
@@ -207,6 +245,7 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::process;
 
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
 
@@ -242,6 +281,47 @@ mod tests {
             ["[log] 3 lines were lost: the log could not be written", "first", "second"],
             "{text}"
         );
+    }
+
+    #[test]
+    fn lines_that_come_together_are_written_in_their_order_however_many() {
+        let path = fresh("many");
+        let mut writer = Writer::open(&to(&path), Format::default()).unwrap();
+        let lines: Vec<_> =
+            (0..3000).map(|n| Line::now(LogLevel::WARNING, format!("line {n} {}", "x".repeat(50)))).collect();
+        writer.write(&lines);
+        writer.write(&[]);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(text.lines().count(), 3000);
+        for (n, line) in text.lines().enumerate() {
+            assert!(line.contains(&format!("]: line {n} x")), "{line}");
+        }
+    }
+
+    /// Of what is written at once a part may be in the file.
+    #[test]
+    fn lines_of_which_a_part_was_written_are_torn_and_the_next_one_begins_anew() {
+        let path = fresh("torn");
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        let mut writer = Writer::open(&to(&path), Format::default()).unwrap();
+        let flags = OFlag::from_bits_truncate(fcntl(&writer.output.file, FcntlArg::F_GETFL).unwrap());
+        fcntl(&writer.output.file, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).unwrap();
+        // More than a pipe takes.
+        let lines: Vec<_> = (0..3000).map(|n| Line::now(LogLevel::WARNING, format!("{n:060}"))).collect();
+        writer.write(&lines);
+        let lost = writer.output.lost;
+        let mut reader = File::open(&path).unwrap();
+        let mut bytes = vec![0; 1 << 20];
+        let length = reader.read(&mut bytes).unwrap();
+        let whole = bytes[..length].iter().filter(|byte| **byte == b'\n').count() as u64;
+        assert_eq!((whole + lost, writer.output.torn), (3000, bytes[length - 1] != b'\n'));
+        writer.remark("again");
+        let length = reader.read(&mut bytes).unwrap();
+        fs::remove_file(&path).unwrap();
+        let text = String::from_utf8_lossy(&bytes[..length]);
+        assert!(text.contains(&format!("]: [log] {lost} lines were lost")), "{text}");
+        assert!(text.ends_with("]: again\n"), "{text}");
     }
 
     #[test]

@@ -9,11 +9,12 @@ use millstream_shared::{Queue, Taken};
 fn drain(queue: &Queue<u32>) -> (Vec<u32>, u64) {
     let (mut written, mut lost) = (Vec::new(), 0);
     loop {
-        let Taken { item, lost: more } = queue.take();
+        let mut lines = Vec::new();
+        let Taken { lost: more, closed } = queue.take(&mut lines);
         lost += more;
-        match item {
-            Some(line) => written.push(line),
-            None => return (written, lost),
+        written.append(&mut lines);
+        if closed {
+            return (written, lost);
         }
     }
 }
