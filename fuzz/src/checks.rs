@@ -1,4 +1,4 @@
-//! What must hold for any bytes of a peer. Fuzz targets and `core/tests/fuzz_corpus.rs` share these checks.
+//! What must hold for any bytes of a peer. Fuzz targets and `core/tests/all/fuzz_corpus.rs` share these checks.
 
 use bytes::{Bytes, BytesMut};
 use millstream_core::wire::{Command, Decoder, Frame, Reply, WireError};

@@ -1,11 +1,11 @@
 //! Edits of several milters to one message: whatever they ask for, our edits at the end come to the same delivered mail
-//! as the milters directly in Postfix. The model is that of `core/tests/message_properties.rs`; bytes are read as a script.
+//! as the milters directly in Postfix. The model is that of `core/tests/all/message_properties`; bytes are read as a script.
 
 use bytes::Bytes;
 use millstream_core::message::{Content, ViewId};
 use millstream_core::wire::{Actions, Chunks, Edit, Frame};
 
-#[path = "../../core/tests/message_properties/postfix.rs"]
+#[path = "../../core/tests/all/message_properties/postfix.rs"]
 mod postfix;
 
 use super::script::Script;

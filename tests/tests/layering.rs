@@ -1,4 +1,5 @@
 //! Dependencies point one way: programs -> configuration and runtimes -> what runtimes have in common -> what loops share -> core.
+//! And no file of tests lies where nothing compiles it.
 
 #![allow(clippy::expect_used, reason = "a test without the sources is no test")]
 
@@ -117,6 +118,29 @@ fn core_reads_no_clock_and_iterates_over_no_hash_map() {
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             for word in ["HashMap", "HashSet", "SystemTime", "std::time", "rand::"] {
                 assert!(!code.contains(word), "{}: {word}", path.display());
+            }
+        }
+    }
+}
+
+/// The compiler says nothing of a file that no `mod` names, and its tests would not run.
+#[test]
+fn every_file_of_a_members_tests_belongs_to_its_program() {
+    let members = fs::read_dir(root()).expect("the workspace can be read").flatten();
+    let mut folders: Vec<_> =
+        members.map(|member| member.path().join("tests/all")).filter(|all| all.is_dir()).collect();
+    assert!(folders.len() > 3, "{folders:?}");
+    while let Some(folder) = folders.pop() {
+        let [main, module] = ["main.rs", "mod.rs"].map(|name| fs::read_to_string(folder.join(name)));
+        let Ok(top) = main.or(module) else { continue };
+        for path in fs::read_dir(&folder).expect("a folder can be read").flatten().map(|entry| entry.path()) {
+            let name = path.file_stem().expect("a file has a name").to_string_lossy();
+            let source = path.extension().is_some_and(|extension| extension == "rs");
+            if path.join("mod.rs").exists() || source && !["main", "mod"].contains(&&*name) {
+                assert!(top.contains(&format!("mod {name};")), "{} is in no program", path.display());
+            }
+            if path.is_dir() {
+                folders.push(path);
             }
         }
     }
