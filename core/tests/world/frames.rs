@@ -8,15 +8,19 @@ pub(crate) fn encode((letter, payload): &Frame) -> Vec<u8> {
     [&length.to_be_bytes()[..], &[*letter], payload].concat()
 }
 
-/// Takes the first whole frame out of `bytes`.
-pub(crate) fn cut(bytes: &mut Vec<u8>) -> Option<Frame> {
+/// The first whole frame in `bytes`.
+pub(crate) fn first(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let length = u32::from_be_bytes(bytes.get(..4)?.try_into().unwrap()) as usize;
-    if length == 0 || bytes.len() < 4 + length {
-        return None;
-    }
-    let frame = (bytes[4], bytes[5..4 + length].to_vec());
-    bytes.drain(..4 + length);
-    Some(frame)
+    let frame = bytes.get(4..4 + length)?;
+    Some((*frame.first()?, &frame[1..]))
+}
+
+/// Takes it out.
+pub(crate) fn cut(bytes: &mut Vec<u8>) -> Option<Frame> {
+    let (letter, payload) = first(bytes)?;
+    let payload = payload.to_vec();
+    bytes.drain(..5 + payload.len());
+    Some((letter, payload))
 }
 
 pub(crate) fn number(bytes: &[u8], at: usize) -> u32 {

@@ -103,7 +103,7 @@ impl MtaEnd {
             return bytes;
         }
         let mut out = Vec::new();
-        let step = self.plan.steps[self.at].clone();
+        let step = std::mem::replace(&mut self.plan.steps[self.at], Step::Silence);
         self.at += 1;
         // Content that needs no answers goes out back to back.
         let gap = if rng.chance(70) { 0 } else { rng.below(20) };
@@ -134,12 +134,24 @@ impl MtaEnd {
     }
 
     fn send(&mut self, letter: u8, payload: Text, macros: Option<Vec<(Text, Text)>>, out: &mut Text) {
-        let agreed = self.agreed.clone().unwrap();
+        let agreed = self.agreed.take().unwrap();
+        self.send_as(&agreed, letter, payload, macros, out);
+        self.agreed = Some(agreed);
+    }
+
+    fn send_as(
+        &mut self,
+        agreed: &Joined,
+        letter: u8,
+        payload: Text,
+        macros: Option<Vec<(Text, Text)>>,
+        out: &mut Text,
+    ) {
         // DATA and UNKNOWN are newer than some versions, QUIT_NC than most.
         if agreed.version < since(letter) {
             if letter == b'K' {
                 self.quit = true;
-                self.send(b'Q', Vec::new(), None, out);
+                self.send_as(agreed, b'Q', Vec::new(), None, out);
             }
             return;
         }
@@ -157,14 +169,16 @@ impl MtaEnd {
                 other => other,
             };
             let asked = agreed.lists.iter().find(|(listed, names)| *listed == list_of && !names.is_empty());
-            let names = asked.map(|(_, names)| names.clone());
-            let names = names.unwrap_or_else(|| {
-                macro_names(letter).0.iter().map(|name| name.as_bytes().to_vec()).collect()
-            });
+            let is_asked_for = |name: &Text| match asked {
+                Some((_, names)) => names.contains(name),
+                None => macro_names(letter).0.iter().any(|known| known.as_bytes() == name),
+            };
             let mut set = vec![letter];
-            for (name, value) in macros.iter().filter(|(name, _)| names.contains(name)) {
-                let braced = if name.len() == 1 { name.clone() } else { [b"{", &name[..], b"}"].concat() };
-                set.extend([&braced[..], b"\0", value, b"\0"].concat());
+            for (name, value) in macros.iter().filter(|(name, _)| is_asked_for(name)) {
+                let [open, close] = if name.len() == 1 { [&b""[..], b""] } else { [&b"{"[..], b"}"] };
+                for part in [open, name, close, b"\0", value, b"\0"] {
+                    set.extend_from_slice(part);
+                }
             }
             if set.len() > 1 || self.plan.postfix {
                 self.push(b'D', set, false, out);
@@ -193,7 +207,9 @@ impl MtaEnd {
     }
 
     fn push(&mut self, letter: u8, payload: Text, owed: bool, out: &mut Text) {
-        out.extend(encode(&(letter, payload.clone())));
+        out.extend_from_slice(&u32::try_from(payload.len() + 1).unwrap().to_be_bytes());
+        out.push(letter);
+        out.extend_from_slice(&payload);
         let payload = if letter == b'C' { plain_connect(&payload) } else { payload };
         self.exchanges.push(Exchange::new(letter, payload, false, owed));
     }

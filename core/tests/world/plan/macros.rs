@@ -14,13 +14,16 @@ pub(crate) struct Macros(BTreeMap<u8, Rc<[(Text, Text)]>>);
 impl Macros {
     /// Takes the payload of a MACRO.
     pub(crate) fn set(&mut self, payload: &[u8]) {
-        let strings: Vec<_> = match payload.len() {
-            1 => Vec::new(),
-            _ => payload[1..].strip_suffix(b"\0").unwrap_or(&payload[1..]).split(|byte| *byte == 0).collect(),
-        };
-        let bare =
-            |name: &[u8]| -> Text { name.iter().copied().filter(|byte| !b"{}".contains(byte)).collect() };
-        let mut pairs: Vec<_> = strings.chunks(2).map(|pair| (bare(pair[0]), pair[1].to_vec())).collect();
+        let mut pairs = Vec::new();
+        if payload.len() > 1 {
+            let text = payload[1..].strip_suffix(b"\0").unwrap_or(&payload[1..]);
+            let mut strings = text.split(|byte| *byte == 0);
+            while let Some(name) = strings.next() {
+                let mut bare = name.to_vec();
+                bare.retain(|byte| !b"{}".contains(byte));
+                pairs.push((bare, strings.next().unwrap().to_vec()));
+            }
+        }
         pairs.sort();
         self.0.insert(payload[0], pairs.into());
     }

@@ -33,7 +33,7 @@ impl<M: Machine> World<M> {
             let letter = char::from(letter);
             let since = since.max(self.paused);
             let open = !self.lines[0].over && self.lines[0].flush_by.is_none();
-            if self.now > since + bound && open && self.pending(Peer::MTA) == 0 {
+            if self.now > since + bound && open && !self.has_pending(Peer::MTA) {
                 return self.fail(format!("no reply to '{letter}' for {} s", (self.now - since) / SECOND));
             }
             // Sendmail waits 10 s for each reply. What an MTA sends in silence before may take the time of a command.
@@ -41,7 +41,7 @@ impl<M: Machine> World<M> {
             if letter == 'E'
                 && self.now > last.max(self.paused) + progress
                 && !self.lines[0].over
-                && self.pending(Peer::MTA) == 0
+                && !self.has_pending(Peer::MTA)
             {
                 self.fail(format!("no PROGRESS for {} ms", (self.now - last) / MS));
             }
@@ -51,7 +51,7 @@ impl<M: Machine> World<M> {
             let index = usize::from(line.peer.child_index().unwrap().0);
             let limit = self.scenario.children[index].timeouts.iter().max().unwrap() * SECOND;
             let since = line.quiet[0].max(line.quiet[1]).max(self.paused);
-            if line.watch.owes() && self.pending(line.peer) == 0 && self.now > since + limit + slack {
+            if line.watch.owes() && !self.has_pending(line.peer) && self.now > since + limit + slack {
                 let what = format!("{} owes a reply for {} s", name(line.peer), (self.now - since) / SECOND);
                 return self.fail(what);
             }

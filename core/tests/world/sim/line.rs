@@ -1,5 +1,7 @@
 //! One connection of the session as the world sees it: the bytes on their way, and what is known about them.
 
+use std::fmt;
+
 use millstream_core::machine::{Closure, IoKind, Peer};
 
 use crate::peers::child::ChildEnd;
@@ -81,11 +83,20 @@ impl Line {
     }
 }
 
-pub(super) fn name(peer: Peer) -> String {
-    match peer.child_index() {
-        None => "MTA".into(),
-        Some(index) if peer.generation == 0 => format!("c{}", index.0),
-        Some(index) => format!("c{}#{}", index.0, peer.generation),
+/// A peer as transcripts call it; written only where it is read, since there are millions.
+pub(super) struct Name(Peer);
+
+pub(super) fn name(peer: Peer) -> Name {
+    Name(peer)
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.child_index() {
+            None => f.write_str("MTA"),
+            Some(index) if self.0.generation == 0 => write!(f, "c{}", index.0),
+            Some(index) => write!(f, "c{}#{}", index.0, self.0.generation),
+        }
     }
 }
 

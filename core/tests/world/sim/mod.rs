@@ -29,7 +29,7 @@ use crate::peers::child::{ChildEnd, Out};
 use crate::peers::child_watch::Watch;
 use crate::peers::mta::{MS, MtaEnd};
 use crate::peers::mta_watch::MtaWatch;
-use crate::plan::{Reads, Scenario, Text};
+use crate::plan::{MtaPlan, Reads, Scenario, Text};
 use crate::record::Stay;
 use crate::rng::Rng;
 use line::{Line, index_of, name};
@@ -110,6 +110,8 @@ pub(crate) struct World<M> {
     asked: Vec<u64>,
     /// With which commands of the MTA a message was over for its body.
     floods: Vec<usize>,
+    /// What can happen now; kept for its room.
+    choices: Vec<Do>,
     coverage: Coverage,
     policy: Option<Arc<dyn Policy>>,
     log: Option<Vec<Entry>>,
@@ -125,7 +127,8 @@ impl<M: Machine> World<M> {
         make: impl FnOnce(Arc<dyn Policy>, Environment, Arc<dyn Reserve>) -> M,
     ) -> Report {
         let mut rng = Rng::new(seed);
-        let scenario = make_scenario(&mut rng);
+        let mut scenario = make_scenario(&mut rng);
+        let steps = std::mem::take(&mut scenario.mta.steps);
         let sessions = Arc::new(AtomicUsize::new(0));
         let policy = Scripted::of(&scenario, Arc::clone(&sessions));
         // What is configured now, which a reload replaces; the session keeps what it began with.
@@ -133,7 +136,7 @@ impl<M: Machine> World<M> {
         let reserve = Arc::new(Rationed::new(scenario.ration, rng.next()));
         let machine = make(Arc::clone(&policy), Environment::default(), reserve.clone());
         let mut world = Self {
-            mta: MtaEnd::new(scenario.mta.clone()),
+            mta: MtaEnd::new(MtaPlan { steps, ..scenario.mta.clone() }),
             rng,
             scenario,
             machine,
@@ -164,6 +167,7 @@ impl<M: Machine> World<M> {
             held: None,
             asked: Vec::new(),
             floods: Vec::new(),
+            choices: Vec::new(),
             coverage: Coverage::default(),
             policy: Some(policy),
             log: with_transcript.then(Vec::new),
@@ -209,7 +213,7 @@ impl<M: Machine> World<M> {
             self.error = Some("no end in sight".into());
         }
         for at in 0..self.lines.len() {
-            let unwritten = self.pending(self.lines[at].peer) > 0;
+            let unwritten = self.has_pending(self.lines[at].peer);
             self.hang_up(at);
             if let Some(child) = self.lines[at].child.as_mut().filter(|_| unwritten) {
                 child.missed_the_rest();
@@ -223,7 +227,8 @@ impl<M: Machine> World<M> {
 
     /// One thing happens, or time passes.
     fn step(&mut self) {
-        let mut now = Vec::new();
+        let mut now = std::mem::take(&mut self.choices);
+        now.clear();
         let mut later: Option<u64> = None;
         let mut offer = |at: u64, what: Do, current: u64| {
             if at <= current {
@@ -252,7 +257,7 @@ impl<M: Machine> World<M> {
                 offer(line.ready[0], Do::Deliver(at), self.now);
             }
             let full = line.outward.len() >= line.capacity;
-            if line.flush_by.is_some() || (!full && self.pending(line.peer) > 0) {
+            if line.flush_by.is_some() || (!full && self.has_pending(line.peer)) {
                 offer(line.ready[1], Do::Write(at), self.now);
             }
         }
@@ -268,14 +273,15 @@ impl<M: Machine> World<M> {
         if let Some(wait) = self.wait.filter(|_| !self.finished) {
             offer(wait, Do::Tick, self.now);
         }
-        if now.is_empty() {
+        let what = (!now.is_empty()).then(|| *self.rng.pick(&now));
+        self.choices = now;
+        let Some(what) = what else {
             match later {
                 Some(at) => self.now = at,
                 None => self.fail("the session hangs: nothing can happen any more".into()),
             }
             return self.check_time();
-        }
-        let what = *self.rng.pick(&now);
+        };
         self.perform(what);
         if self.scenario.pauses && self.rng.below(400) == 0 {
             self.pause();
@@ -427,5 +433,11 @@ impl<M: Machine> World<M> {
         let mut slices = [&b""[..]; 32];
         let filled = self.machine.transmit(peer, &mut slices);
         slices[..filled].iter().map(|slice| slice.len()).sum()
+    }
+
+    /// Whether there is something to write. What is written begins with its first piece, so that one must not be empty.
+    fn has_pending(&self, peer: Peer) -> bool {
+        let mut slices = [&b""[..]];
+        self.machine.transmit(peer, &mut slices) > 0 && !slices[0].is_empty()
     }
 }

@@ -65,7 +65,7 @@ impl<M: Machine> World<M> {
         for at in 1..self.lines.len() {
             let (peer, open) =
                 (self.lines[at].peer, !self.lines[at].over && self.lines[at].acquiring.is_none());
-            self.lines[at].unwritten = open && self.pending(peer) > 0;
+            self.lines[at].unwritten = open && self.has_pending(peer);
             if open && !self.lines[at].unwritten {
                 self.lines[at].watch.idle();
             }

@@ -13,7 +13,7 @@ use crate::coverage;
 impl<M: Machine> World<M> {
     /// An input for a connection that is long gone changes nothing.
     pub(super) fn stray(&mut self) {
-        let gone = |line: &&Line| line.over && line.peer != Peer::MTA && self.pending(line.peer) == 0;
+        let gone = |line: &&Line| line.over && line.peer != Peer::MTA && !self.has_pending(line.peer);
         let gone: Vec<_> = self.lines.iter().filter(gone).map(|line| line.peer).collect();
         // What was to be written by now may be given up with any input.
         let late = self.lines.iter().any(|line| line.flush_by.is_some_and(|by| by <= self.now));

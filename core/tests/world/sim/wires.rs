@@ -4,10 +4,10 @@ use millstream_core::machine::{Closure, Input, IoError, IoKind, Machine};
 
 use super::World;
 use super::line::{index_of, name};
-use crate::frames::{cut, number};
+use crate::frames::{first, number};
 use crate::peers::child::ChildEnd;
 use crate::peers::mta::MS;
-use crate::plan::{Reads, Text};
+use crate::plan::Reads;
 
 impl<M: Machine> World<M> {
     /// How many of `length` bytes go at once.
@@ -47,23 +47,26 @@ impl<M: Machine> World<M> {
             }
         }
         let mut data = data.unwrap_or_default();
-        let bytes: Text = self.lines[at].inward.drain(..n).collect();
-        data.extend_from_slice(&bytes);
-        self.lines[at].delivered += n as u64;
+        let line = &mut self.lines[at];
+        data.extend_from_slice(&line.inward[..n]);
+        line.came.extend_from_slice(&line.inward[..n]);
+        line.inward.drain(..n);
+        line.delivered += n as u64;
         let bursts = at == 0 && self.scenario.bursts;
         let pace = if bursts { self.rng.below(100 * MS) } else { self.latency() };
         self.lines[at].ready[0] = self.now + pace;
-        self.came(at, &bytes);
+        self.came(at);
         self.handle(Input::Received { peer, data });
     }
 
     /// Keeps the checks up to date with what has reached the session.
-    pub(super) fn came(&mut self, at: usize, bytes: &[u8]) {
+    pub(super) fn came(&mut self, at: usize) {
         let line = &mut self.lines[at];
-        line.came.extend_from_slice(bytes);
         let delivered = line.delivered;
         let (mut notes, mut earlier) = (Vec::new(), 0);
-        while let Some((letter, payload)) = cut(&mut line.came) {
+        let (mut came, mut whole) = (std::mem::take(&mut line.came), 0);
+        while let Some((letter, payload)) = first(&came[whole..]) {
+            whole += 5 + payload.len();
             if at == 0 {
                 self.mta_moved = self.now;
                 let position = self.mta.exchanges.iter().position(|exchange| {
@@ -96,8 +99,12 @@ impl<M: Machine> World<M> {
                 line.watch.note_reply(letter, ends, earlier, line.unwritten);
                 earlier += usize::from(b"cadrsty4".contains(&letter));
             }
-            notes.push((letter, payload));
+            if self.log.is_some() {
+                notes.push((letter, payload.to_vec()));
+            }
         }
+        came.drain(..whole);
+        line.came = came;
         let done = line.answers.iter().take_while(|(end, _)| *end <= delivered).count();
         for (_, last) in line.answers.drain(..done) {
             if last {
@@ -115,13 +122,19 @@ impl<M: Machine> World<M> {
         let peer = self.lines[at].peer;
         let mut slices = vec![&b""[..]; *self.rng.pick(&[1, 2, 32])];
         let filled = self.machine.transmit(peer, &mut slices);
-        let all = slices[..filled].concat();
+        let length = slices[..filled].iter().map(|slice| slice.len()).sum::<usize>();
+        // No more than there is room for goes.
+        let room = self.lines[at].capacity.saturating_sub(self.lines[at].outward.len());
+        let mut all = Vec::with_capacity(length.min(room));
+        for slice in &slices[..filled] {
+            all.extend_from_slice(&slice[..slice.len().min(room - all.len())]);
+        }
         if self.lines[at].flush_by.is_some_and(|by| by <= self.now) {
             // What was not written by then is lost.
             (self.lines[at].over, self.lines[at].cut) = (true, true);
             return;
         }
-        if all.is_empty() {
+        if length == 0 {
             if self.lines[at].flush_by.is_some() {
                 self.lines[at].over = true;
                 if at > 0 && !self.lines[at].watch.parted() {
@@ -132,7 +145,6 @@ impl<M: Machine> World<M> {
         }
         let ended = self.lines[at].inward_end.is_some()
             || self.lines[at].child.as_ref().is_some_and(|child| child.dead);
-        let room = self.lines[at].capacity.saturating_sub(self.lines[at].outward.len());
         if self.lines[at].inward_end.is_some() && self.lines[at].inward.is_empty() && self.rng.chance(30) {
             let why = Closure::Failed(IoError { kind: IoKind::BrokenPipe, code: 32 });
             self.lines[at].over = true;
@@ -143,7 +155,7 @@ impl<M: Machine> World<M> {
             }
             return;
         }
-        let n = self.portion(all.len()).min(room);
+        let n = self.portion(length).min(room);
         if n == 0 {
             // A flush waits for room.
             self.lines[at].ready[1] = self.now + MS;
@@ -170,19 +182,21 @@ impl<M: Machine> World<M> {
             line.owed_at_first = line.watch.is_waited_for();
         }
         line.left.extend_from_slice(bytes);
+        let (mut left, mut whole) = (std::mem::take(&mut line.left), 0);
         loop {
             let line = &mut self.lines[at];
-            if line.left.starts_with(&[0; 4]) {
+            if left[whole..].starts_with(&[0; 4]) {
                 let what = format!("an empty frame to {}", name(line.peer));
                 return self.fail(what);
             }
-            let Some((letter, payload)) = cut(&mut line.left) else { return };
+            let Some((letter, payload)) = first(&left[whole..]) else { break };
+            whole += 5 + payload.len();
             let owed = line.owed_at_first;
             let who = name(line.peer);
             let result = if at == 0 {
-                self.mta_watch.frame(letter, &payload, self.now)
+                self.mta_watch.frame(letter, payload, self.now)
             } else {
-                line.watch.command(letter, &payload, owed).map_err(|what| format!("to {who}: {what}"))
+                line.watch.command(letter, payload, owed).map_err(|what| format!("to {who}: {what}"))
             };
             let heard = !line.watch.is_presumed();
             if at > 0 && heard && !b"ODAQ".contains(&letter) && self.is_unfit(index_of(self.lines[at].peer)) {
@@ -195,18 +209,19 @@ impl<M: Machine> World<M> {
                 self.unanswered.clear();
             }
             if at == 0 && letter == b'O' {
-                self.check_offer(number(&payload, 8));
+                self.check_offer(number(payload, 8));
             }
-            self.note_frame(letter, &payload, || format!("S -> {who}"));
+            self.note_frame(letter, payload, || format!("S -> {who}"));
             if let Err(what) = result {
                 return self.fail(what);
             }
         }
+        left.drain(..whole);
+        self.lines[at].left = left;
     }
 
     pub(super) fn arrive(&mut self, at: usize) {
         let n = self.portion(self.lines[at].outward.len());
-        let bytes: Text = self.lines[at].outward.drain(..n).collect();
         let pace = match self.scenario.mta.reads {
             Reads::Slow(ms) if at == 0 => ms * MS,
             _ if self.lines[at].child.as_ref().is_some_and(|child| child.pace() > 0) => {
@@ -216,14 +231,14 @@ impl<M: Machine> World<M> {
         };
         self.lines[at].ready[2] = self.now + pace;
         let now = self.now;
-        match &mut self.lines[at].child {
-            Some(child) => child.arrived(&bytes, now),
-            None => {
-                self.mta.arrived(&bytes, now, &mut self.rng);
-                if let Some(what) = self.mta.complaint.take() {
-                    self.fail(what);
-                }
-            }
+        let line = &mut self.lines[at];
+        match &mut line.child {
+            Some(child) => child.arrived(&line.outward[..n], now),
+            None => self.mta.arrived(&line.outward[..n], now, &mut self.rng),
+        }
+        line.outward.drain(..n);
+        if let Some(what) = self.mta.complaint.take_if(|_| at == 0) {
+            self.fail(what);
         }
     }
 
@@ -242,7 +257,7 @@ impl<M: Machine> World<M> {
 
     pub(super) fn expect_silence(&mut self, at: usize) {
         let peer = self.lines[at].peer;
-        if !self.finished && self.pending(peer) > 0 {
+        if !self.finished && self.has_pending(peer) {
             self.fail(format!("bytes for {}, which is closed", name(peer)));
         }
     }
