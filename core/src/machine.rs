@@ -381,8 +381,8 @@ pub trait Machine {
     /// nothing to write, and fewer than there are only when that is all. What was written is told with [`Input::Wrote`].
     fn transmit<'a>(&'a self, peer: Peer, slices: &mut [&'a [u8]]) -> usize;
 
-    /// Whether the last [`handle`](Self::handle) has given nothing to write to any peer, so that none need be asked. A machine
-    /// that does not know says `false`.
+    /// Whether the last [`handle`](Self::handle), of [`Input::Wrote`], has given nothing to write to any peer, so that none need
+    /// be asked. Of other inputs, and where a machine does not know, it is `false`.
     fn added_nothing(&self) -> bool {
         false
     }

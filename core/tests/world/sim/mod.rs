@@ -412,16 +412,16 @@ impl<M: Machine> World<M> {
         self.lines.iter().map(|line| of(line.peer)).collect()
     }
 
-    /// Where an input has added nothing, a runtime asks nobody: all that has changed is that `n` bytes for `peer` were written.
-    fn check_added_nothing(&mut self, (peer, n): (Peer, usize), before: &[Option<usize>]) {
-        if !self.machine.added_nothing() {
-            return;
-        }
+    /// Where an input has added nothing, a runtime asks nobody: all that has changed is what was written, of how much there was.
+    fn check_added_nothing(&mut self, written: Option<(Peer, usize, Vec<Option<usize>>)>) {
+        let Some((peer, n, before)) = written else {
+            return self.fail("an input that may lead on is said to have added nothing".into());
+        };
         let after = self.all_pending();
-        for ((line, before), after) in self.lines.iter().zip(before).zip(&after) {
+        for ((line, before), after) in self.lines.iter().zip(before).zip(after) {
             let written = if line.peer == peer { n } else { 0 };
             if let (Some(before), Some(after)) = (before, after)
-                && *after != before.saturating_sub(written)
+                && after != before.saturating_sub(written)
             {
                 let who = name(line.peer);
                 return self.fail(format!("{who} had {before} bytes to be sent and now {after}, unsaid"));
