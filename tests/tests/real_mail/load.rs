@@ -23,7 +23,7 @@ pub(crate) fn run(options: &[String]) -> ([u64; 4], String) {
 
 #[test]
 fn encrypted_mail_of_another_client_goes_through() {
-    let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/tests/performance_check");
+    let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/tests/all/performance_check");
     let alone = Chain::start_alone(Route::Managed, "", [Plan::absent("agrees")], |site| {
         format!(
             "tlsmgr unix - - n 1000? 1 tlsmgr\n\

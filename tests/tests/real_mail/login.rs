@@ -44,7 +44,7 @@ fn who_has_logged_in_may_send() {
         return;
     }
     let scratch = Scratch::new("login");
-    let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/tests/performance_check");
+    let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/tests/all/performance_check");
     let alone = Chain::start_alone(Route::Managed, "", [Plan::absent("agrees")], |site| {
         accounts(scratch.path(), &site.configuration);
         let smtpd = |port: usize, more: &str| {

@@ -1,13 +1,11 @@
 //! Machines are called when they want to be.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use common::{Kit, PATIENCE, Script, loops, on_each};
 use millstream_core::machine::{Input, Peer};
+
+use crate::common::{Kit, PATIENCE, Script, loops, on_each};
 
 const SHORT: Duration = Duration::from_millis(20);
 

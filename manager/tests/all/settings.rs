@@ -1,5 +1,4 @@
 //! The program and its configuration file: the process id, and lines for settings that do not do what the file says.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,7 +1,4 @@
 //! Runtimes made up for the purpose: one whose poller lags, one that cannot begin, one that leaves its loop.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -11,12 +8,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use common::{Folder, Kit, PATIENCE, Script};
 use millstream_core::machine::{Input, IoError, IoKind, Peer};
 use millstream_core::service::Notice;
 use millstream_runtime::{
     Interest, Launch, Listener, Next, Options, Poller, Readiness, Runtime, Server, Service, Token,
 };
+
+use crate::common::{Folder, Kit, PATIENCE, Script};
 
 /// Reports its first socket, the listener, all the time, and none of the others ever.
 struct Late;
@@ -132,7 +130,7 @@ fn what_was_never_reported_is_heard_before_a_deadline_fires() {
 
 #[test]
 fn what_is_there_with_the_connection_is_read_without_a_report() {
-    let kit = Kit::new(|_, _| Script::new(common::echo));
+    let kit = Kit::new(|_, _| Script::new(crate::common::echo));
     let folder = Folder::new();
     let listener = UnixListener::bind(folder.socket()).unwrap();
     let mut client = UnixStream::connect(folder.socket()).unwrap();
@@ -165,7 +163,7 @@ impl Runtime for Unable {
 
 #[test]
 fn what_keeps_a_loop_from_beginning_is_an_error_of_the_start() {
-    let kit = Kit::new(|_, _| Script::new(common::echo));
+    let kit = Kit::new(|_, _| Script::new(crate::common::echo));
     let options = Options { loops: 1, ..Options::default() };
     let error = Server::start::<Unable, _>(Vec::new(), Arc::clone(&kit), options).unwrap_err();
     assert_eq!(error.to_string(), "no ring for loop 0");
@@ -192,7 +190,7 @@ impl Runtime for Unfaithful {
 
 #[test]
 fn a_loop_that_its_runtime_leaves_is_told_and_the_server_ends() {
-    let kit = Kit::new(|_, _| Script::new(common::echo));
+    let kit = Kit::new(|_, _| Script::new(crate::common::echo));
     let options = Options { loops: 2, ..Options::default() };
     let server = Server::start::<Unfaithful, _>(Vec::new(), Arc::clone(&kit), options).unwrap();
     // Nobody has asked for a stop.

@@ -1,7 +1,5 @@
 //! `milter-test-server` against scripted milters: what it prints, what it sends, how it ends.
 
-#![allow(clippy::unwrap_used, reason = "a test reports by panicking")]
-
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -1,14 +1,12 @@
 //! A panic in one session touches nothing else.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 
-use common::{Base, Kit, Script, echo, loops, on_each};
 use millstream_core::machine::Input;
 use millstream_core::service::{Notice, SessionId};
 use millstream_core::time::Instant;
+
+use crate::common::{Base, Kit, Script, echo, loops, on_each};
 
 fn touchy(base: &mut Base, now: Instant, input: Input) {
     match &input {

@@ -1,7 +1,5 @@
 //! `milter-test-client` as a service: the background, another user, its process id, its log.
 
-#![allow(clippy::unwrap_used, reason = "a test reports by panicking")]
-
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
@@ -116,7 +114,10 @@ fn what_stands_in_the_way_of_the_background_is_said_at_the_terminal() {
     let office = Office::new();
     let output = office.run(&["--daemon", "-s", "unix:no/m.sock"]);
     let told = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(told, "failed to listen: <unix:no/m.sock>: No such file or directory (os error 2)\n");
+    assert_eq!(
+        told,
+        "failed to listen: <unix:no/m.sock>: there is no folder no; make it, for the user who serves to write to\n"
+    );
     assert_eq!(output.status.code(), Some(1));
 }
 

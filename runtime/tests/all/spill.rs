@@ -1,14 +1,12 @@
 //! Files for what does not fit into memory.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 
 use bytes::Bytes;
-use common::{Folder, Kit, Log, PATIENCE, Script, loops, on_each};
 use millstream_core::machine::{Input, IoKind, Output, Peer, SpillId};
 use millstream_runtime::Options;
+
+use crate::common::{Folder, Kit, Log, PATIENCE, Script, loops, on_each};
 
 const FILE: SpillId = SpillId(3);
 

@@ -1,7 +1,5 @@
 //! The SMTP client without sockets: what is said to what, whatever the pieces in which bytes come and go.
 
-#![allow(clippy::unwrap_used, reason = "a test reports by panicking")]
-
 use std::sync::Arc;
 
 use millstream_tools::smtp::{

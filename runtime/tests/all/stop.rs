@@ -1,16 +1,14 @@
 //! Stopping, gracefully and not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{Kit, Log, PATIENCE, Script, loops, on_each};
 use millstream_core::machine::{Input, Peer};
 use millstream_core::service::Notice;
 use millstream_runtime::Options;
+
+use crate::common::{Kit, Log, PATIENCE, Script, loops, on_each};
 
 #[test]
 fn a_graceful_stop_lets_sessions_finish() {

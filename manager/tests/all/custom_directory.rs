@@ -1,5 +1,4 @@
 //! The directory of the machine-written file, as the program finds it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::os::unix::fs::chown;

@@ -1,7 +1,4 @@
 //! Connections to children that are shared out: several endpoints, places, kept connections, breakers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,12 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{Base, CHILD, Folder, Kit, Log, On, PATIENCE, Running, Script, loops, on_each, unix_endpoint};
 use millstream_core::machine::{Input, IoKind, Output, Peer, Refusal};
 use millstream_core::policy::{Endpoint, EndpointChoice, Reuse, Route};
 use millstream_core::service::Notice;
 use millstream_core::time::Instant;
 use millstream_core::wire::Negotiation;
+
+use crate::common::{
+    Base, CHILD, Folder, Kit, Log, On, PATIENCE, Running, Script, loops, on_each, unix_endpoint,
+};
 
 /// A route to `endpoints` with short times.
 fn route(endpoints: &[Endpoint]) -> Route {

@@ -1,7 +1,4 @@
 //! Connections that a machine asks for.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -9,11 +6,14 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
 
-use common::{Base, CHILD, Folder, Kit, Log, On, PATIENCE, Script, echo, loops, on_each, unix_endpoint};
 use millstream_core::machine::{Input, IoKind, Output, Peer, Refusal};
 use millstream_core::policy::{ChildIndex, Endpoint};
 use millstream_core::time::Instant;
 use millstream_core::wire::Negotiation;
+
+use crate::common::{
+    Base, CHILD, Folder, Kit, Log, On, PATIENCE, Script, echo, loops, on_each, unix_endpoint,
+};
 
 /// Connects to the child at once and carries bytes both ways until one side ends.
 fn pipe(endpoint: Endpoint) -> impl FnMut(&mut Base, Instant, Input) {

@@ -1,16 +1,14 @@
 //! The limit of sessions.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use common::{Kit, Script, echo, loops, on_each};
 use millstream_core::service::{Notice, PauseReason};
 use millstream_runtime::Options;
+
+use crate::common::{Kit, Script, echo, loops, on_each};
 
 #[test]
 fn fifty_clients_are_served_five_at_a_time() {

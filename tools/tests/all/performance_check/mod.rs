@@ -1,7 +1,5 @@
 //! `milter-performance-check` against scripted servers: what it says, what it prints, how it ends.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test reports by panicking")]
-
 mod failures;
 mod introduction;
 mod mails;

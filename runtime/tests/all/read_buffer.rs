@@ -1,14 +1,12 @@
 //! Large frames are read into the machine's own buffer; small ones share the loop's.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 
 use bytes::BytesMut;
-use common::{Base, Kit, Log, Script, loops, on_each};
 use millstream_core::machine::{Input, Peer};
 use millstream_core::time::Instant;
+
+use crate::common::{Base, Kit, Log, Script, loops, on_each};
 
 const HEAD: usize = 4;
 

@@ -1,5 +1,4 @@
 //! `milter-manager --root` and `--detect`, as an administrator runs them, on the systems of milter manager's installation guides.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,16 +1,15 @@
 //! Questions to the resolver, answered now, later, or too late.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::thread;
 
-use common::{Kit, Script, loops, on_each};
 use millstream_core::machine::{Answer, Input, Output, Peer, QueryId, Question};
 
+use crate::common::{Kit, Script, loops, on_each};
+
 /// Asks about every word that it gets and sends the answer.
-fn asker() -> common::Script<impl FnMut(&mut common::Base, millstream_core::time::Instant, Input)> {
+fn asker()
+-> crate::common::Script<impl FnMut(&mut crate::common::Base, millstream_core::time::Instant, Input)> {
     let mut next = 0;
     Script::new(move |base, _, input| match input {
         Input::Received { data, .. } => {

@@ -1,13 +1,10 @@
 //! A session that has always more to do does not keep its loop from the others.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use common::{Kit, Script, echo, loops, on_each};
+use crate::common::{Kit, Script, echo, loops, on_each};
 
 #[test]
 fn a_flood_in_both_directions_does_not_starve_a_neighbour() {

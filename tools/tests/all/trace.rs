@@ -1,7 +1,5 @@
 //! `milter-trace` between `milter-test-server` and a scripted milter.
 
-#![allow(clippy::unwrap_used, reason = "a test reports by panicking")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};

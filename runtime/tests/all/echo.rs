@@ -1,7 +1,4 @@
 //! Bytes go in and out, over every kind of listener, in any amount.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
@@ -9,9 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
-use common::{Kit, PATIENCE, Script, echo, loops, on_each};
 use millstream_core::machine::{Input, Peer};
 use millstream_runtime::{Listener, Options};
+
+use crate::common::{Kit, PATIENCE, Script, echo, loops, on_each};
 
 fn round_trip(mut stream: impl Read + Write, text: &[u8]) {
     stream.write_all(text).unwrap();
@@ -163,7 +161,7 @@ fn fifty_megabytes_go_to_a_reader_that_starts_late() {
 #[test]
 fn what_was_sent_before_a_hang_up_is_handed_over_first() {
     on_each(|on| {
-        let lengths = common::Log::new();
+        let lengths = crate::common::Log::new();
         let log = lengths.clone();
         let kit = Kit::new(move |_, _| {
             let log = log.clone();
