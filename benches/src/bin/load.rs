@@ -110,7 +110,7 @@ fn measure(options: &Options) -> io::Result<()> {
             run(&mut bench)?;
         }
     }
-    println!("## Goals\n\n{}", bench.report.goals());
+    println!("## Goals\n\n{}", bench.report.figures());
     if options.report { bench.report.write(Path::new(DOCS)) } else { Ok(()) }
 }
 

@@ -25,6 +25,12 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Milliseconds of processor time of a session that are not the manager's: of the client and the children.
+    #[must_use]
+    pub fn without_manager(&self) -> f64 {
+        self.client / self.rate * 1e3 + self.child
+    }
+
     /// Milliseconds within which that part of the sessions was answered.
     #[must_use]
     pub fn within(&self, part: f64) -> f64 {
@@ -95,17 +101,19 @@ pub fn ratio(
 }
 
 /// What stands in a row about sessions a second and processor time: the rate, that against the child asked straight, the
-/// processor time of a session (the manager's, or the child's where it is asked straight), and that in times of the child's.
+/// processor time of a session, the manager's and that of its children together, and the manager's in times of the child's
+/// where it is asked straight.
 #[must_use]
-pub fn cells(is_straight: bool, own: &[Sample], straight: &[Sample]) -> [String; 4] {
+pub fn cells(is_straight: bool, own: &[Sample], straight: &[Sample]) -> [String; 5] {
     let against = ratio(own, |sample| sample.rate, straight, |sample| sample.rate);
     let cost = ratio(own, |sample| sample.manager, straight, |sample| sample.child);
     let text = |spread: Option<Spread>| spread.map(|spread| spread.to_string()).unwrap_or_default();
-    let (time, times) = match is_straight {
-        true => (format!("(child {:.3})", median(own, |sample| sample.child)), String::new()),
+    let (manager, times) = match is_straight {
+        true => (String::new(), String::new()),
         false => (format!("{:.3}", median(own, |sample| sample.manager)), text(cost)),
     };
-    [format!("{:.0}", median(own, |sample| sample.rate)), text(against), time, times]
+    let children = format!("{:.3}", median(own, |sample| sample.child));
+    [format!("{:.0}", median(own, |sample| sample.rate)), text(against), manager, children, times]
 }
 
 /// The times of all rounds together.

@@ -11,15 +11,15 @@ use crate::figures::Spread;
 const BEGIN: &str = "<!-- load: begin; written by `load --report` -->";
 const END: &str = "<!-- load: end -->";
 
-/// A figure that is to be reached.
+/// A figure that stands for itself, mostly one that is to be reached.
 #[derive(Debug, Clone)]
-pub struct Goal {
+pub struct Figure {
     /// What is measured.
-    pub figure: String,
+    pub name: String,
     /// Of which runtime.
     pub backend: String,
-    /// What it is to be.
-    pub bound: Bound,
+    /// What it is to be. Nothing for one to compare another with.
+    pub bound: Option<Bound>,
     /// What it is.
     pub found: Spread,
 }
@@ -33,14 +33,25 @@ pub enum Bound {
     AtLeast(f64),
 }
 
-impl Goal {
-    /// Whether the middle of the rounds is within the bound.
+impl Bound {
+    /// Whether the middle of the rounds is within it.
     #[must_use]
-    pub fn is_reached(&self) -> bool {
-        match self.bound {
-            Bound::AtMost(most) => self.found.median <= most,
-            Bound::AtLeast(least) => self.found.median >= least,
+    pub fn is_reached(self, found: &Spread) -> bool {
+        match self {
+            Self::AtMost(most) => found.median <= most,
+            Self::AtLeast(least) => found.median >= least,
         }
+    }
+}
+
+impl Figure {
+    fn cells(&self) -> [String; 5] {
+        let (bound, outcome) = match self.bound {
+            Some(bound) if bound.is_reached(&self.found) => (bound.to_string(), "reached"),
+            Some(bound) => (bound.to_string(), "not reached"),
+            None => (String::new(), ""),
+        };
+        [self.name.clone(), self.backend.clone(), bound, self.found.to_string(), outcome.to_owned()]
     }
 }
 
@@ -117,7 +128,7 @@ pub struct Section {
 pub struct Report {
     /// On what, and with which arguments.
     pub setting: String,
-    goals: Vec<Goal>,
+    figures: Vec<Figure>,
     sections: Vec<Section>,
 }
 
@@ -129,22 +140,28 @@ impl Report {
     }
 
     /// Prints and keeps a figure that is to be reached; nothing of one that could not be measured.
-    pub fn goal(&mut self, figure: &str, backend: &str, bound: Bound, found: Option<Spread>) {
-        let Some(found) = found else { return };
-        let goal = Goal { figure: figure.to_owned(), backend: backend.to_owned(), bound, found };
-        println!("goal: {figure}, {backend}: {bound}: {found}: {}\n", reached(&goal));
-        self.goals.push(goal);
+    pub fn goal(&mut self, name: &str, backend: &str, bound: Bound, found: Option<Spread>) {
+        self.keep(name, backend, Some(bound), found);
     }
 
-    /// The figures that are to be reached.
+    /// Prints and keeps a figure to compare others with; nothing of one that could not be measured.
+    pub fn figure(&mut self, name: &str, backend: &str, found: Option<Spread>) {
+        self.keep(name, backend, None, found);
+    }
+
+    fn keep(&mut self, name: &str, backend: &str, bound: Option<Bound>, found: Option<Spread>) {
+        let Some(found) = found else { return };
+        let figure = Figure { name: name.to_owned(), backend: backend.to_owned(), bound, found };
+        println!("figure: {}\n", figure.cells().join(": "));
+        self.figures.push(figure);
+    }
+
+    /// The figures that stand for themselves.
     #[must_use]
-    pub fn goals(&self) -> Table {
+    pub fn figures(&self) -> Table {
         let mut table = Table::new(["figure", "runtime", "goal", "measured", ""]);
-        for goal in &self.goals {
-            let cells = [goal.figure.clone(), goal.backend.clone()];
-            let [figure, backend] = cells;
-            let found = goal.found.to_string();
-            table.row([figure, backend, goal.bound.to_string(), found, reached(goal).to_owned()]);
+        for figure in &self.figures {
+            table.row(figure.cells());
         }
         table
     }
@@ -152,7 +169,7 @@ impl Report {
     /// All of it.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let mut text = format!("{}\n\n### Goals\n\n{}", self.setting, self.goals());
+        let mut text = format!("{}\n\n### Goals\n\n{}", self.setting, self.figures());
         for section in &self.sections {
             // Text takes text.
             let _ = write!(text, "\n### {}\n\n{}\n\n{}", section.title, section.text, section.table);
@@ -178,10 +195,6 @@ impl Report {
         }
         Ok(())
     }
-}
-
-fn reached(goal: &Goal) -> &'static str {
-    if goal.is_reached() { "reached" } else { "not reached" }
 }
 
 /// `text` with `new` between the markers.
@@ -244,15 +257,10 @@ mod tests {
 
     #[test]
     fn a_bound_itself_is_reached() {
-        let goal = |bound, found: f64| Goal {
-            figure: String::new(),
-            backend: String::new(),
-            bound,
-            found: Spread { median: found, least: 0.0, most: 9.0 },
-        };
-        assert!(goal(Bound::AtMost(2.7), 2.7).is_reached());
-        assert!(!goal(Bound::AtMost(2.7), 2.8).is_reached());
-        assert!(goal(Bound::AtLeast(0.8), 0.8).is_reached());
-        assert!(!goal(Bound::AtLeast(0.8), 0.7).is_reached());
+        let found = |median| Spread { median, least: 0.0, most: 9.0 };
+        assert!(Bound::AtMost(2.7).is_reached(&found(2.7)));
+        assert!(!Bound::AtMost(2.7).is_reached(&found(2.8)));
+        assert!(Bound::AtLeast(0.8).is_reached(&found(0.8)));
+        assert!(!Bound::AtLeast(0.8).is_reached(&found(0.7)));
     }
 }

@@ -71,7 +71,8 @@ pub(super) fn run(bench: &mut Bench) -> io::Result<()> {
         "sessions/s",
         "against straight",
         "manager, ms/session",
-        "in times of the child's own, straight",
+        "children, ms/session",
+        "manager, in times of the child's own, straight",
         "p50 ms",
         "p99 ms",
     ]);
@@ -107,13 +108,14 @@ fn managers(bench: &Bench, folder: &Path, group: &Group) -> io::Result<Vec<Targe
 }
 
 fn row(table: &mut Table, name: &str, target: &Target, own: &[Sample], straight: &[Sample]) {
-    let [rate, against, time, cost] = cells(target.manager().is_none(), own, straight);
+    let [rate, against, manager, children, cost] = cells(target.manager().is_none(), own, straight);
     table.row([
         name.to_owned(),
         target.name.clone(),
         rate,
         against,
-        time,
+        manager,
+        children,
         cost,
         format!("{:.2}", median(own, |sample| sample.within(0.5))),
         format!("{:.2}", median(own, |sample| sample.within(0.99))),
