@@ -60,6 +60,9 @@ pub struct Options {
     /// Where spill files are made. They have no name and only this user can read them. Default: the system's temporary
     /// folder.
     pub spill_directory: PathBuf,
+    /// Whether what many sessions have to write is given to the kernel with one call, by io_uring, where that can be
+    /// had. Default true.
+    pub use_io_uring: bool,
 }
 
 impl Default for Options {
@@ -70,6 +73,7 @@ impl Default for Options {
             stop_grace: Duration::from_secs(30),
             suspend: Duration::from_secs(1),
             spill_directory: std::env::temp_dir(),
+            use_io_uring: true,
         }
     }
 }
