@@ -153,6 +153,8 @@ pub struct Manager {
     pub event_loop_backend: Option<EventLoopBackend>,
     /// Whether another runtime serves where that one cannot be had.
     pub event_loop_fallback: bool,
+    /// Whether `std` and `smol` write by io_uring what many sessions have to write, where that can be had.
+    pub use_io_uring: bool,
     /// Worker processes or threads; 0: as the program decides.
     pub n_workers: u32,
     /// Bytes gathered before they are sent; 0: sent at once.
@@ -196,6 +198,7 @@ impl Default for Manager {
             fallback_status_at_disconnect: Fallback::TemporaryFailure,
             event_loop_backend: None,
             event_loop_fallback: true,
+            use_io_uring: true,
             n_workers: 0,
             packet_buffer_size: 0,
             connection_check_interval: 0,

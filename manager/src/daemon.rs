@@ -195,6 +195,7 @@ fn runtime_options(configuration: &Configuration) -> RuntimeOptions {
         max_sessions: manager.max_connections,
         stop_grace: STOP_GRACE,
         suspend: Duration::from_secs(manager.suspend_time_on_unacceptable.into()),
+        use_io_uring: manager.use_io_uring,
         ..RuntimeOptions::default()
     }
 }
@@ -345,5 +346,31 @@ fn raise_descriptor_limit(limit: u32, logger: &Logger) {
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, limit.into(), limit.into())
     {
         logger.warning(|| format!("[start] manager.max_file_descriptors = {limit} cannot be had: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_file_says_about_serving_reaches_the_runtime() {
+        let mut configuration = Configuration::default();
+        assert!(runtime_options(&configuration).use_io_uring);
+
+        let manager = &mut configuration.manager;
+        manager.n_workers = 3;
+        manager.max_connections = 7;
+        manager.suspend_time_on_unacceptable = 11;
+        manager.use_io_uring = false;
+
+        let expected = RuntimeOptions {
+            loops: 3,
+            max_sessions: 7,
+            suspend: Duration::from_secs(11),
+            use_io_uring: false,
+            ..RuntimeOptions::default()
+        };
+        assert_eq!(runtime_options(&configuration), expected);
     }
 }

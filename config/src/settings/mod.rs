@@ -122,6 +122,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row(Manager, "manager.max_pending_finished_sessions", UnlessNil, Never, |c| Slot::number(&mut c.manager.max_pending_finished_sessions, 0, U32, 0)),
     // From here on settings of our own, behind those of milter manager.
     row(Manager, "manager.event_loop_fallback", Always, Start, |c| Slot::Flag(&mut c.manager.event_loop_fallback)),
+    row(Manager, "manager.use_io_uring", Always, Start, |c| Slot::Flag(&mut c.manager.use_io_uring)),
     row(Manager, "manager.recipients", UnlessNil, Reload, |c| Slot::Recipients(&mut c.manager.recipients)),
     row(Manager, "manager.unfiltered_header", UnlessNil, Reload, |c| Slot::HeaderName(&mut c.manager.unfiltered_header)),
     row(Manager, "manager.command_time_limit", UnlessNil, Reload, |c| Slot::SecondsOrNil(&mut c.manager.limits.command_budget)),

@@ -382,6 +382,7 @@ fn nil_brings_a_bound_back_to_its_default() {
 fn event_loop_backend() {
     set("manager.event_loop_backend", "\"libev\"", "\"libev\"");
     set("manager.event_loop_fallback", "false", "false");
+    set("manager.use_io_uring", "false", "false");
     let set_to = |value: &str| good(&format!("manager.event_loop_backend = {value}"));
     for (value, backend, runtime) in [
         ("nil", None, None),

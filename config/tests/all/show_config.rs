@@ -108,6 +108,8 @@ manager.max_pending_finished_sessions = 0
 # default
 manager.event_loop_fallback = true
 # default
+manager.use_io_uring = true
+# default
 manager.recipients = "in-order"
 # default
 manager.unfiltered_header = nil
@@ -309,6 +311,7 @@ fn the_worked_example_byte_for_byte() {
 /// How the settings that milter manager does not have begin.
 const OURS: &[&str] = &[
     "manager.event_loop_fallback",
+    "manager.use_io_uring",
     "manager.recipients",
     "manager.unfiltered_header",
     "manager.command_time_limit",
@@ -372,7 +375,8 @@ fn what_is_shown_loads_to_the_same() {
          manager.fallback_status = :discard\nmanager.event_loop_backend = \"libev\"\ndatabase.port = 5\n\
          manager.recipients = :parallel\nmanager.unfiltered_header = 'X-#{a}'\nmanager.command_time_limit = 27\n\
          manager.message_time_limit = 0.5\nmanager.max_edits = 7\n\
-         manager.lazy_connect = false\nmanager.event_loop_fallback = false\nmanager.resolve_interval = 0\n\
+         manager.lazy_connect = false\nmanager.event_loop_fallback = false\nmanager.use_io_uring = false\n\
+         manager.resolve_interval = 0\n\
          manager.name_servers = [\"192.0.2.1:5353\", \"::1\"]\n\
          define_milter(\"a \\\"b\\\" \\#{c}\") do |m|\n m.connection_spec = \"inet6:5\"\n m.reading_timeout = 0.25\n \
          m.endpoint_choice = :least_busy\n m.max_connections = 3\n m.queue_timeout = 0.25\n m.reuse_connections = true\n \
