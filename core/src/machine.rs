@@ -8,7 +8,7 @@
 //!     readable and wants_input(peer)   read into read_buffer(peer), else into a buffer of the runtime
 //!     handle(now, input)               the only door in
 //!     poll_output() until Wait         do what each output says
-//!     transmit(peer)                   for each writable peer: write, then handle(Wrote)
+//!     transmit(peer)                   for each writable peer; write; then handle(Wrote) for each
 //! ```
 //!
 //! Inputs record facts, draining acts on them; no call is ever made from inside another.
@@ -16,6 +16,8 @@
 //! Details that both sides rely on:
 //!
 //! * The first input of a machine is [`Input::Tick`], so that its first deadline is known.
+//! * What [`transmit`](Machine::transmit) showed stays first in line until it is told that it was written. [`Input::Wrote`] of other
+//!   peers may come before: what many have to write is mostly written at once.
 //! * After [`Output::Close`] nothing of that peer is told any more except [`Input::Wrote`], for what is still flushed.
 //! * [`Output::Wait`] with a time that is not in the future means that there is more to do: the runtime serves others and
 //!   then gives a `Tick`. The machine has done a bounded part and goes on, so this ends.

@@ -61,6 +61,8 @@ pub enum Notice {
         /// How long it was down.
         down_for: Duration,
     },
+    /// Each write takes a system call of its own, since the kernel gives no `io_uring`, for this reason.
+    WritesAlone(IoError),
     /// An event loop cannot go on.
     LoopFailed(IoError),
 }

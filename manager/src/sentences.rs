@@ -332,6 +332,15 @@ pub(crate) fn notice(notice: &Notice) -> (LogLevel, String) {
             LogLevel::MESSAGE,
             format!("[milter][up] {child} at {address}: answers again after {}", seconds(*down_for)),
         ),
+        Notice::WritesAlone(error) => (
+            LogLevel::MESSAGE,
+            format!(
+                "[loop][io_uring] not to be had: {}; what sessions write takes a system call each, which costs processor \
+                 time under load. See the sysctl kernel.io_uring_disabled, the seccomp profile, and SystemCallFilter= of \
+                 the unit; manager.use_io_uring = false if it is to be so",
+                io_error(*error)
+            ),
+        ),
         Notice::LoopFailed(error) => (LogLevel::CRITICAL, format!("[loop][failed] {error}")),
     }
 }

@@ -71,6 +71,9 @@ impl Poller for GlommioPoller {
     /// The executor looks at completions when it has nothing else to do.
     const LAGS: bool = true;
 
+    /// What finds no room has to be tried by the executor.
+    const LETS_WRITE: bool = false;
+
     fn watch(&mut self, fd: OwnedFd, token: Token, interest: Interest) -> io::Result<Socket> {
         let reading = bell_for(&self.inbox, token, Side::Reading);
         if interest == Interest::Accept {

@@ -49,6 +49,8 @@ impl Poller for SmolPoller {
     /// The reactor is asked by whichever thread has time.
     const LAGS: bool = true;
 
+    const LETS_WRITE: bool = true;
+
     fn watch(&mut self, fd: OwnedFd, token: Token, interest: Interest) -> io::Result<Socket> {
         let io = Async::new_nonblocking(fd)?;
         let reading = bell_for(&self.0, token, Side::Reading);

@@ -38,6 +38,8 @@ impl Poller for MioPoller {
     /// Threads poll before each pass, and say when they could not take all.
     const LAGS: bool = false;
 
+    const LETS_WRITE: bool = true;
+
     fn watch(&mut self, fd: OwnedFd, token: Token, wanted: Wanted) -> io::Result<Socket> {
         let token = mio::Token(token.0);
         let watches_writing = wanted == Wanted::Both;

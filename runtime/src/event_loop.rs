@@ -1,5 +1,7 @@
 //! One thread: waits, notes what happened, and gives each session with something to do a bounded turn.
 
+mod writers;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -29,9 +31,10 @@ use crate::poller::{Poller, Readiness, Token};
 use crate::read::READ_SIZE;
 use crate::routes::{self, Owner, Routes};
 use crate::server::Launch;
-use crate::session::{Session, Turn};
+use crate::session::{Session, Turn, Writing};
 use crate::shared::Shared;
 use crate::timers::Timers;
+use crate::together::{Attempt, Together};
 use crate::wire::Wire;
 
 /// How many alarms are looked at before sessions have their turn, which takes well below a millisecond.
@@ -67,9 +70,15 @@ pub struct EventLoop<S: Service, P: Poller> {
     timers: Timers,
     /// Sessions with something to do.
     ready: Vec<u32>,
-    /// The two lists whose memory is used again for each pass: sessions whose turn it is, and what the mailbox had.
+    /// Sessions with something to write, when they write together.
+    writers: Vec<u32>,
+    together: Together,
+    /// The lists whose memory is used again for each pass: sessions whose turn it is, those that write in a round, what the
+    /// mailbox had, and what came of writing.
     turns: Vec<u32>,
+    round: Vec<u32>,
     messages: Vec<Message>,
+    attempts: Vec<Attempt>,
     /// Until when running sessions may go on after a stop was asked for.
     stop_at: Option<Instant>,
     /// Many sessions have ended, and this is dropped once their memory is.
@@ -100,7 +109,8 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             mailbox: Arc::clone(&shared.loops.mailboxes()[index]),
             spill,
         };
-        Ok(Self {
+        let together = Together::wanted(shared.use_io_uring && P::LETS_WRITE);
+        let mut event_loop = Self {
             index,
             shared,
             acceptor,
@@ -109,13 +119,22 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             free: Vec::new(),
             timers: Timers::new(),
             ready: Vec::new(),
+            writers: Vec::new(),
+            together: Together::OFF,
             turns: Vec::new(),
+            round: Vec::new(),
             messages: Vec::new(),
+            attempts: Vec::new(),
             stop_at: None,
             shrinks: None,
             woken: false,
             over: false,
-        })
+        };
+        match together {
+            Ok(together) => event_loop.together = together,
+            Err(error) => event_loop.writes_alone(&error),
+        }
+        Ok(event_loop)
     }
 
     /// Notes what the poller has found out about a socket. All is noted before any session runs, so that no report can
@@ -221,10 +240,14 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         let mut turns = std::mem::take(&mut self.turns);
         std::mem::swap(&mut self.ready, &mut turns);
         for index in turns.drain(..) {
-            self.run_session(index, None);
+            if let Some(session) = session_at(&mut self.sessions, index) {
+                session.queued = false;
+            }
+            self.run_session(index, self.writing(), |_, _| {});
         }
         self.turns = turns;
         self.accept();
+        self.write_together();
         if let Some(done) = self.shrinks.take() {
             self.shrink();
             drop(done);
@@ -291,7 +314,7 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             Message::Input(key, input) => {
                 let session = session_at(&mut self.sessions, key.index);
                 if session.is_some_and(|session| session.key == key) {
-                    self.run_session(key.index, Some(input));
+                    self.run_session(key.index, self.writing(), |session, cx| session.tell(input, cx));
                 }
             }
         }
@@ -332,15 +355,23 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         }
     }
 
-    fn run_session(&mut self, index: u32, input: Option<Input>) {
+    /// When sessions write in this pass.
+    const fn writing(&self) -> Writing {
+        if self.together.is_on() { Writing::Together } else { Writing::Now }
+    }
+
+    /// Gives a session its turn, after `before`.
+    fn run_session(
+        &mut self,
+        index: u32,
+        writing: Writing,
+        before: impl FnOnce(&mut Session<S, P>, &mut Context<S, P>),
+    ) {
         let Some(session) = session_at(&mut self.sessions, index) else { return };
         let cx = &mut self.cx;
         let turn = catch(|| {
-            session.queued = false;
-            if let Some(input) = input {
-                session.tell(input, cx);
-            }
-            session.turn(cx)
+            before(session, cx);
+            session.turn(writing, cx)
         });
         match turn {
             Ok(Turn::Idle) => {
@@ -348,12 +379,13 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
                 self.timers.arrange(index, &mut session.alarm, deadline);
             }
             Ok(Turn::More) => queue(session, &mut self.ready),
-            Ok(Turn::Over) => self.end(index),
-            Err(message) => {
-                let session = session.key.id;
-                self.end(index);
-                self.notice(Notice::SessionPanicked { session, message });
+            Ok(Turn::Writes) => {
+                if !std::mem::replace(&mut session.writes, true) {
+                    self.writers.push(index);
+                }
             }
+            Ok(Turn::Over) => self.end(index),
+            Err(message) => self.end_panicked(index, message),
         }
         self.obey_pool();
     }
@@ -409,10 +441,10 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             return self.shared.loops.session_ended(self.index);
         };
         self.sessions[index as usize] = Some(Box::new(Session::new(key, machine, wire)));
-        self.run_session(index, Some(Input::Tick));
+        self.run_session(index, Writing::Now, |session, cx| session.tell(Input::Tick, cx));
         // Who connects mostly has something to say at once: it is read before anything is waited for.
         if session_at(&mut self.sessions, index).is_some_and(Session::expect_greeting) {
-            self.run_session(index, None);
+            self.run_session(index, self.writing(), |_, _| {});
         }
         if self.stop_at.is_some() {
             self.receive(Message::Input(key, Input::Stop));
@@ -437,6 +469,15 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         }
     }
 
+    /// Ends a session whose machine has panicked.
+    fn end_panicked(&mut self, index: u32, message: Box<str>) {
+        let Some(session) = session_at(&mut self.sessions, index).map(|session| session.key.id) else {
+            return;
+        };
+        self.end(index);
+        self.notice(Notice::SessionPanicked { session, message });
+    }
+
     /// Drops what was only needed for sessions that are over.
     fn shrink(&mut self) {
         routes::shrink(&mut self.sessions, &mut self.free, |&index| index as usize);
@@ -445,6 +486,9 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
         self.cx.mailbox.shrink();
         self.messages = Vec::new();
         self.turns = Vec::new();
+        self.round = Vec::new();
+        self.attempts = Vec::new();
+        self.writers.shrink_to_fit();
         self.ready.shrink_to_fit();
     }
 
@@ -460,7 +504,8 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             self.cx.pool.stop();
             self.obey_pool();
             for index in 0..self.sessions.len() {
-                self.run_session(u32::try_from(index).unwrap_or(u32::MAX), Some(Input::Stop));
+                let index = u32::try_from(index).unwrap_or(u32::MAX);
+                self.run_session(index, Writing::Now, |session, cx| session.tell(Input::Stop, cx));
             }
         }
         level == StopLevel::Now

@@ -11,6 +11,7 @@
 //!                                         |
 //!     the runtime waits -> readiness noted in links -> a pass: inputs of other threads (mailbox) -> due timers
 //!          -> a bounded turn for each session with something to do:  connect, write, read, tick
+//!          -> what many sessions have to write is written together, where that can be had, and they go on
 //! ```
 //!
 //! | file | what it is |
@@ -23,6 +24,7 @@
 //! | `session`, `link`, `wire` | one machine with its connections |
 //! | `context` | the parts of a loop that its sessions use |
 //! | `connect`, `read`, `write` | what a session does with a connection |
+//! | `together`, `ring` | what many sessions have to write, with one system call |
 //! | `kept` | connections that wait for the next session |
 //! | `burst`, `heap` | memory goes back to the system after many sessions |
 //! | `code` | and what a start has mapped of the program |
@@ -53,12 +55,14 @@ mod mailbox;
 mod options;
 mod poller;
 mod read;
+mod ring;
 mod routes;
 mod server;
 mod session;
 mod shared;
 mod spill;
 mod timers;
+mod together;
 mod wire;
 mod write;
 

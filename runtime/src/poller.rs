@@ -65,6 +65,9 @@ pub trait Poller: Sized + 'static {
     /// Not everything that has happened before a pass is noted by then, and nobody can tell.
     const LAGS: bool;
 
+    /// Sockets may be written to by their descriptors, past [`send`](Self::send).
+    const LETS_WRITE: bool;
+
     /// Watches a nonblocking socket, and reports it as `token` with
     /// [`EventLoop::note`](crate::EventLoop::note).
     ///

@@ -1,7 +1,7 @@
 //! What all loops of a server know.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use millstream_core::service::SessionId;
@@ -21,6 +21,10 @@ pub(crate) struct Shared {
     /// The acceptor is on the first.
     pub(crate) loops: Loops<Message>,
     pub(crate) stop_grace: Duration,
+    /// What sessions have to write is to be written together.
+    pub(crate) use_io_uring: bool,
+    /// That they are not has been told.
+    told_alone: AtomicBool,
     last_session: AtomicU64,
 }
 
@@ -32,8 +36,15 @@ impl Shared {
             burst: Burst::default(),
             loops: Loops::new(Admission::new(options.max_sessions), mailboxes),
             stop_grace: options.stop_grace,
+            use_io_uring: options.use_io_uring,
+            told_alone: AtomicBool::new(false),
             last_session: AtomicU64::new(0),
         }
+    }
+
+    /// Whether sessions of a loop that do not write together are the first such.
+    pub(crate) fn is_first_alone(&self) -> bool {
+        !self.told_alone.swap(true, Ordering::Relaxed)
     }
 
     /// How many sessions were given a number.

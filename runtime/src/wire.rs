@@ -95,6 +95,11 @@ impl<P: Poller> Wire<P> {
         result.map_err(|error| classify(&error))
     }
 
+    /// Whether writing may get somewhere.
+    pub(crate) const fn can_write(&self) -> bool {
+        self.writable && self.failed.is_none()
+    }
+
     /// Nothing more can be written for now: asks to be told when that changes.
     pub(crate) fn block_writing(&mut self, poller: &mut P) -> io::Result<()> {
         self.writable = false;

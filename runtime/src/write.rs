@@ -1,15 +1,17 @@
 //! Writing to a connection: pulled from the machine, as far as the socket takes it.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::AsFd as _;
 
 use millstream_core::machine::{Input, Machine, Peer, TRANSMIT_SLICES};
 use millstream_core::service::Service;
 
 use crate::context::Context;
 use crate::error::classify;
-use crate::link::Phase;
+use crate::link::{Link, Phase};
 use crate::poller::Poller;
 use crate::session::{Budget, Session};
+use crate::together::{Attempt, Gathered};
 use crate::wire::Wire;
 
 /// How many slices a machine is asked for first. Few machines ever have more at a time, and making room for as many as
@@ -70,35 +72,16 @@ impl<S: Service, P: Poller> Session<S, P> {
     }
 
     fn write_link(&mut self, mut at: usize, cx: &mut Context<S, P>, budget: &mut Budget) -> bool {
-        let peer = self.links[at].peer;
         let mut progress = false;
         while !budget.is_empty() {
-            match self.write_once(at, cx) {
-                Written::Nothing => {
-                    self.nothing_to_write(at, cx);
-                    break;
-                }
-                Written::Blocked => break,
-                Written::Failed => {
-                    if matches!(self.links[at].phase, Phase::Flushing(_)) {
-                        self.remove(at, cx);
-                    }
-                    break;
-                }
-                Written::Some(n, left) => {
-                    progress = true;
-                    budget.spend();
-                    let before = self.inputs;
-                    self.input(Input::Wrote { peer, n }, cx);
-                    match self.find_writing(peer) {
-                        Some(now_at) if left != Left::Blocked => at = now_at,
-                        _ => break,
-                    }
-                    if left == Left::Nothing && self.inputs == before {
-                        self.nothing_to_write(at, cx);
-                        break;
-                    }
-                }
+            let written = self.write_once(at, cx);
+            if let Written::Some(..) = written {
+                progress = true;
+                budget.spend();
+            }
+            match self.after_writing(at, &written, self.inputs, cx) {
+                Some(now_at) => at = now_at,
+                None => break,
             }
         }
         progress
@@ -109,29 +92,91 @@ impl<S: Service, P: Poller> Session<S, P> {
         let (Phase::Open | Phase::Flushing(_), Some(wire)) = (&link.phase, &mut link.wire) else {
             return Written::Blocked;
         };
-        if !wire.writable || wire.failed.is_some() {
+        if !wire.can_write() {
             return Written::Blocked;
         }
-        let Some((length, is_all, sent)) = send::<FEW, _, _>(&self.machine, link.peer, wire, &mut cx.poller)
-        else {
-            return Written::Nothing;
-        };
-        let result = match sent {
-            Ok(n) if n < length => {
-                wire.block_writing(&mut cx.poller).map(|()| Written::Some(n, Left::Blocked))
+        let sent = offered::<FEW, _, _>(&self.machine, link.peer, |slices, is_all| {
+            let mut vector = [IoSlice::new(&[]); TRANSMIT_SLICES];
+            vector.iter_mut().zip(slices).for_each(|(to, slice)| *to = IoSlice::new(slice));
+            (length_of(slices), is_all, cx.poller.send(&mut wire.socket, &vector[..slices.len()]))
+        });
+        match sent {
+            Some((length, is_all, sent)) => outcome(length, is_all, sent, wire, cx),
+            None => Written::Nothing,
+        }
+    }
+
+    /// Whether the machine may have something for a link that takes it.
+    pub(crate) fn may_write(&self) -> bool {
+        self.links.iter().any(|link| link.silent_at != Some(self.inputs) && writable(link).is_some())
+    }
+
+    /// Adds what is to be written now.
+    pub(crate) fn gather<'a>(&'a self, gathered: &mut Gathered<'a>, attempts: &mut Vec<Attempt>) {
+        for link in self.links.iter().filter(|link| link.silent_at != Some(self.inputs)) {
+            let Some(wire) = writable(link) else { continue };
+            let (session, peer) = (self.key.index, link.peer);
+            let attempt = offered::<FEW, _, _>(&self.machine, peer, |slices, is_all| {
+                gathered.add(wire.socket.as_fd(), slices);
+                Attempt::new(session, peer, length_of(slices), is_all)
+            });
+            attempts.push(attempt.unwrap_or_else(|| Attempt::new(session, peer, 0, true)));
+        }
+    }
+
+    /// Does what there is to be done after what was gathered of this session was written.
+    pub(crate) fn written(&mut self, attempts: &mut [Attempt], cx: &mut Context<S, P>) {
+        // What the machine says when it is told of one peer may be for others, of whom it had said all before.
+        let inputs = self.inputs;
+        // First who had nothing, while that is so.
+        for attempt in attempts.iter().filter(|attempt| attempt.length == 0) {
+            if let Some(at) = self.find_writing(attempt.peer) {
+                self.nothing_to_write(at, cx);
             }
-            Ok(n) => Ok(Written::Some(n, if is_all { Left::Nothing } else { Left::Perhaps })),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                wire.block_writing(&mut cx.poller).map(|()| Written::Blocked)
+        }
+        for attempt in attempts.iter_mut().filter(|attempt| attempt.length > 0) {
+            let sent = std::mem::replace(&mut attempt.sent, Ok(0));
+            if let Some(at) = self.find_writing(attempt.peer)
+                && let Some(wire) = &mut self.links[at].wire
+            {
+                let written = outcome(attempt.length, attempt.is_all, sent, wire, cx);
+                self.after_writing(at, &written, inputs, cx);
             }
-            Err(error) => Err(error),
-        };
-        result.unwrap_or_else(|error| {
-            // What the peer sent before it went away is read first; `read_link` then tells the machine.
-            wire.failed = Some(classify(&error));
-            wire.readable = true;
-            Written::Failed
-        })
+        }
+    }
+
+    /// Tells the machine what was written to a link, of what it had after so many inputs. Says where that link is now, when it
+    /// may have more.
+    fn after_writing(
+        &mut self,
+        at: usize,
+        written: &Written,
+        inputs: u64,
+        cx: &mut Context<S, P>,
+    ) -> Option<usize> {
+        let peer = self.links[at].peer;
+        match *written {
+            Written::Nothing => {
+                self.nothing_to_write(at, cx);
+                None
+            }
+            Written::Blocked => None,
+            Written::Failed => {
+                if matches!(self.links[at].phase, Phase::Flushing(_)) {
+                    self.remove(at, cx);
+                }
+                None
+            }
+            Written::Some(n, left) => {
+                self.input(Input::Wrote { peer, n }, cx);
+                let at = self.find_writing(peer).filter(|_| left != Left::Blocked)?;
+                if left == Left::Nothing && self.inputs == inputs {
+                    self.nothing_to_write(at, cx);
+                    return None;
+                }
+                Some(at)
+            }
+        }
     }
 
     /// A link that is being flushed is done; an open one needs no wake-up for writing any more.
@@ -154,23 +199,51 @@ impl<S: Service, P: Poller> Session<S, P> {
     }
 }
 
-/// Writes what the machine has for a peer, when it has something: how many bytes that is, whether it has no more, and how many
-/// the socket took.
-fn send<const SLICES: usize, M: Machine, P: Poller>(
-    machine: &M,
-    peer: Peer,
+/// The wire of a link that may be written to.
+fn writable<P: Poller>(link: &Link<P>) -> Option<&Wire<P>> {
+    let is_open = matches!(link.phase, Phase::Open | Phase::Flushing(_));
+    link.wire.as_ref().filter(|wire| is_open && wire.can_write())
+}
+
+/// What became of `length` bytes that were to be written, when the socket took what `sent` says.
+fn outcome<S: Service, P: Poller>(
+    length: usize,
+    is_all: bool,
+    sent: io::Result<usize>,
     wire: &mut Wire<P>,
-    poller: &mut P,
-) -> Option<(usize, bool, io::Result<usize>)> {
+    cx: &mut Context<S, P>,
+) -> Written {
+    let result = match sent {
+        Ok(n) if n < length => wire.block_writing(&mut cx.poller).map(|()| Written::Some(n, Left::Blocked)),
+        Ok(n) => Ok(Written::Some(n, if is_all { Left::Nothing } else { Left::Perhaps })),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            wire.block_writing(&mut cx.poller).map(|()| Written::Blocked)
+        }
+        Err(error) => Err(error),
+    };
+    result.unwrap_or_else(|error| {
+        // What the peer sent before it went away is read first; `read_link` then tells the machine.
+        wire.failed = Some(classify(&error));
+        wire.readable = true;
+        Written::Failed
+    })
+}
+
+/// Shows `taken` what the machine has for a peer, when it has something, and whether that is all.
+fn offered<'a, const SLICES: usize, M: Machine, R>(
+    machine: &'a M,
+    peer: Peer,
+    taken: impl FnOnce(&[&'a [u8]], bool) -> R,
+) -> Option<R> {
     let mut slices: [&[u8]; SLICES] = [&[]; SLICES];
     let count = machine.transmit(peer, &mut slices).min(SLICES);
     if count == SLICES && SLICES < TRANSMIT_SLICES {
-        return send::<TRANSMIT_SLICES, M, P>(machine, peer, wire, poller);
+        return offered::<TRANSMIT_SLICES, M, R>(machine, peer, taken);
     }
-    let length = slices[..count].iter().map(|slice| slice.len()).sum();
-    if length == 0 {
-        return None;
-    }
-    let vector = slices.map(IoSlice::new);
-    Some((length, count < SLICES, poller.send(&mut wire.socket, &vector[..count])))
+    let slices = &slices[..count];
+    (length_of(slices) > 0).then(|| taken(slices, count < SLICES))
+}
+
+fn length_of(slices: &[&[u8]]) -> usize {
+    slices.iter().map(|slice| slice.len()).sum()
 }

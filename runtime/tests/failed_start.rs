@@ -22,6 +22,8 @@ impl Poller for Deaf {
 
     const LAGS: bool = false;
 
+    const LETS_WRITE: bool = false;
+
     fn watch(&mut self, socket: OwnedFd, _token: Token, _interest: Interest) -> io::Result<OwnedFd> {
         Ok(socket)
     }

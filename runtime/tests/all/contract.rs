@@ -28,6 +28,8 @@ impl Poller for LatePoller {
 
     const LAGS: bool = true;
 
+    const LETS_WRITE: bool = true;
+
     fn watch(&mut self, socket: OwnedFd, token: Token, _interest: Interest) -> io::Result<OwnedFd> {
         self.listener.get_or_insert(token);
         Ok(socket)

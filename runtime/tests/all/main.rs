@@ -16,3 +16,4 @@ mod read_buffer;
 mod spill;
 mod stop;
 mod timers;
+mod together;

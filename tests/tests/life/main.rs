@@ -8,3 +8,4 @@ mod launcher;
 mod reload_under_load;
 mod service;
 mod signals;
+mod without_io_uring;

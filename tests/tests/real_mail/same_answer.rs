@@ -190,6 +190,10 @@ pub(crate) fn run_both(
     let run = |route| {
         let chain = Chain::start_behind(server, route, "", plans.iter().cloned())?;
         let exchanges = script(&chain, &mut chain.smtp());
+        // Shown where the comparison fails.
+        if let Some(manager) = chain.manager() {
+            println!("the manager's log:\n{}", manager.log());
+        }
         let seen = Seen::of(&chain, &exchanges, kept);
         let records = plans.iter().map(|plan| messages_in(&chain, &plan.name)).collect();
         Some((seen, records))
