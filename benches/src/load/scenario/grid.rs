@@ -19,11 +19,13 @@ struct Managers {
     chains: Vec<Target>,
     /// With one child, in lock step with every header.
     lock_step: Target,
+    /// With three children, each write a system call of its own.
+    calls: Target,
 }
 
 impl Managers {
     fn all(&self) -> Vec<&Target> {
-        self.chains.iter().chain([&self.lock_step]).collect()
+        self.chains.iter().chain([&self.lock_step, &self.calls]).collect()
     }
 }
 
@@ -41,7 +43,9 @@ pub(super) fn run(bench: &mut Bench) -> io::Result<()> {
             .collect::<io::Result<Vec<_>>>()?;
         let setup = Setup { child_settings: "milter.pipelining = false", ..Setup::new(argument, 1) };
         let lock_step = start("1 child, pipelining off", &setup)?;
-        managers.push(Managers { backend: backend.name.clone(), chains, lock_step });
+        let setup = Setup { settings: "manager.use_io_uring = false", ..Setup::new(argument, 3) };
+        let calls = start("3 children, a call for each write", &setup)?;
+        managers.push(Managers { backend: backend.name.clone(), chains, lock_step, calls });
     }
     let mut table = Table::new([
         "mail",
@@ -68,7 +72,7 @@ pub(super) fn run(bench: &mut Bench) -> io::Result<()> {
         for (target, own) in targets.iter().zip(&samples) {
             rows(&mut table, &mail, connections, target, own, &samples[0])?;
         }
-        for (managers, of_backend) in managers.iter().zip(samples[1..].chunks(CHAINS.len() + 1)) {
+        for (managers, of_backend) in managers.iter().zip(samples[1..].chunks(CHAINS.len() + 2)) {
             goals(bench, &managers.backend, &mail, connections, of_backend, &samples[0]);
         }
         if connections == 100 {
@@ -128,7 +132,7 @@ fn goals(
     samples: &[Vec<Sample>],
     straight: &[Sample],
 ) {
-    let [_, one, three, _, lock_step] = samples else { return };
+    let [_, one, three, _, lock_step, _] = samples else { return };
     let report = &mut bench.report;
     let cost = |of: &[Sample]| ratio(of, |sample| sample.manager, straight, |sample| sample.child);
     let time = |of: &[Sample]| ratio(of, |sample| sample.within(0.5), straight, |sample| sample.within(0.5));
@@ -142,7 +146,11 @@ fn goals(
             report.goal(name, backend, Bound::AtLeast(0.45), rate);
             // Two processors are shared by all, and are all busy with a hundred connections.
             let rest = ratio(one, Sample::without_manager, three, Sample::without_manager);
-            report.figure("the same of a manager that takes no time: client and children alone", backend, rest);
+            report.figure(
+                "the same of a manager that takes no time: client and children alone",
+                backend,
+                rest,
+            );
         }
         ("small", _) => {
             let name = "time of one small session against straight, 1 connection, p50, pipelining";
@@ -160,7 +168,7 @@ fn goals(
 
 fn plot(mail: &Mail, managers: &[Managers], samples: &[Vec<Sample>]) -> [Plot; 2] {
     let line = |of: fn(&Sample) -> f64| {
-        let of_backend = samples[1..].chunks(CHAINS.len() + 1);
+        let of_backend = samples[1..].chunks(CHAINS.len() + 2);
         let points = |samples: &[Vec<Sample>]| {
             let chains = samples[..CHAINS.len()].iter().enumerate();
             chains.map(|(at, samples)| (at as f64, median(samples, of))).collect()
