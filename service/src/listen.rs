@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,10 @@ use std::path::{Path, PathBuf};
 use listenfd::ListenFd;
 use millstream_config::ConnectionSpec;
 use millstream_core::policy::Endpoint;
-use nix::sys::socket::{Backlog, listen as listen_again};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen as listen_at, socket,
+};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, Uid, User, chown, geteuid};
 
@@ -148,7 +152,7 @@ pub fn listen<L: From<UnixListener> + From<TcpListener>>(
     let mut listeners = Vec::new();
     for address in addresses.iter() {
         let listener = TcpListener::bind(address).map_err(bind_error)?;
-        listen_again(&listener, Backlog::MAXALLOWABLE).map_err(|error| bind_error(error.into()))?;
+        listen_at(&listener, Backlog::MAXALLOWABLE).map_err(|error| bind_error(error.into()))?;
         listeners.push(listener.into());
     }
     Ok(Bound { listeners, place: name, socket_file: None })
@@ -182,14 +186,7 @@ pub fn listen_unix(
     let bind_error = |error| ListenError::Bind { spec: spec.to_owned(), error };
     clear_the_way(path, spec, place)?;
     let group = place.group.map(|group| group_of(group, spec, place)).transpose()?;
-    let listener = bind_unix(path, place.mode).map_err(|error| cannot_bind(path, spec, error))?;
-    if let Some(group) = group {
-        chown(path, None, Some(group)).map_err(|error| {
-            // Without its group nobody is to find it.
-            let _ = fs::remove_file(path);
-            bind_error(error.into())
-        })?;
-    }
+    let listener = bind_unix(path, spec, place.mode, group)?;
     let metadata = fs::symlink_metadata(path).map_err(bind_error)?;
     let identity = (metadata.dev(), metadata.ino());
     // In the background the working directory is another one by the end.
@@ -229,15 +226,36 @@ fn cannot_bind(path: &Path, spec: &str, error: io::Error) -> ListenError {
     }
 }
 
-/// Binds so that the socket is never, not even for a moment, more open than configured.
-fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+/// Listens so that the socket is never, not even for a moment, more open than configured, nor less once anybody can connect: an
+/// MTA that finds it closed does without its milter.
+fn bind_unix(path: &Path, spec: &str, mode: u32, group: Option<Gid>) -> Result<UnixListener, ListenError> {
+    let refused = |error| ListenError::Bind { spec: spec.to_owned(), error };
+    let address = UnixAddr::new(path).map_err(|error| refused(error.into()))?;
+    let socket = stream().map_err(|error| refused(error.into()))?;
     let before = umask(Mode::from_bits_truncate(0o177));
-    let result = UnixListener::bind(path);
+    let bound = bind(socket.as_raw_fd(), &address);
     umask(before);
-    let listener = result?;
-    listen_again(&listener, Backlog::MAXALLOWABLE)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-    Ok(listener)
+    bound.map_err(|error| cannot_bind(path, spec, error.into()))?;
+    let open = || -> io::Result<()> {
+        if group.is_some() {
+            chown(path, None, group)?;
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        Ok(listen_at(&socket, Backlog::MAXALLOWABLE)?)
+    };
+    open().map_err(|error| {
+        // Without all that nobody is to find it.
+        let _ = fs::remove_file(path);
+        refused(error)
+    })?;
+    Ok(socket.into())
+}
+
+/// A unix socket that no other program inherits.
+fn stream() -> nix::Result<OwnedFd> {
+    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;
+    fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(socket)
 }
 
 fn group_of(name: &str, spec: &str, place: &UnixPlace<'_>) -> Result<Gid, ListenError> {
