@@ -246,6 +246,8 @@ impl<S: Service, P: Poller> EventLoop<S, P> {
             self.run_session(index, self.writing(), |_, _| {});
         }
         self.turns = turns;
+        // Sessions that end now make room, on this loop too, for those that are accepted; and those have something to say at once.
+        self.write_together();
         self.accept();
         self.write_together();
         if let Some(done) = self.shrinks.take() {
